@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The hooks: each reads what is true, asks the policy, and does what it says.
+//!
+//! KVM calls them in process context with the vCPU's mutex held and the vCPU loaded on this CPU,
+//! inside an SRCU read-side section of the hook table that C entered before the call, so that this
+//! text stays until the call has returned. Preemption is enabled: a vCPU that moves to another CPU
+//! in between is loaded anew there, which flushes everything (H9).
+//!
+//! Implemented are H1 (`flush_tlb_all`), H2 (`flush_tlb_current`), H3 (`flush_tlb_gva`), H4
+//! (`flush_tlb_guest`), H15's flush (`flush_tlb_reset`) and T1 to T5 (`transition_tlb_flush`); TDX
+//! vCPUs never come here (H7). The hooks that are left out stay with the C code.
+
+use kernel::{
+    jump_label::static_branch_unlikely,
+    warn_on, //
+};
+
+use crate::{
+    bindings,
+    kvm::{
+        host::Host,
+        vcpu::{
+            Vcpu,
+            Vmcs12, //
+        },
+    },
+    mode::Switch,
+    policy::{
+        flush,
+        transition::{
+            self,
+            Direction,
+            Facts,
+            Request, //
+        },
+        types::{
+            Gva,
+            Invalidation,
+            Vpid, //
+        },
+    },
+    registration,
+    stats::{
+        self,
+        Counter, //
+    },
+    vmx::{
+        insn::execute,
+        request, //
+    },
+};
+
+macro_rules! switch {
+    ($name:literal, $key:ident) => {
+        // SAFETY: A switch of `helpers.c`.
+        unsafe { Switch::new($name, &raw mut bindings::$key) }
+    };
+}
+
+/// All hooks that Rust can serve.
+pub(crate) static SWITCHES: [Switch; 6] = [
+    switch!(c"flush_tlb_all", nvmx_switch_flush_tlb_all),
+    switch!(c"flush_tlb_current", nvmx_switch_flush_tlb_current),
+    switch!(c"flush_tlb_gva", nvmx_switch_flush_tlb_gva),
+    switch!(c"flush_tlb_guest", nvmx_switch_flush_tlb_guest),
+    switch!(c"flush_tlb_reset", nvmx_switch_flush_tlb_reset),
+    switch!(c"transition_tlb_flush", nvmx_switch_transition_tlb_flush),
+];
+
+/// The table that KVM calls through; `None` is C's.
+pub(crate) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
+    flush_tlb_all: Some(flush_tlb_all),
+    flush_tlb_current: Some(flush_tlb_current),
+    flush_tlb_gva: Some(flush_tlb_gva),
+    flush_tlb_guest: Some(flush_tlb_guest),
+    flush_tlb_reset: Some(flush_tlb_reset),
+    transition_tlb_flush: Some(transition_tlb_flush),
+    ..registration::NO_OPS
+};
+
+/// If the hook is switched to C: counts, has C serve it, and returns from the hook.
+macro_rules! unless_c {
+    ($key:ident, $counter:ident, $host:ident . $hook:ident ($($arg:expr),*)) => {
+        // SAFETY: The key is one of `helpers.c`.
+        if unsafe {
+            static_branch_unlikely!(bindings::$key, bindings::nvmx_switch, c)
+        } {
+            if let Some(c) = $host.c().$hook {
+                stats::count::<{ Counter::$counter as usize }>();
+                // SAFETY: C's function for this very hook, with the arguments of this very call.
+                return unsafe { c($($arg),*) };
+            }
+        }
+    };
+}
+
+/// H1.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+unsafe extern "C" fn flush_tlb_all(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(nvmx_switch_flush_tlb_all, AllC, host.flush_tlb_all(vcpu));
+    stats::count::<{ Counter::AllRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    for invalidation in flush::all(host.caps(), vcpu.vpid01(), vcpu.vpid02()) {
+        do_if_owed(host, invalidation);
+    }
+}
+
+/// H2.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+unsafe extern "C" fn flush_tlb_current(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(nvmx_switch_flush_tlb_current, CurrentC, host.flush_tlb_current(vcpu));
+    stats::count::<{ Counter::CurrentRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    let caps = host.caps();
+    do_if_owed(host, flush::current(caps, vcpu.root(caps), current_vpid(vcpu)));
+}
+
+/// H3. `full` is for implementations that flush more than asked; this one never does.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation. `full` may be NULL.
+unsafe extern "C" fn flush_tlb_gva(
+    vcpu: *mut bindings::kvm_vcpu,
+    gva: bindings::gva_t,
+    full: *mut bool,
+) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(nvmx_switch_flush_tlb_gva, GvaC, host.flush_tlb_gva(vcpu, gva, full));
+    stats::count::<{ Counter::GvaRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    do_if_owed(
+        host,
+        flush::address(host.caps(), current_vpid(vcpu), Gva(gva as u64)),
+    );
+}
+
+/// H4.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(nvmx_switch_flush_tlb_guest, GuestC, host.flush_tlb_guest(vcpu));
+    stats::count::<{ Counter::GuestRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    do_if_owed(host, flush::context(host.caps(), current_vpid(vcpu)));
+}
+
+/// H15: the vCPU is reset; nested operation is left by now.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+unsafe extern "C" fn flush_tlb_reset(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(nvmx_switch_flush_tlb_reset, ResetC, host.flush_tlb_reset(vcpu));
+    stats::count::<{ Counter::ResetRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    do_if_owed(host, flush::context(host.caps(), vcpu.vpid01()));
+}
+
+/// T1 to T5. Nothing is flushed here: the requests are served when the new context is complete.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation; `vmcs12` is the vCPU's.
+unsafe extern "C" fn transition_tlb_flush(
+    vcpu: *mut bindings::kvm_vcpu,
+    vmcs12: *mut bindings::vmcs12,
+    is_vmenter: bool,
+) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(
+        nvmx_switch_transition_tlb_flush,
+        TransitionC,
+        host.transition_tlb_flush(vcpu, vmcs12, is_vmenter)
+    );
+    stats::count::<{ Counter::TransitionRust as usize }>();
+
+    // SAFETY: The arguments of a running hook.
+    let (vcpu, vmcs12) = unsafe { (Vcpu::from_raw(vcpu), Vmcs12::from_raw(vmcs12)) };
+    let caps = host.caps();
+    let owed = transition::owed(Facts {
+        direction: if is_vmenter {
+            Direction::Enter
+        } else {
+            Direction::Exit
+        },
+        vpid12: vmcs12.vpid12(),
+        last_vpid: vcpu.last_vpid(),
+        vpid02: vcpu.vpid02(),
+        ept: caps.ept,
+        vpid: caps.vpid,
+        hyperv: vcpu.has_hyperv(),
+    });
+
+    warn_on!(owed.impossible_vpid);
+    if owed.hyperv {
+        request::hv_tlb_flush(vcpu);
+    }
+    if let Some(vpid12) = owed.new_last_vpid {
+        vcpu.set_last_vpid(vpid12);
+    }
+    match owed.request {
+        Some(Request::Guest) => request::tlb_flush_guest(vcpu),
+        Some(Request::Current) => request::tlb_flush_current(vcpu),
+        None => (),
+    }
+}
+
+/// H5.
+fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
+    flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
+}
+
+fn do_if_owed(host: Host, invalidation: Option<Invalidation>) {
+    if let Some(invalidation) = invalidation {
+        execute(host, invalidation);
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The layouts that the module relies on, as bindgen sees them.
+//!
+//! Registration compares each with what the C compiler made of the running kernel: vermagic and a
+//! version number vouch for neither. A field that is read or written anywhere in the module has its
+//! line here.
+
+use core::mem::{
+    offset_of,
+    size_of,
+    MaybeUninit, //
+};
+use core::ptr::addr_of;
+
+use crate::bindings;
+
+/// The table as C takes it.
+#[repr(transparent)]
+pub(crate) struct Table<const N: usize>([bindings::kvm_nvmx_layout; N]);
+
+// SAFETY: The pointers in it are to constant strings.
+unsafe impl<const N: usize> Sync for Table<N> {}
+
+impl<const N: usize> Table<N> {
+    /// The number of entries.
+    pub(crate) const LEN: u32 = N as u32;
+
+    /// The first entry.
+    pub(crate) const fn as_ptr(&self) -> *const bindings::kvm_nvmx_layout {
+        self.0.as_ptr()
+    }
+}
+
+const fn entry(name: &'static str, offset: usize, size: usize) -> bindings::kvm_nvmx_layout {
+    bindings::kvm_nvmx_layout {
+        name: name.as_ptr().cast(),
+        offset: offset as u32,
+        size: size as u32,
+    }
+}
+
+/// The size of what a raw pointer points to, without having one.
+const fn size_behind<T>(_: *const T) -> usize {
+    size_of::<T>()
+}
+
+macro_rules! structure {
+    ($s:ident) => {
+        entry(
+            concat!(stringify!($s), "\0"),
+            0,
+            size_of::<bindings::$s>(),
+        )
+    };
+}
+
+macro_rules! field {
+    ($s:ident . $first:ident $(. $rest:ident)*) => {
+        entry(
+            concat!(stringify!($s), ".", stringify!($first), $(".", stringify!($rest),)* "\0"),
+            offset_of!(bindings::$s, $first $(. $rest)*),
+            {
+                let value = MaybeUninit::<bindings::$s>::uninit();
+                // SAFETY: Only the address is taken, nothing is read.
+                size_behind(unsafe { addr_of!((*value.as_ptr()).$first $(. $rest)*) })
+            },
+        )
+    };
+}
+
+/// What the module relies on.
+pub(crate) static LAYOUTS: Table<20> = Table([
+    structure!(kvm_nvmx_ops),
+    structure!(kvm_nvmx_host),
+    structure!(kvm_vcpu),
+    structure!(vcpu_vmx),
+    structure!(vmcs12),
+    structure!(kvm_mmu),
+    structure!(kvm_mmu_page),
+    field!(kvm_vcpu.arch.mmu),
+    field!(kvm_vcpu.arch.hflags),
+    field!(kvm_vcpu.arch.hyperv),
+    field!(kvm_mmu.root),
+    field!(kvm_mmu_page.role),
+    field!(vcpu_vmx.vpid),
+    field!(vcpu_vmx.nested),
+    field!(nested_vmx.cached_vmcs12),
+    field!(nested_vmx.vpid02),
+    field!(nested_vmx.last_vpid),
+    field!(vmcs12.cpu_based_vm_exec_control),
+    field!(vmcs12.secondary_vm_exec_control),
+    field!(vmcs12.virtual_processor_id),
+]);

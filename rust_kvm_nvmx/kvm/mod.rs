@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is true now: KVM's structures behind views that do not outlive the hook.
+
+pub(crate) mod host;
+pub(crate) mod layout;
+pub(crate) mod root;
+pub(crate) mod vcpu;
