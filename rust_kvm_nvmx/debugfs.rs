@@ -24,7 +24,7 @@ const MODE_LEN: usize = 8;
 
 /// The directory, with all files in it.
 pub(crate) fn files() -> impl PinInit<Scope<()>> {
-    Scope::dir((), c"rust_kvm_nvmx", |_, dir| {
+    Scope::dir((), c"rust_kvm_nvmx", |(), dir| {
         let modes = dir.dir(c"hooks");
 
         for switch in &hooks::SWITCHES {

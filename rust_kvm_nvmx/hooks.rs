@@ -121,13 +121,20 @@ unsafe extern "C" fn flush_tlb_all(vcpu: *mut bindings::kvm_vcpu) {
 unsafe extern "C" fn flush_tlb_current(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c!(nvmx_switch_flush_tlb_current, CurrentC, host.flush_tlb_current(vcpu));
+    unless_c!(
+        nvmx_switch_flush_tlb_current,
+        CurrentC,
+        host.flush_tlb_current(vcpu)
+    );
     stats::count::<{ Counter::CurrentRust as usize }>();
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
     let caps = host.caps();
-    do_if_owed(host, flush::current(caps, vcpu.root(caps), current_vpid(vcpu)));
+    do_if_owed(
+        host,
+        flush::current(caps, vcpu.root(caps), current_vpid(vcpu)),
+    );
 }
 
 /// H3. `full` is for implementations that flush more than asked; this one never does.
@@ -142,7 +149,11 @@ unsafe extern "C" fn flush_tlb_gva(
 ) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c!(nvmx_switch_flush_tlb_gva, GvaC, host.flush_tlb_gva(vcpu, gva, full));
+    unless_c!(
+        nvmx_switch_flush_tlb_gva,
+        GvaC,
+        host.flush_tlb_gva(vcpu, gva, full)
+    );
     stats::count::<{ Counter::GvaRust as usize }>();
 
     // SAFETY: The argument of a running hook.
@@ -161,7 +172,11 @@ unsafe extern "C" fn flush_tlb_gva(
 unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c!(nvmx_switch_flush_tlb_guest, GuestC, host.flush_tlb_guest(vcpu));
+    unless_c!(
+        nvmx_switch_flush_tlb_guest,
+        GuestC,
+        host.flush_tlb_guest(vcpu)
+    );
     stats::count::<{ Counter::GuestRust as usize }>();
 
     // SAFETY: The argument of a running hook.
@@ -177,7 +192,11 @@ unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
 unsafe extern "C" fn flush_tlb_reset(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c!(nvmx_switch_flush_tlb_reset, ResetC, host.flush_tlb_reset(vcpu));
+    unless_c!(
+        nvmx_switch_flush_tlb_reset,
+        ResetC,
+        host.flush_tlb_reset(vcpu)
+    );
     stats::count::<{ Counter::ResetRust as usize }>();
 
     // SAFETY: The argument of a running hook.

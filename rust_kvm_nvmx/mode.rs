@@ -27,10 +27,7 @@ impl Switch {
     /// # Safety
     ///
     /// `key` is one of the switches in `helpers.c`.
-    pub(crate) const unsafe fn new(
-        name: &'static CStr,
-        key: *mut bindings::nvmx_switch,
-    ) -> Self {
+    pub(crate) const unsafe fn new(name: &'static CStr, key: *mut bindings::nvmx_switch) -> Self {
         Self { name, key }
     }
 

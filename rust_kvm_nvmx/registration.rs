@@ -18,12 +18,12 @@ use core::{
 use kernel::{
     error::to_result,
     ffi::c_int,
-    prelude::*, //
+    prelude::*,
+    str::CStrExt, //
 };
 
 use crate::{
-    bindings,
-    hooks,
+    bindings, hooks,
     kvm::{
         host::Host,
         layout::{
@@ -82,7 +82,7 @@ unsafe impl Sync for Symbol {}
 impl Symbol {
     fn get(name: &'static CStr) -> Option<Self> {
         // SAFETY: A NUL-terminated string.
-        let address = unsafe { bindings::__symbol_get(name.as_ptr().cast()) };
+        let address = unsafe { bindings::__symbol_get(name.as_char_ptr()) };
 
         // INVARIANT: Just checked.
         (!address.is_null()).then_some(Self {
@@ -95,7 +95,7 @@ impl Symbol {
 impl Drop for Symbol {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this returns what was gotten.
-        unsafe { bindings::__symbol_put(self.name.as_ptr().cast()) };
+        unsafe { bindings::__symbol_put(self.name.as_char_ptr()) };
     }
 }
 

@@ -17,9 +17,9 @@ use kernel::{
     prelude::*, //
 };
 
+mod bindings;
 #[path = "debugfs.rs"]
 mod files;
-mod bindings;
 mod hooks;
 mod kvm;
 mod mode;

@@ -47,11 +47,7 @@ const fn size_behind<T>(_: *const T) -> usize {
 
 macro_rules! structure {
     ($s:ident) => {
-        entry(
-            concat!(stringify!($s), "\0"),
-            0,
-            size_of::<bindings::$s>(),
-        )
+        entry(concat!(stringify!($s), "\0"), 0, size_of::<bindings::$s>())
     };
 }
 
