@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "counting.h"
+
+#include <string>
+
+namespace tlbsan {
+
+Counting::Counting(unsigned cpus, FILE *out, Executed executed)
+	: executed(executed), log(out), settled(cpus)
+{
+}
+
+/*
+ * Give the instructions since the last change of level to the level they ran
+ * at.  A hardware reset starts the emulator's number from 0 again.
+ */
+void Counting::settle(unsigned cpu, uint64_t executed_now)
+{
+	if (executed_now > settled.at(cpu))
+		counters.instructions(levels.level(cpu), executed_now - settled[cpu]);
+	settled[cpu] = executed_now;
+}
+
+void Counting::settle_all()
+{
+	for (unsigned cpu = 0; cpu < settled.size(); cpu++)
+		settle(cpu, executed(cpu));
+}
+
+void Counting::entered(const VmEntry &entry)
+{
+	settle(entry.cpu, entry.instructions);
+	levels.entered(entry);
+	counters.entry(levels.level(entry.cpu));
+}
+
+void Counting::exited(const VmExit &exit)
+{
+	if (exit.failed_entry) {
+		counters.failed_entry();
+	} else {
+		settle(exit.cpu, exit.instructions);
+		counters.exit(levels.level(exit.cpu), exit.reason);
+	}
+	levels.exited(exit);
+}
+
+void Counting::cleared(const VmClear &clear)
+{
+	levels.cleared(clear);
+}
+
+void Counting::loaded(const VmPtrld &load)
+{
+	levels.loaded(load);
+}
+
+void Counting::invvpid(const Invvpid &inv)
+{
+	counters.invvpid(inv, levels.owner(inv.vpid));
+}
+
+void Counting::invept(const Invept &inv)
+{
+	counters.invept(inv);
+}
+
+void Counting::failed(const VmFail &fail)
+{
+	counters.vmfail(fail);
+}
+
+void Counting::reset(unsigned cpu)
+{
+	settle(cpu, executed(cpu));
+	levels.reset(cpu);
+}
+
+void Counting::prefetched(uint64_t address)
+{
+	std::string label;
+
+	if (!labels.read(address, label))
+		return;
+	settle_all();
+	log.next(label, counters);
+}
+
+void Counting::finish()
+{
+	settle_all();
+	log.finish(counters);
+}
+
+} /* namespace tlbsan */

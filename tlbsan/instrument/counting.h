@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The counting part: takes events, asks whose they are, counts, and ends a
+ * region at each mark.
+ */
+#ifndef TLBSAN_COUNTING_H
+#define TLBSAN_COUNTING_H
+
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+#include "counters.h"
+#include "events.h"
+#include "regions.h"
+#include "vmcs_levels.h"
+
+namespace tlbsan {
+
+class Counting {
+public:
+	/* executed(cpu): instructions that CPU has executed so far */
+	using Executed = uint64_t (*)(unsigned cpu);
+
+	Counting(unsigned cpus, FILE *out, Executed executed);
+
+	void entered(const VmEntry &entry);
+	void exited(const VmExit &exit);
+	void cleared(const VmClear &clear);
+	void loaded(const VmPtrld &load);
+	void invvpid(const Invvpid &inv);
+	void invept(const Invept &inv);
+	void failed(const VmFail &fail);
+	void reset(unsigned cpu);
+	void prefetched(uint64_t address);
+	void finish();
+
+private:
+	void settle(unsigned cpu, uint64_t executed_now);
+	void settle_all();
+
+	Executed executed;
+	VmcsLevels levels;
+	Counters counters;
+	LabelReader labels;
+	RegionLog log;
+	/* instructions that are in the counters already, by CPU */
+	std::vector<uint64_t> settled;
+};
+
+} /* namespace tlbsan */
+
+#endif

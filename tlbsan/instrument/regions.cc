@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "regions.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace tlbsan {
+
+static const char total_name[] = "TOTAL";
+
+/*
+ * Labels come from guests.  What is left here needs no quoting in JSON, in a
+ * shell or between blanks.
+ */
+static char label_char(unsigned char c)
+{
+	bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+
+	return alnum || (c && strchr("._:+/=@%,-", c)) ? c : '_';
+}
+
+bool LabelReader::read(uint64_t address, std::string &label)
+{
+	if (address >> 8 != magic >> 8)
+		return false;
+
+	unsigned char c = address & 0xff;
+
+	if (c != '\n') {
+		if (pending.size() < max_length)
+			pending += label_char(c);
+		return false;
+	}
+	label = pending.empty() ? "none" : pending;
+	if (label == total_name)
+		label += "_";
+	pending.clear();
+	return true;
+}
+
+std::string region_json(const std::string &region, unsigned seq, const Counters &counters)
+{
+	std::string line = "{\"region\": \"" + region + "\", \"seq\": " + std::to_string(seq) +
+			   ", \"counters\": {";
+	const char *separator = "";
+
+	counters.each([&](const std::string &name, uint64_t value) {
+		line += separator;
+		line += "\"" + name + "\": " + std::to_string(value);
+		separator = ", ";
+	});
+	return line + "}}";
+}
+
+void RegionLog::write(const std::string &line)
+{
+	if (!file)
+		return;
+	if (fprintf(file, "%s\n", line.c_str()) >= 0 && fflush(file) == 0)
+		return;
+
+	/* A witness with a gap is worse than none; exit handlers may be running. */
+	fprintf(stderr, "tlbsan: cannot write to TLBSAN_OUT: %s; make room and run again\n",
+		strerror(errno));
+	std::_Exit(EXIT_FAILURE);
+}
+
+void RegionLog::next(const std::string &label, Counters &counters)
+{
+	write(region_json(current, seq++, counters));
+	total.add(counters);
+	counters.clear();
+	current = label;
+}
+
+void RegionLog::finish(Counters &counters)
+{
+	next(total_name, counters);
+	write(region_json(current, seq, total));
+}
+
+} /* namespace tlbsan */

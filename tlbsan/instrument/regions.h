@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Regions: the stretches of a run between two marks, each with its own numbers.
+ *
+ * A program in the machine, at any level, marks by prefetching from one magic
+ * address for each character of a label and one for '\n' (tsmark.c).  Output
+ * is one JSON object a line, flushed as soon as its region ends.
+ */
+#ifndef TLBSAN_REGIONS_H
+#define TLBSAN_REGIONS_H
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "counters.h"
+
+namespace tlbsan {
+
+/* Puts labels together from prefetched addresses. */
+class LabelReader {
+public:
+	static constexpr uint64_t magic = 0x5453414e00000000;	/* "TSAN" << 32 */
+	static constexpr size_t max_length = 80;
+
+	/* True when this address ended a label, which is then in label. */
+	bool read(uint64_t address, std::string &label);
+
+private:
+	std::string pending;
+};
+
+/* The line of one region, without a line end. */
+std::string region_json(const std::string &region, unsigned seq, const Counters &counters);
+
+/* Writes the regions of a run.  A write that fails ends the emulator. */
+class RegionLog {
+public:
+	/* file: nullptr writes nothing */
+	explicit RegionLog(FILE *file) : file(file) {}
+
+	/* End the current region with these numbers and begin the next. */
+	void next(const std::string &label, Counters &counters);
+	/* End the last region and write the sums of all. */
+	void finish(Counters &counters);
+
+private:
+	void write(const std::string &line);
+
+	FILE *file;
+	std::string current = "boot";
+	unsigned seq = 0;
+	Counters total;
+};
+
+} /* namespace tlbsan */
+
+#endif
