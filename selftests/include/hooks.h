@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What rust_kvm_nvmx shows in debugfs: the mode of each hook, and counters.
+ */
+#ifndef HOOKS_H
+#define HOOKS_H
+
+#include <linux/types.h>
+
+enum hook_mode { HOOK_C, HOOK_RUST };
+
+/* How often @hook ran in @mode, on all CPUs since the module was loaded. */
+u64 hook_count(const char *hook, enum hook_mode mode);
+
+/* The mode of @hook now. */
+enum hook_mode hook_mode(const char *hook);
+void hook_set_mode(const char *hook, enum hook_mode mode);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Loading and unloading of kernel modules from a test.
+ */
+#ifndef MODULES_H
+#define MODULES_H
+
+/* Load the file @path with @parameters; returns 0 or -errno. */
+int module_load(const char *path, const char *parameters);
+
+/* Unload the module @name; returns 0 or -errno. */
+int module_unload(const char *name);
+
+#endif

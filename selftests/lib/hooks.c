@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What rust_kvm_nvmx shows in debugfs: the mode of each hook, and counters.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "hooks.h"
+#include "test_util.h"
+
+#define DIRECTORY	"/sys/kernel/debug/rust_kvm_nvmx"
+
+static const char *const mode_names[] = { "c", "rust" };
+
+static FILE *open_hook(const char *hook, const char *how)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), DIRECTORY "/hooks/%s", hook);
+	file = fopen(path, how);
+	TEST_ASSERT(file, "Cannot open %s", path);
+	return file;
+}
+
+u64 hook_count(const char *hook, enum hook_mode mode)
+{
+	FILE *file = fopen(DIRECTORY "/counters", "r");
+	char name[64], wanted[64];
+	unsigned long value;
+
+	TEST_ASSERT(file, "Cannot open %s", DIRECTORY "/counters");
+	snprintf(wanted, sizeof(wanted), "hook.%s.%s", hook, mode_names[mode]);
+	while (fscanf(file, "%63s %lu", name, &value) == 2) {
+		if (!strcmp(name, wanted)) {
+			fclose(file);
+			return value;
+		}
+	}
+	TEST_FAIL("No counter %s", wanted);
+	return 0;
+}
+
+enum hook_mode hook_mode(const char *hook)
+{
+	FILE *file = open_hook(hook, "r");
+	char name[16] = "";
+
+	TEST_ASSERT(fscanf(file, "%15s", name) == 1, "No mode for hook %s", hook);
+	fclose(file);
+	if (!strcmp(name, mode_names[HOOK_C]))
+		return HOOK_C;
+	TEST_ASSERT(!strcmp(name, mode_names[HOOK_RUST]), "Hook %s has mode '%s'", hook, name);
+	return HOOK_RUST;
+}
+
+void hook_set_mode(const char *hook, enum hook_mode mode)
+{
+	FILE *file = open_hook(hook, "w");
+
+	fputs(mode_names[mode], file);
+	TEST_ASSERT(!fclose(file), "Mode '%s' refused for hook %s", mode_names[mode], hook);
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What rust_kvm_nvmx does where it cannot work: a fitting errno, one line in the
+ * kernel log that says what to do, and nothing left behind.
+ *
+ *   refusals MODULES     the directory of the kernel modules; none of ours loaded
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "modules.h"
+#include "test_util.h"
+
+#define HOOK	"/sys/kernel/debug/rust_kvm_nvmx/hooks/flush_tlb_all"
+
+static const char *modules;
+
+static int load(const char *name, const char *parameters)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s.ko", modules, name);
+	return module_load(path, parameters);
+}
+
+static void must_load(const char *name, const char *parameters)
+{
+	int ret = load(name, parameters);
+
+	TEST_ASSERT(!ret, "loading %s %s: %s", name, parameters, strerror(-ret));
+}
+
+static void must_unload(const char *name)
+{
+	int ret = module_unload(name);
+
+	TEST_ASSERT(!ret, "unloading %s: %s", name, strerror(-ret));
+}
+
+/* @what fails with @error and makes the log say @line. */
+static void refused(const char *name, const char *parameters, int error, const char *line)
+{
+	char record[1024], path[PATH_MAX];
+	int said = 0, ret, log;
+	ssize_t len;
+
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	TEST_ASSERT(log >= 0, "/dev/kmsg: %m");
+	lseek(log, 0, SEEK_END);
+
+	ret = load(name, parameters);
+	TEST_ASSERT(ret == -error, "%s %s: \"%s\", not \"%s\"", name, parameters,
+		    strerror(-ret), strerror(error));
+
+	while ((len = read(log, record, sizeof(record) - 1)) > 0) {
+		record[len] = '\0';
+		said += !!strstr(record, line);
+	}
+	close(log);
+	TEST_ASSERT(said == 1, "\"%s\" is in the log %d times, not once", line, said);
+
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	TEST_ASSERT(access(path, F_OK), "%s is there", path);
+	printf("ok: %s %s: %s: %s\n", name, parameters, strerror(error), line);
+}
+
+static int write_mode(const char *mode)
+{
+	int fd = open(HOOK, O_WRONLY), ret;
+
+	TEST_ASSERT(fd >= 0, "%s: %m", HOOK);
+	ret = write(fd, mode, strlen(mode)) < 0 ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+static void mode_is(const char *expected)
+{
+	char mode[16] = "";
+	int fd = open(HOOK, O_RDONLY);
+
+	TEST_ASSERT(fd >= 0, "%s: %m", HOOK);
+	TEST_ASSERT(read(fd, mode, sizeof(mode) - 1) > 0, "%s: %m", HOOK);
+	close(fd);
+	TEST_ASSERT(!strcmp(mode, expected), "the mode is %s, not %s", mode, expected);
+}
+
+static void test_table(void)
+{
+	refused("hooks_client", "how=version", ENOEXEC, "the module is for version 2");
+	refused("hooks_client", "how=layout", ENOEXEC,
+		"vcpu_vmx.vpid is not 1 bytes at offset 1");
+
+	must_load("hooks_client", "how=occupy");
+	refused("rust_kvm_nvmx", "", EBUSY, "another module serves KVM's nVMX hooks");
+	must_unload("hooks_client");
+
+	must_load("rust_kvm_nvmx", "");
+	TEST_ASSERT(load("hooks_client", "how=occupy") == -EBUSY, "a second client was accepted");
+	TEST_ASSERT(module_unload("kvm_intel"), "kvm_intel went under a registered module");
+}
+
+static void test_modes(void)
+{
+	mode_is("rust\n");
+	TEST_ASSERT(write_mode("banana") == EINVAL, "a mode of no meaning was taken");
+	TEST_ASSERT(write_mode("a mode that is much too long") == EINVAL, "so was a long one");
+	TEST_ASSERT(write_mode("") == 0 || write_mode("") == EINVAL, "nor an empty one");
+	mode_is("rust\n");
+	TEST_ASSERT(!write_mode("c"), "mode c was refused");
+	mode_is("c\n");
+	TEST_ASSERT(!write_mode("rust\n"), "mode rust was refused");
+	mode_is("rust\n");
+	must_unload("rust_kvm_nvmx");
+
+	TEST_ASSERT(load("rust_kvm_nvmx", "start_in_c=banana") == -EINVAL, "a bad parameter");
+	must_load("rust_kvm_nvmx", "start_in_c=1");
+	mode_is("c\n");
+	must_unload("rust_kvm_nvmx");
+	TEST_ASSERT(access(HOOK, F_OK), "%s outlives the module", HOOK);
+	printf("ok: modes and parameters\n");
+}
+
+static void test_without_kvm(void)
+{
+	must_unload("kvm_intel");
+	refused("rust_kvm_nvmx", "", ENODEV, "kvm_intel is not loaded: load it first");
+
+	must_load("kvm-intel", "nested=0");
+	refused("rust_kvm_nvmx", "", EOPNOTSUPP, "kvm_intel runs with nested=0");
+	must_unload("kvm_intel");
+
+	must_unload("kvm");
+	refused("rust_kvm_nvmx", "", ENODEV, "KVM is not loaded: load kvm_intel first");
+
+	must_load("kvm", "");
+	must_load("kvm-intel", "");
+	must_load("rust_kvm_nvmx", "");
+	must_unload("rust_kvm_nvmx");
+}
+
+int main(int argc, char **argv)
+{
+	TEST_ASSERT(argc == 2, "usage: refusals MODULES");
+	modules = argv[1];
+
+	test_table();
+	test_modes();
+	test_without_kvm();
+	return 0;
+}
