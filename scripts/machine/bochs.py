@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The emulator: its configuration, its process and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from errors import MachineError
+
+BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
+VGA_BIOS = Path("/usr/share/vgabios/vgabios-stdvga.bin")
+# The newest model whose VM entries Bochs 3.0 gets right.
+CPU_MODEL = "corei7_haswell_4770"
+# Emulated instructions per emulated second: close to what a host does in one
+# real second, so that the machine's clock is not far from the wall's.
+INSTRUCTIONS_PER_SECOND = 50_000_000
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Which Bochs, and how the machine it emulates is made."""
+
+    binary: Path
+    cpus: int = 2
+    megabytes: int = 768
+    # Debian's own build: with its debugger, without the witness.
+    debian: bool = False
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether it counts INVVPID and INVEPT for us."""
+        return not self.debian
+
+
+def configuration(
+    emulator: Emulator, iso: Path, serial: dict[str, str], log: Path, verbose: bool
+) -> str:
+    """The text of the configuration file; SERIAL maps com1, com2 to their settings."""
+    for needed in (BIOS, VGA_BIOS):
+        if not needed.exists():
+            raise MachineError(f"{needed} is missing: install bochsbios and vgabios")
+    display = 'rfb, options="timeout=0"' if emulator.debian else "nogui"
+    lines = [
+        f"romimage: file={BIOS}",
+        f"vgaromimage: file={VGA_BIOS}",
+        f"display_library: {display}",
+        f"cpu: model={CPU_MODEL}, count={emulator.cpus}, ips={INSTRUCTIONS_PER_SECOND}",
+        "cpu: reset_on_triple_fault=0, ignore_bad_msrs=1",
+        f"memory: guest={emulator.megabytes}, host={emulator.megabytes}",
+        "clock: sync=none, time0=utc",
+        f"ata0-master: type=cdrom, path={iso}, status=inserted",
+        "boot: cdrom",
+        *(f"{port}: enabled=1, {how}" for port, how in serial.items()),
+        f"log: {log}",
+        "panic: action=fatal",
+        # Mostly MSRs that it does not know: some 100,000 lines a run.
+        f"error: action={'report' if verbose else 'ignore'}",
+        # Not "report": Bochs logs its speed from a signal handler, and deadlocks
+        # when the signal comes while it is logging something else.
+        "info: action=ignore",
+        "debug: action=ignore",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class Process:
+    """A running Bochs. Leaving the `with` block kills its whole process group."""
+
+    def __init__(self, emulator: Emulator, config: Path, witness: Path) -> None:
+        # Even a SIGKILL of this program must not leave an emulator behind.
+        command = ["setpriv", "--pdeathsig", "KILL", "--"]
+        command += [str(emulator.binary), "-q", "-f", str(config)]
+        environment = dict(os.environ)
+        environment.pop("TLBSAN_OUT", None)
+        if emulator.has_witness:
+            environment["TLBSAN_OUT"] = str(witness)
+        if emulator.debian:
+            # Its debugger waits for a command before the first instruction.
+            commands = config.with_suffix(".rc")
+            commands.write_text("c\n")
+            command += ["-rc", str(commands)]
+        self.peak_kib = 0
+        with open(config.with_suffix(".out"), "wb") as output:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise MachineError(f"cannot start {emulator.binary}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+
+    def ended(self) -> bool:
+        """Whether it is gone; keeps the highest memory use seen so far."""
+        try:
+            for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    self.peak_kib = max(self.peak_kib, int(line.split()[1]))
+        except OSError:
+            pass
+        return self._process.poll() is not None

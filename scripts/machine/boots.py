@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines made from a plan and started, several at a time where there are processors."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import image
+import witness
+from bochs import Emulator
+from errors import MachineError
+from plan import Plan, guest_script
+from session import STOP, Limits, Outcome, Session
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where everything that goes into a machine comes from."""
+
+    kernel: Path
+    tools: Path
+    emulator: Emulator
+    output: Path
+    limits: Limits
+    verbose: bool
+    module: Path | None = None
+    program_directories: tuple[Path, ...] = ()
+
+    def find_program(self, name: str) -> Path:
+        """The test or workload NAME."""
+        for directory in self.program_directories:
+            for candidate in (directory / name, directory / "x86" / name):
+                if candidate.is_file():
+                    return candidate
+        places = ", ".join(str(directory) for directory in self.program_directories)
+        raise MachineError(f"no program {name} in {places or 'no directory given'}")
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One machine: its name (and directory), what it runs, on which kernel."""
+
+    name: str
+    plan: Plan
+    programs: tuple[str, ...]
+    parts: Parts
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A boot and what came of it."""
+
+    boot: Boot
+    outcome: Outcome
+    # By step; None without the emulator's counting.
+    witness: dict[str, witness.Regions] | None
+
+
+def run_boots(boots: list[Boot]) -> list[Finished]:
+    """Run all, at most one a processor; the emulator uses one each."""
+    jobs = max(1, min(len(boots), os.cpu_count() or 1))
+    with ThreadPoolExecutor(jobs) as pool:
+        running = [pool.submit(_run, boot) for boot in boots]
+        try:
+            return [each.result() for each in running]
+        except BaseException:
+            # Ctrl-C, or one machine could not be made: the others stop too.
+            STOP.set()
+            for each in running:
+                each.cancel()
+            raise
+
+
+def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
+    """Write the boot's ISO; EXTRA are further files in the root file system."""
+    parts = boot.parts
+    directory = parts.output / boot.name
+    directory.mkdir(parents=True, exist_ok=True)
+    root = image.build_initramfs(parts.kernel, parts.module, parts.tools)
+    for name in boot.programs:
+        image.add_program(root, parts.find_program(name))
+    for path, data in extra.items():
+        root.add(path, data, 0o644)
+    iso = directory / "machine.iso"
+    image.build_iso(parts.kernel, root, "", iso)
+    return iso
+
+
+def _run(boot: Boot) -> Finished:
+    parts = boot.parts
+    iso = make_image(boot, {"/plan": guest_script(boot.plan).encode()})
+    directory = iso.parent
+    session = Session(boot.plan, parts.emulator, iso, directory, parts.limits, parts.verbose)
+    outcome = session.run()
+    iso.unlink()
+    regions = None
+    if parts.emulator.has_witness:
+        found = witness.read_regions(directory / "witness.jsonl")
+        regions = witness.by_step(found, boot.plan.step_names())
+    return Finished(boot, outcome, regions)

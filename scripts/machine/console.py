@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The two serial ports: whole lines from growing files, and what the lines mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faults import Fault, find_fault
+
+_TAG = "@machine "
+_KERNEL_TAG = "machine: "
+
+
+class Tail:
+    """Yields the lines a growing file has got since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = b""
+
+    def lines(self, all_of_it: bool = False) -> list[str]:
+        """The new whole lines; with ALL_OF_IT also a last one without an end."""
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(data)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if all_of_it and self._rest:
+            whole.append(self._rest)
+            self._rest = b""
+        # A progress display overwrites its line: only what it showed last counts.
+        texts = (line.decode(errors="replace").rstrip("\r") for line in whole)
+        return [text.rpartition("\r")[2] for text in texts]
+
+
+@dataclass
+class StepRecord:
+    """What the machine said about one step."""
+
+    name: str
+    status: int | None = None
+    seconds: float = 0.0
+    wrong_state: str = ""
+    output: list[str] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    probes: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+class Console:
+    """Builds the record of every step from the lines of both ports."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, StepRecord] = {}
+        self.current: StepRecord | None = None
+        self.kernel = ""
+        self.done = False
+        self.missing_probes: list[str] = []
+        # Faults outside of any step, and the machine's own failures.
+        self.faults: list[Fault] = []
+        self._probe_totals: dict[str, int] = {}
+        self._kernel_step = ""
+        self._boots = 0
+
+    def tests_line(self, line: str) -> None:
+        """Take a line of the second port: a test's output or a report of the init script."""
+        if not line.startswith(_TAG):
+            if self.current and line:
+                self.current.output.append(line)
+            return
+        word, _, rest = line[len(_TAG) :].partition(" ")
+        values = rest.split()
+        if word == "begin":
+            self.current = self._step(rest)
+        elif word == "end" and len(values) == 4:
+            record = self._step(values[0])
+            record.status = int(values[1])
+            record.seconds = float(values[3]) - float(values[2])
+            self.current = None
+        elif word == "counter" and self.current and len(values) == 2:
+            self.current.counters[values[0]] = int(values[1])
+        elif word == "probe" and self.current and len(values) == 2:
+            total = int(values[1])
+            self.current.probes[values[0]] = total - self._probe_totals.get(values[0], 0)
+            self._probe_totals[values[0]] = total
+        elif word == "wrongstate" and self.current:
+            self.current.wrong_state = rest
+        elif word == "noprobe":
+            self.missing_probes.append(rest)
+        elif word == "kernel":
+            self.kernel = rest
+        elif word == "broken":
+            self.faults.append(Fault("set-up in the machine", rest, fatal=True))
+        elif word == "finished":
+            self.done = True
+
+    def kernel_line(self, line: str) -> Fault | None:
+        """Take a line of the first port, the kernel's; returns the fault in it, if any."""
+        _, found, mark = line.partition(_KERNEL_TAG)
+        if found and mark.startswith("begin "):
+            self._kernel_step = mark[len("begin ") :]
+        elif found and mark.startswith("end "):
+            self._kernel_step = ""
+        fault = find_fault(line)
+        if "] Linux version " in line or line.startswith("Linux version "):
+            self._boots += 1
+            if self._boots > 1:
+                fault = Fault("reboot", "the machine started again by itself", fatal=True)
+        if fault:
+            where = self._step(self._kernel_step).faults if self._kernel_step else self.faults
+            where.append(fault)
+        return fault
+
+    def all_faults(self) -> list[Fault]:
+        """Every fault of the run."""
+        return self.faults + [f for s in self.steps.values() for f in s.faults]
+
+    def _step(self, name: str) -> StepRecord:
+        return self.steps.setdefault(name, StepRecord(name))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=dash
+# What the plan and the console may call, inside the machine.
+
+counters=/sys/kernel/debug/rust_kvm_nvmx
+tracing=/sys/kernel/tracing
+heartbeat=0
+
+# The host reads these lines; the empty line ends whatever a test left open.
+report() {
+	printf '\n@machine %s\n' "$*"
+}
+
+kernel_log() {
+	echo "machine: $*" >/dev/kmsg
+}
+
+# load NAME [OPTION...]: insert one of the kernel's own modules. One that is
+# built in, or that this kernel does not have, has no file.
+load() {
+	[ -e "/modules/$1.ko" ] || return 0
+	name=$1
+	shift
+	insmod "/modules/$name.ko" "$@" || report broken "insmod $name failed"
+}
+
+# probe FUNCTION: count how often FUNCTION is entered.
+probe() {
+	if ! { echo "p:$1 $1" >>$tracing/kprobe_events &&
+		echo 1 >"$tracing/events/kprobes/$1/enable"; } 2>/dev/null; then
+		report noprobe "$1"
+	fi
+}
+
+# Totals since boot; the host takes the differences.
+report_probes() {
+	[ -s $tracing/kprobe_profile ] || return 0
+	while read -r name hits _; do
+		report probe "$name" "$hits"
+	done <$tracing/kprobe_profile
+}
+
+report_counters() {
+	[ -r $counters/counters ] || return 0
+	while read -r name value; do
+		report counter "$name" "$value"
+	done <$counters/counters
+}
+
+module_state() {
+	if [ -d /sys/module/rust_kvm_nvmx ]; then echo loaded; else echo absent; fi
+}
+
+# Sends a sign of life through the kernel's log while a step runs.
+beat() {
+	while sleep "$heartbeat"; do kernel_log alive; done
+}
+
+# step STATE NAME SECONDS COMMAND...: run one command and report on it. The
+# module's state is reported before it runs, so that a test cannot pass in a
+# state it was not planned for.
+step() {
+	state=$1 name=$2 limit=$3
+	shift 3
+	kernel_log begin "$name"
+	report begin "$name"
+	case $* in
+	insmod* | rmmod*) ;;
+	*) [ "$state" = "$(module_state)" ] || report wrongstate "$(module_state)" ;;
+	esac
+	[ -w $counters/reset ] && echo 1 >$counters/reset
+	[ "$heartbeat" = 0 ] || beat &
+	read -r start _ </proc/uptime
+	tsmark "$name"
+	timeout -s KILL "$limit" "$@"
+	status=$?
+	tsmark idle
+	read -r end _ </proc/uptime
+	[ "$heartbeat" = 0 ] || kill $! 2>/dev/null
+	report_counters
+	report_probes
+	kernel_log end "$name"
+	report end "$name" "$status" "$start" "$end"
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The hooks that Rust takes over, the C functions behind them, and the proof that it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from console import Console
+from plan import Plan
+from results import Result, Status
+
+GROUP = "takeover"
+TITLE = "Rust runs while the module is loaded, C before and after"
+
+# Hook, as the module's counters name it: the C function it stands in for.
+C_FUNCTION = {
+    "flush_tlb_all": "vmx_flush_tlb_all",
+    "flush_tlb_current": "vmx_flush_tlb_current",
+    "flush_tlb_gva": "vmx_flush_tlb_gva",
+    "flush_tlb_guest": "vmx_flush_tlb_guest",
+    "vcpu_reset": "vmx_vcpu_reset_tlb",
+    "nested_transition": "nested_vmx_transition_tlb_flush",
+}
+
+
+def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Result]:
+    """One result a hook, from the steps marked `takeover`. COMPLETE: all tests of the list
+    ran, so a hook that nothing came to is a failure; one test alone need not come to all."""
+    results = []
+    for hook, function in C_FUNCTION.items():
+        absent, loaded, after, rust = (
+            sum(_hits(plan, console, group, name) for plan, console in boots)
+            for group, name in (
+                ("absent", function),
+                ("loaded", function),
+                ("after", function),
+                ("loaded", f"hook.{hook}.rust"),
+            )
+        )
+        if not complete and not absent + loaded + after + rust:
+            continue
+        reasons = []
+        if any(function in console.missing_probes for _, console in boots):
+            reasons.append(f"{function} could not be watched: is this kernel patched?")
+        if not absent:
+            reasons.append(f"{function} was never entered before the module was loaded")
+        if not rust:
+            reasons.append("Rust's counter did not move while the module was loaded")
+        if loaded:
+            reasons.append(f"{function} was entered {loaded} times while the module was loaded")
+        if not after:
+            reasons.append(f"{function} was never entered after the module was removed")
+        status = Status.FAILED if reasons else Status.PASSED
+        hits = {"c.absent": absent, "rust": rust, "c.loaded": loaded, "c.after": after}
+        results.append(Result(GROUP, hook, status, reasons, counters=hits))
+    if not results:
+        results.append(Result(GROUP, "any", Status.SKIPPED, ["this test comes to no hook"]))
+    return results
+
+
+def _hits(plan: Plan, console: Console, group: str, name: str) -> int:
+    total: Counter = Counter()
+    for planned in plan.groups:
+        for step in planned.steps:
+            record = console.steps.get(f"{planned.name}/{step.name}")
+            if planned.name == group and step.takeover and record:
+                total.update(record.counters)
+                total.update(record.probes)
+    return total[name]

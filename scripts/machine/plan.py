@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What one boot of the machine runs: groups of steps, and the script the guest reads."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+MODULE = "rust_kvm_nvmx"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command in the machine. Its limit is in the machine's own seconds."""
+
+    name: str
+    command: tuple[str, ...]
+    limit: int = 60
+    # Counts as proof of who runs the hooks: not so a test that itself loads,
+    # removes or switches the module.
+    takeover: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps that run with the module in one state: "absent" or "loaded"."""
+
+    name: str
+    title: str
+    module: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of one boot."""
+
+    groups: tuple[Group, ...]
+    probes: tuple[str, ...] = ()
+    kvm_options: dict[str, str] = field(default_factory=dict)
+    # A line a few seconds apart tells a busy machine from a dead one; it costs
+    # instructions, so measurements go without.
+    heartbeat: bool = True
+
+    def step_names(self) -> list[str]:
+        """Every step's full name, in the order it runs."""
+        return [f"{g.name}/{s.name}" for g in self.groups for s in self.all_steps(g)]
+
+    def all_steps(self, group: Group) -> tuple[Step, ...]:
+        """The group's steps, after those that bring the module into its state."""
+        before = "absent"
+        for other in self.groups:
+            if other is group:
+                break
+            before = other.module
+        return _state_change(before, group.module) + group.steps
+
+
+def _state_change(before: str, after: str) -> tuple[Step, ...]:
+    if before == after:
+        return ()
+    if after == "loaded":
+        return (Step("insmod", ("insmod", f"/modules/{MODULE}.ko")),)
+    return (Step("rmmod", ("rmmod", MODULE)),)
+
+
+def guest_script(plan: Plan) -> str:
+    """The plan as the shell commands that guest/init sources."""
+    lines = [f"heartbeat={5 if plan.heartbeat else 0}"]
+    for module in ("irqbypass", "kvm", "kvm-intel"):
+        options = plan.kvm_options.get(module, "")
+        lines.append(f"load {module} {options}".rstrip())
+    lines += [f"probe {shlex.quote(name)}" for name in plan.probes]
+    for group in plan.groups:
+        for step in plan.all_steps(group):
+            name = f"{group.name}/{step.name}"
+            lines.append(shlex.join(["step", group.module, name, str(step.limit), *step.command]))
+    return "\n".join(lines) + "\n"

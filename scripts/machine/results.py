@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Results: KTAP for people and tools, JSON beside it, and the last line's three numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TextIO
+
+
+class Status(StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass
+class Result:
+    """One test of one group."""
+
+    group: str
+    name: str
+    status: Status
+    # Why it failed (all reasons) or was skipped.
+    reasons: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    output: list[str] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=dict)
+    probes: dict[str, int] = field(default_factory=dict)
+    witness: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+_SHOWN_OUTPUT = 15
+_SHOWN_WIDTH = 160
+
+
+def write_ktap(groups: list[tuple[str, str]], results: list[Result], out: TextIO) -> None:
+    """KTAP with a subtest for each of GROUPS, given as (name, title)."""
+    print(f"KTAP version 1\n1..{len(groups)}", file=out)
+    for number, (name, title) in enumerate(groups, start=1):
+        own = [result for result in results if result.group == name]
+        print(f"  KTAP version 1\n  # Subtest: {name}: {title}\n  1..{len(own)}", file=out)
+        for index, result in enumerate(own, start=1):
+            _write_result(index, result, out)
+        failed = any(result.status is Status.FAILED for result in own)
+        skipped = all(result.status is Status.SKIPPED for result in own)
+        skip = " # SKIP nothing ran" if skipped else ""
+        print(f"{'not ok' if failed else 'ok'} {number} {name}{skip}", file=out)
+
+
+def _write_result(index: int, result: Result, out: TextIO) -> None:
+    if result.status is Status.SKIPPED:
+        why = "; ".join(result.reasons) or "no reason given"
+        print(f"  ok {index} {result.name} # SKIP {why}", file=out)
+        return
+    if result.status is Status.FAILED:
+        for reason in result.reasons:
+            print(f"  # {result.name}: {reason}", file=out)
+        for line in result.output[-_SHOWN_OUTPUT:]:
+            print(f"  # | {line[:_SHOWN_WIDTH]}", file=out)
+    verdict = "not ok" if result.status is Status.FAILED else "ok"
+    print(f"  {verdict} {index} {result.name}", file=out)
+
+
+def summary(results: list[Result]) -> str:
+    """`N passed, N failed, N skipped`."""
+    count = Counter(result.status for result in results)
+    return ", ".join(f"{count[status]} {status.value}" for status in Status)

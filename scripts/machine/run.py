@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Runs an emulated machine with VMX: tests, the demo, a console, measurements.
+
+Everything comes by option; nothing here knows how it was built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from bench import run_bench
+from bochs import Emulator
+from boots import Parts
+from demo import run_demo
+from errors import MachineError
+from session import Limits
+from shell import run_shell
+from suite import run_suite
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("test", "run the tests: KTAP, and `N passed, N failed, N skipped`"),
+        ("demo", "one nested workload in C and in Rust, and a report"),
+        ("shell", "a console in the machine, everything loaded"),
+        ("bench", "instructions per nested round trip: stock, patched, Rust"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        _common(command)
+        if name == "test":
+            command.add_argument("--test", metavar="NAME", help="this one alone")
+        if name in ("demo", "bench"):
+            command.add_argument(
+                "--workload",
+                default="nested_workload",
+                metavar="'NAME ARG...'",
+                help="the program that is run and measured",
+            )
+        if name == "bench":
+            command.add_argument("--stock", type=Path, required=True, help="the unpatched kernel")
+            command.add_argument("--boots", type=int, default=2, help="boots of each kind")
+            command.add_argument("--repeat", type=int, default=5, help="runs in each boot")
+    return parser
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    needed = {"type": Path, "required": True}
+    command.add_argument("--kernel", **needed, help="built kernel tree")
+    command.add_argument("--tools", **needed, help="directory with tsmark")
+    command.add_argument("--bochs", **needed, help="the emulator")
+    command.add_argument("--out", **needed, help="where logs and reports go")
+    command.add_argument("--module", type=Path, help="rust_kvm_nvmx.ko")
+    command.add_argument("--upstream", type=Path, help="directory of upstream's tests")
+    command.add_argument("--own", type=Path, help="directory of our tests")
+    command.add_argument(
+        "--debian-bochs",
+        action="store_true",
+        help="--bochs is Debian's own build: what needs the witness is not checked",
+    )
+    command.add_argument("--cpus", type=int, default=None, help="processors (2; bench: 1)")
+    command.add_argument("--memory", type=int, default=768, metavar="MB")
+    command.add_argument("--verbose", action="store_true", help="show the console as it runs")
+    command.add_argument("--timeout", type=float, default=Limits.total, metavar="SECONDS")
+    command.add_argument("--silence", type=float, default=Limits.silence, metavar="SECONDS")
+
+
+def _parts(options: argparse.Namespace) -> Parts:
+    cpus = options.cpus or (1 if options.command == "bench" else 2)
+    for needed in (options.kernel, options.tools, options.bochs, options.module):
+        if needed is not None and not needed.exists():
+            raise MachineError(f"{needed} does not exist")
+    return Parts(
+        kernel=options.kernel,
+        tools=options.tools,
+        emulator=Emulator(options.bochs, cpus, options.memory, options.debian_bochs),
+        output=options.out.absolute(),
+        limits=Limits(total=options.timeout, silence=options.silence),
+        verbose=options.verbose,
+        module=options.module,
+        program_directories=tuple(d for d in (options.own, options.upstream) if d),
+    )
+
+
+def main() -> int:
+    """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run."""
+    options = _parser().parse_args()
+    # Reach the `finally` blocks that stop the emulator.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        parts = _parts(options)
+        parts.output.mkdir(parents=True, exist_ok=True)
+        if options.command == "test":
+            return run_suite(parts, bool(options.upstream), bool(options.own), options.test)
+        if options.command == "shell":
+            return run_shell(parts)
+        if options.module is None:
+            raise MachineError(f"{options.command} needs --module")
+        if options.command == "demo":
+            return run_demo(parts, options.workload.split())
+        return run_bench(
+            parts, options.stock, options.workload.split(), options.boots, options.repeat
+        )
+    except MachineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

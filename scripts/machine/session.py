@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One boot of the machine, from the emulator's start to its end, watched all the way."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bochs import Emulator, Process, configuration
+from console import Console, StepRecord, Tail
+from faults import Fault
+from plan import Plan
+
+_POLL = 0.05
+# After a fatal report the kernel still prints what helps most: the trace.
+_LAST_WORDS = 3.0
+_TAIL_LINES = 40
+# Set to make every session stop its emulator and return.
+STOP = threading.Event()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Wall-clock seconds. A step's own limit runs on the machine's clock; these are for
+    a machine that no longer keeps it."""
+
+    boot: float = 180
+    silence: float = 120
+    # Real seconds granted for one of the machine's, on a slow or busy host.
+    slowness: float = 6
+    total: float = 3000
+
+
+@dataclass
+class Outcome:
+    """What is known after the machine stopped."""
+
+    console: Console
+    directory: Path
+    seconds: float
+    boot_seconds: float
+    peak_kib: int
+
+
+class Session:
+    """Runs PLAN from ISO; its files go to DIRECTORY."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        emulator: Emulator,
+        iso: Path,
+        directory: Path,
+        limits: Limits,
+        verbose: bool,
+    ) -> None:
+        self._emulator = emulator
+        self._iso = iso
+        self._directory = directory
+        self._limits = limits
+        self._verbose = verbose
+        self._console = Console()
+        self._step_limits = {
+            f"{group.name}/{step.name}": step.limit
+            for group in plan.groups
+            for step in plan.all_steps(group)
+        }
+
+    def run(self) -> Outcome:
+        """Boot, watch, stop. Faults are in the outcome's console, not raised."""
+        for name in ("kernel.log", "tests.log", "witness.jsonl", "bochs.log"):
+            (self._directory / name).unlink(missing_ok=True)
+        config = self._directory / "bochs.conf"
+        serial = {
+            "com1": f"mode=file, dev={self._directory}/kernel.log",
+            "com2": f"mode=file, dev={self._directory}/tests.log",
+        }
+        log = self._directory / "bochs.log"
+        config.write_text(configuration(self._emulator, self._iso, serial, log, self._verbose))
+        self._kernel = Tail(self._directory / "kernel.log")
+        self._tests = Tail(self._directory / "tests.log")
+        self._start = self._last_output = self._step_start = time.monotonic()
+        self._boot_seconds = 0.0
+        with (
+            open(self._directory / "console.log", "w", encoding="utf-8") as self._log,
+            Process(self._emulator, config, self._directory / "witness.jsonl") as process,
+        ):
+            self._watch(process)
+        seconds = time.monotonic() - self._start
+        return Outcome(
+            self._console, self._directory, seconds, self._boot_seconds, process.peak_kib
+        )
+
+    def _watch(self, process: Process) -> None:
+        stop_at = None
+        while not STOP.is_set():
+            ended = process.ended()
+            self._take_lines(last=ended)
+            if ended:
+                self._judge_end()
+                return
+            now = time.monotonic()
+            if stop_at is None:
+                late = self._overdue(now)
+                if late:
+                    self._console.faults.append(late)
+                    self._say(f"{late.kind}: {late.line}")
+                    return
+                if any(fault.fatal for fault in self._console.all_faults()):
+                    stop_at = now + _LAST_WORDS
+            elif now > stop_at:
+                return
+            time.sleep(_POLL)
+
+    def _take_lines(self, last: bool) -> None:
+        kernel, tests = self._kernel.lines(last), self._tests.lines(last)
+        if kernel or tests:
+            self._last_output = time.monotonic()
+        for line in kernel:
+            fault = self._console.kernel_line(line)
+            if "machine: " not in line:
+                self._stream(line)
+            if fault:
+                self._say(f"{fault.kind}: {fault.line}")
+        for line in tests:
+            before = self._console.current
+            self._console.tests_line(line)
+            if not line.startswith("@machine "):
+                self._stream(line)
+            if self._console.current is not before:
+                self._step_changed(before)
+
+    def _step_changed(self, before: StepRecord | None) -> None:
+        now = time.monotonic()
+        if not self._boot_seconds:
+            self._boot_seconds = now - self._start
+            self._say(f"Linux {self._console.kernel} is up")
+        if before is not None and before.status is not None:
+            state = "ok" if before.status == 0 else f"exit {before.status}"
+            self._say(f"{before.name}: {state} ({now - self._step_start:.1f} s)")
+        if self._console.current is not None:
+            self._step_start = now
+            if self._verbose:
+                self._say(f"{self._console.current.name} ...")
+
+    def _overdue(self, now: float) -> Fault | None:
+        limits = self._limits
+        if now - self._start > limits.total:
+            return Fault("timeout", f"the whole run took more than {limits.total:.0f} s", True)
+        if not self._console.kernel and now - self._start > limits.boot:
+            return Fault("failed boot", f"no init after {limits.boot:.0f} s", True)
+        if now - self._last_output > limits.silence:
+            return Fault("silent machine", f"no output for {limits.silence:.0f} s", True)
+        step = self._console.current
+        if step is not None:
+            wall = self._step_limits.get(step.name, 60) * limits.slowness + 60
+            if now - self._step_start > wall:
+                return Fault("timeout", f"{step.name}: still running after {wall:.0f} s", True)
+        return None
+
+    def _judge_end(self) -> None:
+        """The emulator left by itself: that is right only after a power-off."""
+        if self._console.done or any(f.fatal for f in self._console.all_faults()):
+            return
+        panics = [
+            line.split(">>PANIC<<", 1)[1].strip()
+            for name in ("bochs.out", "bochs.log")
+            for line in _read_lines(self._directory / name)
+            if ">>PANIC<<" in line
+        ]
+        reason = panics[-1] if panics else "it gave no reason"
+        self._console.faults.append(Fault("emulator ended", reason, fatal=True))
+        self._say(f"emulator ended: {reason}")
+
+    def _stream(self, line: str) -> None:
+        self._log.write(line + "\n")
+        self._log.flush()
+        if self._verbose:
+            print(f"{self._directory.name}: {line}", file=sys.stderr, flush=True)
+
+    def _say(self, text: str) -> None:
+        elapsed = time.monotonic() - self._start
+        print(f"[{elapsed:6.1f} s] {self._directory.name}: {text}", file=sys.stderr, flush=True)
+
+
+def _read_lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+def console_tail(directory: Path) -> list[str]:
+    """The last lines of both ports together."""
+    lines = _read_lines(directory / "console.log")
+    return [line for line in lines if line.strip()][-_TAIL_LINES:]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Unit tests of the runner: python3 -m unittest discover -s tests -t . (in its directory)."""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The console's lines: what is found in them, and what must not be."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from console import Console, Tail
+from faults import find_fault
+
+BAD = {
+    "[    5.59] Kernel panic - not syncing: sysrq triggered crash": "panic",
+    "[    1.00] BUG: unable to handle page fault for address: ffff88800": "oops",
+    "[    1.00] Oops: 0002 [#1] SMP NOPTI": "oops",
+    "[    1.00] Oops: general protection fault, probably for": "oops",
+    "[    1.00] rcu: INFO: rcu_preempt self-detected stall on CPU": "RCU stall",
+    "[    1.00] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:": "RCU stall",
+    "[    1.00] INFO: task qemu:12 blocked for more than 120 seconds.": "hung task",
+    "[    1.00] watchdog: BUG: soft lockup - CPU#1 stuck for 22s!": "soft lockup",
+    "[    1.00] WARNING: possible circular locking dependency detected": "lockdep",
+    "[    1.00] WARNING: suspicious RCU usage": "lockdep",
+    "[    1.00] ------------[ cut here ]------------": "WARN",
+    "[    1.00] WARNING: arch/x86/kvm/vmx/vmx.c:123 at foo+0x1/0x2": "WARN",
+    "[    1.00] BUG: sleeping function called from invalid context": "BUG",
+    "[    1.00] kernel BUG at mm/slub.c:1!": "oops",
+}
+GOOD = [
+    "[    0.00] Linux version 7.3.4 (a@b) #1 SMP",
+    "[    3.33] intel_pstate: Invalid MSRs",
+    "[    0.10] mem auto-init: stack:all(zero), heap alloc:off",
+    "[    9.00] machine: begin absent/nested_exceptions_test",
+    "[    2.10] ACPI: Failed to create genetlink family for ACPI event",
+]
+
+
+class FaultPatterns(unittest.TestCase):
+    """Real lines of a kernel in trouble, and of one that is well."""
+
+    def test_bad_lines_are_named(self) -> None:
+        for line, kind in BAD.items():
+            fault = find_fault(line)
+            self.assertIsNotNone(fault, line)
+            self.assertEqual(fault.kind, kind, line)
+
+    def test_good_lines_pass(self) -> None:
+        for line in GOOD:
+            self.assertIsNone(find_fault(line), line)
+
+    def test_what_ends_the_run(self) -> None:
+        self.assertTrue(find_fault("Kernel panic - not syncing: x").fatal)
+        self.assertFalse(find_fault("------------[ cut here ]------------").fatal)
+
+
+class Steps(unittest.TestCase):
+    """Reports of the init script become records."""
+
+    def test_a_whole_step(self) -> None:
+        console = Console()
+        for line in (
+            "@machine kernel 7.3.4",
+            "@machine begin absent/a",
+            "# witness r invvpid.single == 1",
+            "@machine counter hook.flush_tlb_all.rust 7",
+            "@machine probe vmx_flush_tlb_all 5",
+            "@machine end absent/a 0 10.00 12.50",
+            "@machine begin absent/b",
+            "@machine probe vmx_flush_tlb_all 8",
+            "@machine end absent/b 1 13.00 13.10",
+            "@machine finished",
+        ):
+            console.tests_line(line)
+        first, second = console.steps["absent/a"], console.steps["absent/b"]
+        self.assertEqual((first.status, first.seconds), (0, 2.5))
+        self.assertEqual(first.output, ["# witness r invvpid.single == 1"])
+        self.assertEqual(first.counters, {"hook.flush_tlb_all.rust": 7})
+        self.assertEqual(first.probes, {"vmx_flush_tlb_all": 5})
+        self.assertEqual(second.probes, {"vmx_flush_tlb_all": 3})
+        self.assertEqual(second.status, 1)
+        self.assertTrue(console.done)
+
+    def test_a_fault_belongs_to_the_step_in_the_kernels_log(self) -> None:
+        console = Console()
+        console.kernel_line("[ 1.0] machine: begin absent/a")
+        console.kernel_line("[ 1.1] ------------[ cut here ]------------")
+        console.kernel_line("[ 1.2] machine: end absent/a")
+        console.kernel_line("[ 1.3] BUG: sleeping function called")
+        self.assertEqual([f.kind for f in console.steps["absent/a"].faults], ["WARN"])
+        self.assertEqual([f.kind for f in console.faults], ["BUG"])
+
+    def test_a_second_boot_is_a_fault(self) -> None:
+        console = Console()
+        self.assertIsNone(console.kernel_line("[ 0.0] Linux version 7.3.4"))
+        self.assertTrue(console.kernel_line("[ 0.0] Linux version 7.3.4").fatal)
+
+    def test_broken_set_up_is_fatal(self) -> None:
+        console = Console()
+        console.tests_line("@machine broken insmod kvm-intel failed")
+        self.assertTrue(console.all_faults()[0].fatal)
+
+
+class GrowingFile(unittest.TestCase):
+    """Lines come whole, however the file grows."""
+
+    def test_lines_in_pieces(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "log"
+            tail = Tail(path)
+            self.assertEqual(tail.lines(), [])
+            path.write_bytes(b"one\r\ntw")
+            self.assertEqual(tail.lines(), ["one"])
+            with open(path, "ab") as file:
+                file.write(b"o\n1\r2\r3\nrest")
+            self.assertEqual(tail.lines(), ["two", "3"])
+            self.assertEqual(tail.lines(), [])
+            self.assertEqual(tail.lines(all_of_it=True), ["rest"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From records to results: every way to fail must fail."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import unittest
+from collections import Counter
+from pathlib import Path
+
+import hooks
+import verdict
+import witness
+from console import Console
+from faults import Fault
+from plan import Group, Plan, Step, guest_script
+from results import Result, Status, summary, write_ktap
+
+
+def _run(*lines: str, done: bool = True) -> tuple[Plan, Console]:
+    """A plan of one step `a`, and the console after LINES of its output."""
+    plan = Plan((Group("absent", "title", "absent", (Step("a", ("/tests/a",), 20),)),))
+    console = Console()
+    for line in lines:
+        console.tests_line(line)
+    console.done = done
+    return plan, console
+
+
+BEGIN, PASSED = "@machine begin absent/a", "@machine end absent/a 0 1.0 2.0"
+
+
+class StepVerdicts(unittest.TestCase):
+    """One step, judged."""
+
+    def _only(self, plan: Plan, console: Console, regions: dict | None = None) -> Result:
+        return verdict.judge(plan, console, regions)[0]
+
+    def test_passes(self) -> None:
+        self.assertIs(self._only(*_run(BEGIN, PASSED)).status, Status.PASSED)
+
+    def test_never_ran(self) -> None:
+        self.assertIs(self._only(*_run()).status, Status.FAILED)
+
+    def test_never_ended(self) -> None:
+        self.assertIs(self._only(*_run(BEGIN)).status, Status.FAILED)
+
+    def test_exit_code(self) -> None:
+        self.assertIs(
+            self._only(*_run(BEGIN, "@machine end absent/a 1 1.0 2.0")).status, Status.FAILED
+        )
+
+    def test_skip_has_the_last_line_as_reason(self) -> None:
+        result = self._only(*_run(BEGIN, "no VMX", "@machine end absent/a 4 1.0 2.0"))
+        self.assertEqual((result.status, result.reasons), (Status.SKIPPED, ["no VMX"]))
+
+    def test_killed_at_its_limit(self) -> None:
+        result = self._only(*_run(BEGIN, "@machine end absent/a 137 1.0 21.5"))
+        self.assertIn("limit of 20 s", result.reasons[0])
+
+    def test_wrong_state_of_the_module(self) -> None:
+        result = self._only(*_run(BEGIN, "@machine wrongstate loaded", PASSED))
+        self.assertIs(result.status, Status.FAILED)
+
+    def test_a_warning_fails_even_a_skip(self) -> None:
+        plan, console = _run(BEGIN, "@machine end absent/a 4 1.0 2.0")
+        console.steps["absent/a"].faults.append(Fault("WARN", "cut here", False))
+        self.assertIs(self._only(plan, console).status, Status.FAILED)
+
+    def test_witness(self) -> None:
+        regions = {"absent/a": {"": Counter(), "r": Counter({"invvpid.single": 3})}}
+        for text, status in (
+            ("r invvpid.single == 3", Status.PASSED),
+            ("r invvpid.single == 2", Status.FAILED),
+            ("r invvpid.single >= 4", Status.FAILED),
+            ("r invvpid.single <= 3", Status.PASSED),
+            ("r invept.all != 0", Status.FAILED),
+            ("r invept.all == 0", Status.PASSED),
+            ("other invept.all == 0", Status.FAILED),
+            ("r invept.all", Status.FAILED),
+            ("r invept.all = 0", Status.FAILED),
+        ):
+            result = self._only(*_run(BEGIN, f"# witness {text}", PASSED), regions)
+            self.assertIs(result.status, status, text)
+
+    def test_expectations_without_a_witness_are_no_pass(self) -> None:
+        result = self._only(*_run(BEGIN, "# witness r invept.all == 0", PASSED), None)
+        self.assertIs(result.status, Status.SKIPPED)
+
+    def test_machine_must_finish_the_plan(self) -> None:
+        plan, console = _run(BEGIN, PASSED, done=False)
+        self.assertIs(verdict.judge(plan, console, None)[-1].status, Status.FAILED)
+
+
+class WitnessFile(unittest.TestCase):
+    """Regions by step."""
+
+    def test_by_step(self) -> None:
+        lines = [
+            {"region": "boot", "counters": {"instr.root": 9}},
+            {"region": "absent/a", "counters": {"invept.all": 1}},
+            {"region": "r", "counters": {"invept.all": 2}},
+            {"region": "r", "counters": {"invept.all": 4}},
+            {"region": "idle", "counters": {"invept.all": 100}},
+            {"region": "r", "counters": {"invept.all": 200}},
+            {"region": "absent/b", "counters": {}},
+        ]
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "witness"
+            text = "\n".join(json.dumps(line) for line in lines)
+            path.write_text(text + '\n{"region": "cut', encoding="utf-8")
+            steps = witness.by_step(witness.read_regions(path), ["absent/a", "absent/b"])
+        self.assertEqual(steps["absent/a"]["r"]["invept.all"], 6)
+        self.assertEqual(steps["absent/a"][""]["invept.all"], 7)
+        self.assertEqual(list(steps), ["absent/a", "absent/b"])
+
+    def test_no_file(self) -> None:
+        self.assertEqual(witness.read_regions(Path("/nonexistent")), [])
+
+
+class Takeover(unittest.TestCase):
+    """Rust took over and C came back, or not."""
+
+    def _judge(self, absent: int, loaded: int, rust: int, after: int, complete: bool) -> list:
+        step = Step("a", ("/tests/a",), 20, takeover=True)
+        states = (("absent", "absent"), ("loaded", "loaded"), ("after", "absent"))
+        plan = Plan(tuple(Group(name, name, state, (step,)) for name, state in states))
+        console = Console()
+        for group, hits in (("absent", absent), ("loaded", loaded), ("after", after)):
+            record = console._step(f"{group}/a")
+            record.probes = {function: hits for function in hooks.C_FUNCTION.values()}
+            if group == "loaded":
+                record.counters = {f"hook.{hook}.rust": rust for hook in hooks.C_FUNCTION}
+        return [r.status for r in hooks.judge_takeover([(plan, console)], complete)]
+
+    def test_all(self) -> None:
+        every = len(hooks.C_FUNCTION)
+        good, bad = [Status.PASSED] * every, [Status.FAILED] * every
+        self.assertEqual(self._judge(5, 0, 5, 5, True), good)
+        self.assertEqual(self._judge(0, 0, 5, 5, True), bad)
+        self.assertEqual(self._judge(5, 1, 5, 5, True), bad)
+        self.assertEqual(self._judge(5, 0, 0, 5, True), bad)
+        self.assertEqual(self._judge(5, 0, 5, 0, True), bad)
+        self.assertEqual(self._judge(0, 0, 0, 0, True), bad)
+        self.assertEqual(self._judge(0, 0, 0, 0, False), [Status.SKIPPED])
+
+
+class Output(unittest.TestCase):
+    """KTAP, the summary, and the script for the machine."""
+
+    def test_ktap(self) -> None:
+        results = [
+            Result("g", "a", Status.PASSED),
+            Result("g", "b", Status.SKIPPED, ["because"]),
+            Result("h", "c", Status.FAILED, ["exit code 1"], output=["last words"]),
+        ]
+        out = io.StringIO()
+        write_ktap([("g", "first"), ("h", "second")], results, out)
+        text = out.getvalue().splitlines()
+        self.assertEqual(text[:2], ["KTAP version 1", "1..2"])
+        self.assertIn("  ok 2 b # SKIP because", text)
+        self.assertIn("  # c: exit code 1", text)
+        self.assertIn("  not ok 1 c", text)
+        self.assertEqual(text[-1], "not ok 2 h")
+        self.assertEqual(summary(results), "1 passed, 1 failed, 1 skipped")
+
+    def test_script_changes_the_modules_state_between_groups(self) -> None:
+        step = Step("a", ("/tests/a", "b c"), 9)
+        states = (("x", "absent"), ("y", "loaded"), ("z", "absent"))
+        plan = Plan(tuple(Group(name, name, state, (step,)) for name, state in states))
+        self.assertEqual(plan.step_names(), ["x/a", "y/insmod", "y/a", "z/rmmod", "z/a"])
+        script = guest_script(plan)
+        self.assertIn("step loaded y/a 9 /tests/a 'b c'", script)
+        self.assertIn("step absent z/rmmod 60 rmmod rust_kvm_nvmx", script)
+
+
+if __name__ == "__main__":
+    unittest.main()

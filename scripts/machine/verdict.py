@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From what the machine said about the steps to results."""
+
+from __future__ import annotations
+
+from console import Console, StepRecord
+from plan import Group, Plan, Step
+from results import Result, Status
+from witness import Regions, expectations
+
+_SKIP = 4
+_KILLED = 128 + 9
+MACHINE = "machine"
+
+
+def judge(plan: Plan, console: Console, witness: dict[str, Regions] | None) -> list[Result]:
+    """A result for every planned step and one for the machine. WITNESS is None without one."""
+    results = [
+        _judge_step(group, step, console, witness)
+        for group in plan.groups
+        for step in plan.all_steps(group)
+    ]
+    return [*results, _judge_machine(console)]
+
+
+def _judge_step(
+    group: Group, step: Step, console: Console, witness: dict[str, Regions] | None
+) -> Result:
+    full_name = f"{group.name}/{step.name}"
+    record = console.steps.get(full_name)
+    if record is None:
+        return Result(group.name, step.name, Status.FAILED, ["planned, but never ran"])
+    regions = (witness or {}).get(full_name, {})
+    reasons = _failures(step, record)
+    skipped = record.status == _SKIP and not reasons
+    wanted, malformed = expectations(record.output)
+    reasons += [f"not an expectation of the witness: {line}" for line in malformed]
+    if witness is not None and not skipped:
+        reasons += [why for why in (item.failure(regions) for item in wanted) if why]
+    status = Status.FAILED if reasons else Status.PASSED
+    if skipped and not reasons:
+        status = Status.SKIPPED
+        reasons = record.output[-1:]
+    elif witness is None and wanted and not reasons:
+        status = Status.SKIPPED
+        reasons = [f"{len(wanted)} expectations need the witness, which is off"]
+    return Result(
+        group.name,
+        step.name,
+        status,
+        reasons,
+        record.seconds,
+        record.output,
+        record.counters,
+        record.probes,
+        {name: dict(counters) for name, counters in regions.items()},
+    )
+
+
+def _failures(step: Step, record: StepRecord) -> list[str]:
+    reasons = [f"{fault.kind}: {fault.line}" for fault in record.faults]
+    if record.wrong_state:
+        reasons.append(f"the module was {record.wrong_state} when it started")
+    if record.status is None:
+        reasons.append("began, but never reported its end")
+    elif record.status == _KILLED and record.seconds >= step.limit:
+        reasons.append(f"killed at its limit of {step.limit} s of the machine's time")
+    elif record.status not in (0, _SKIP):
+        reasons.append(f"exit code {record.status}")
+    return reasons
+
+
+def _judge_machine(console: Console) -> Result:
+    reasons = [f"{fault.kind}: {fault.line}" for fault in console.faults]
+    if not console.done:
+        reasons.append("the plan did not reach its end")
+    status = Status.FAILED if reasons else Status.PASSED
+    return Result(MACHINE, "no fault outside of the tests", status, reasons)

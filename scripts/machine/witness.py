@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the emulator counted, by region, and whether a test's expectations of it hold."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+# The region that the machine's init script opens after each step.
+BETWEEN_STEPS = "idle"
+_COMPARE = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+_EXPECTATION = re.compile(r"^#\s*witness\b")
+_WHOLE = re.compile(r"^#\s*witness\s+(\S+)\s+(\S+)\s+(==|!=|>=|<=)\s+(\d+)\s*$")
+
+Regions = dict[str, Counter]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A line `# witness REGION COUNTER OP NUMBER` that a test printed."""
+
+    region: str
+    counter: str
+    compare: str
+    number: int
+
+    def failure(self, regions: Regions) -> str:
+        """Why it does not hold; empty when it does."""
+        if self.region not in regions:
+            return f"witness: region {self.region} was never marked"
+        seen = regions[self.region][self.counter]
+        if _COMPARE[self.compare](seen, self.number):
+            return ""
+        return (
+            f"witness: {self.region}: {self.counter} is {seen},"
+            f" expected {self.compare} {self.number}"
+        )
+
+
+def expectations(output: list[str]) -> tuple[list[Expectation], list[str]]:
+    """The expectations in a test's output, and the lines that try to be one and are not."""
+    good, bad = [], []
+    for line in output:
+        if not _EXPECTATION.match(line.strip()):
+            continue
+        match = _WHOLE.match(line.strip())
+        if match:
+            region, counter, compare, number = match.groups()
+            good.append(Expectation(region, counter, compare, int(number)))
+        else:
+            bad.append(line.strip())
+    return good, bad
+
+
+def read_regions(path: Path) -> list[tuple[str, Counter]]:
+    """All closed regions in order. A last line cut short (the machine was stopped) is left out."""
+    regions = []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            item = json.loads(line)
+            regions.append((str(item["region"]), Counter(item["counters"])))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return regions
+
+
+def by_step(regions: list[tuple[str, Counter]], steps: list[str]) -> dict[str, Regions]:
+    """For each step its regions, summed by name; "" has all of the step together."""
+    names = set(steps)
+    result: dict[str, Regions] = {}
+    step = None
+    for name, counters in regions:
+        if name in names:
+            step = name
+        elif name == BETWEEN_STEPS:
+            step = None
+        if step is None:
+            continue
+        own = result.setdefault(step, {"": Counter()})
+        own[""].update(counters)
+        own.setdefault(name, Counter()).update(counters)
+    return result
