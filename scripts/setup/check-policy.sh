@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# check-policy.sh: the tests of the module's rules, which need no kernel. `make
+# test` runs them before it starts the machine.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
+export RUST_KVM_NVMX_TOOLS
+run policy 0 in_tools cargo test --offline --locked \
+	--manifest-path "$checkout/selftests/policy/Cargo.toml" --target-dir "$checkout/build/policy"
+result=$(sed -n 's/^test result: ok. \([1-9][0-9]* passed\); 0 failed.*/\1/p' "$cache/logs/policy.log" | head -n 1)
+[ -n "$result" ] || die "policy: no test was run"
+say "policy: $result"

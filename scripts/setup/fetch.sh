@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What comes over the network besides the toolchain. apt does the fetching, since
+# every Debian has it: it checks Debian's signatures and the hashes we pin.
+
+apt_helper=/usr/lib/apt/apt-helper
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# download URL FILE SHA256
+download() {
+	case $1 in
+	https:*) host_needs ca-certificates:/etc/ssl/certs/ca-certificates.crt ;;
+	esac
+	run "fetching ${1##*/}" 0 "$apt_helper" -o APT::Sandbox::User=root -o Acquire::Retries=2 \
+		download-file "$1" "$2" "SHA256:$3"
+}
+
+# private_apt DIR COMMAND...: apt with our one source and no state of the host's.
+private_apt() {
+	local dir=$1 command=$2
+	shift 2
+	"$command" -q -o "Dir::State=$dir/state" -o "Dir::Cache=$dir/cache" \
+		-o "Dir::Etc::sourcelist=$dir/sources.list" -o Dir::Etc::sourceparts=/nonexistent \
+		-o Dir::State::status=/var/lib/dpkg/status -o APT::Sandbox::User=root \
+		-o APT::Architecture=amd64 -o APT::Update::Error-Mode=any \
+		-o Acquire::Languages=none \
+		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::Retries=2 "$@"
+}
+
+# The kernel's source from Debian: the newest that KERNEL_SUITE has now.
+fetch_debian_kernel() {
+	local apt=$1/apt version deb
+	host_needs "debian-archive-keyring:$keyring"
+	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
+	echo "deb [signed-by=$keyring] $DEBIAN_MIRROR $KERNEL_SUITE main" >"$apt/sources.list"
+	run "package list" 0 private_apt "$apt" apt-get update
+	# No status: a package that is not there is an answer.
+	version=$(private_apt "$apt" apt-cache show "$KERNEL_PACKAGE" 2>&1 | sed -n 's/^Version: //p' | head -n 1) || true
+	[ -n "$version" ] || die "$KERNEL_SUITE has no $KERNEL_PACKAGE any more: fetch linux-$KERNEL_SERIES.y from kernel.org and run with KERNEL_TARBALL=FILE_OR_URL KERNEL_SHA256=HASH"
+	(cd "$apt" && run "fetching $KERNEL_PACKAGE $version" 0 private_apt "$apt" apt-get download "$KERNEL_PACKAGE")
+	deb=$(echo "$apt"/*.deb)
+	dpkg-deb --fsys-tarfile "$deb" |
+		tar -x -O --wildcards "./usr/src/$KERNEL_PACKAGE.tar.xz" >"$1/linux.tar"
+	rm -rf "$apt"
+	sha256sum <"$1/linux.tar" >"$1/sha256"
+	echo "$KERNEL_PACKAGE $version" >"$1/origin"
+}
+
+fetch_kernel_tarball() {
+	case $KERNEL_TARBALL in
+	http:* | https:*) download "$KERNEL_TARBALL" "$1/linux.tar" "$KERNEL_SHA256" ;;
+	*)
+		[ -f "$KERNEL_TARBALL" ] || die "KERNEL_TARBALL: no file $KERNEL_TARBALL"
+		cp --reflink=auto "$KERNEL_TARBALL" "$1/linux.tar"
+		;;
+	esac
+	sha256sum <"$1/linux.tar" >"$1/sha256"
+	[ "$(cat "$1/sha256")" = "$KERNEL_SHA256  -" ] ||
+		die "KERNEL_TARBALL: $KERNEL_TARBALL has not the SHA-256 $KERNEL_SHA256: fetch it again, or correct KERNEL_SHA256"
+	echo "$KERNEL_TARBALL" >"$1/origin"
+}
+
+# kernel_source: an entry with linux.tar (compressed; tar sees how), its
+# sha256, and origin, its name for people.
+kernel_source() {
+	if [ -n "${KERNEL_TARBALL:-}" ]; then
+		[[ ${KERNEL_SHA256:-} =~ ^[0-9a-f]{64}$ ]] ||
+			die "KERNEL_TARBALL needs KERNEL_SHA256= too: take it from the sha256sums.asc beside the tarball on kernel.org"
+		entry kernel-source "${KERNEL_SHA256:0:16}" 400 "the kernel's source, $KERNEL_TARBALL" fetch_kernel_tarball
+	else
+		entry kernel-source "$KERNEL_PACKAGE" 600 "the kernel's source, Debian's $KERNEL_PACKAGE" fetch_debian_kernel
+	fi
+}
+
+fetch_bochs() {
+	download "$DEBIAN_MIRROR/$BOCHS_POOL/$BOCHS_TARBALL" "$1/bochs.tar.xz" "$BOCHS_SHA256"
+}
+
+bochs_source() {
+	entry bochs-source "${BOCHS_SHA256:0:16}" 50 "the emulator's source, $BOCHS_TARBALL" fetch_bochs
+}
+
+fetch_ruff() {
+	run "fetching ruff" 0 in_tools --network pip3 install --target "$1" --no-deps "ruff==$RUFF_VERSION"
+}
+
+# ruff: a directory with bin/ruff. `make check` alone wants it.
+ruff() {
+	RUST_KVM_NVMX_TOOLS=$(need toolchain)
+	export RUST_KVM_NVMX_TOOLS
+	entry ruff "$RUFF_VERSION" 100 "the linter of the Python files, ruff $RUFF_VERSION" fetch_ruff
+}

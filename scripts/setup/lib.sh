@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What every set-up script uses: messages, paths, and runs with visible progress.
+# Results go to stdout, everything meant for people to stderr.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+checkout=$(cd "$here/../.." && pwd -P)
+cache=${RUST_KVM_NVMX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust_kvm_nvmx}
+export JOBS=${JOBS:-$(nproc)}
+
+. "$here/versions.sh"
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 99; }
+
+# No script ends without a word: a command that failed and was not expected to is
+# named. Status 99 says that the word was said.
+unexpected() {
+	[ "$1" = 99 ] || say "error: $2: status $1 from: $3"
+	exit 99
+}
+set -E
+trap 'unexpected $? "${BASH_SOURCE[0]##*/}:$LINENO" "$BASH_COMMAND"' ERR
+trap '[ $? = 0 ] || exit 1' EXIT
+
+case $checkout:$cache in
+*[[:space:]]*) die "the kernel's build takes no path with a blank: move the checkout, or set RUST_KVM_NVMX_CACHE" ;;
+/*:/*:*) die "the kernel's build takes no path with a colon: move the checkout, or set RUST_KVM_NVMX_CACHE" ;;
+/*:/*) ;;
+*) die "RUST_KVM_NVMX_CACHE must be an absolute path: $cache" ;;
+esac
+[ "$(uname -m)" = x86_64 ] || die "this needs an x86-64 host, and this one is $(uname -m)"
+
+clock() { printf '%dm%02ds' $(($1 / 60)) $(($1 % 60)); }
+
+# hash_of: a short name for what is read from stdin.
+hash_of() { sha256sum | cut -c1-16; }
+
+# hash_files FILE...: of their names (within the checkout) and contents.
+hash_files() {
+	local f
+	for f; do
+		printf '%s ' "${f#"$checkout"/}"
+		sha256sum <"$f"
+	done | hash_of
+}
+
+# need_space DIR MB WHAT
+need_space() {
+	local free
+	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$2" ] ||
+		die "$3 needs $2 MB in $1, which has $free MB: make room there, or set RUST_KVM_NVMX_CACHE"
+}
+
+# The descriptor of the lock that is held (entry.sh), if any.
+lock_fd=
+
+# heartbeat LABEL LOG LINES START PID: a line each 5 s, as long as PID lives, on
+# how far the log has come. LINES is how many it has in the end, or 0.
+heartbeat() {
+	local count last
+	[ -z "$lock_fd" ] || exec {lock_fd}>&-
+	while sleep 5 >/dev/null 2>&1; do
+		kill -0 "$5" 2>/dev/null || exit 0
+		count=$(wc -l <"$2")
+		[ "$3" = 0 ] || count="$count/$3"
+		# Of a compiler's long line, the end with the file's name.
+		last=$(tail -n 1 "$2" | tr -s '[:blank:]' ' ' | grep -oE '.{0,60}$' || true)
+		say "  $1: $(clock $((SECONDS - $4))) [$count] $last"
+	done
+}
+
+# explain LOG: the one line that says why a command with this log failed. If the
+# cause is not known, show the log's end before.
+explain() {
+	if grep -qi 'no space left' "$1"; then
+		echo "no space left on the disk of $cache: make room, or set RUST_KVM_NVMX_CACHE"
+	elif grep -qE 'Temporary failure|[Cc]ould not (resolve|connect)|[Uu]nable to connect|Network is unreachable|Connection (timed out|failed)|Name or service not known' "$1"; then
+		echo "no network (Debian's mirror is $DEBIAN_MIRROR; another one: DEBIAN_MIRROR=URL)"
+	elif grep -q 'Hash Sum mismatch' "$1"; then
+		echo "what came has another hash than it must have: try again or elsewhere, and look at the SHA-256 you gave, if any"
+	else
+		tail -n 15 "$1" | cut -c1-200 | sed 's/^/  | /' >&2
+		grep -E '^E: |[Ee]rror: |ERROR: ' "$1" | head -n 1 | cut -c1-160 | grep . || echo "see its log"
+	fi
+}
+
+# run LABEL LINES COMMAND...: with its output in a log, and progress while it
+# lasts; LINES is how many lines the log has in the end, or 0.
+run() {
+	local label=$1 lines=$2 rc=0 start=$SECONDS beat log
+	shift 2
+	mkdir -p "$cache/logs"
+	log=$cache/logs/${label//[^a-zA-Z0-9.-]/-}.log
+	: >"$log"
+	heartbeat "$label" "$log" "$lines" "$start" "$BASHPID" &
+	beat=$!
+	"$@" >"$log" 2>&1 </dev/null || rc=$?
+	kill "$beat" 2>/dev/null || true
+	wait "$beat" 2>/dev/null || true
+	[ "$rc" = 0 ] || die "$label failed: $(explain "$log") (log: $log)"
+	say "  $label: done in $(clock $((SECONDS - start)))"
+}
+
+in_tools() { "$here/in-toolchain.sh" "$@"; }

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What is built out of tree for kernel-patched or KDIR, in build/ of the checkout,
+# where make does what has changed: the module, and the test helpers in
+# selftests/module/.
+
+# build_modules SOURCE OUT
+build_modules() (
+	lock "modules-$(printf %s "$2" | hash_of)"
+	# Objects made for another kernel look up to date to make.
+	if [ "$(cat "$2/.kdir" 2>/dev/null)" != "$kdir" ]; then
+		rm -rf "$2"
+		mkdir -p "$2"
+		echo "$kdir" >"$2/.kdir"
+	fi
+	in_tools make -s -C "$kdir" "M=$1" "MO=$2" modules
+)
+
+# modules SOURCE OUT NAME: build what SOURCE's Kbuild names; print the directory
+# below build/OUT that holds NAME.ko.
+modules() {
+	local kdir ko out=$checkout/build/$2
+	kdir=$(need kernel-patched)
+	if [ -n "${KDIR:-}" ]; then
+		RUST_KVM_NVMX_TOOLS=$(kdir_tools "$kdir")
+	else
+		RUST_KVM_NVMX_TOOLS=$(need toolchain)
+	fi
+	export RUST_KVM_NVMX_TOOLS
+	build_modules "$1" "$out" >&2 ||
+		die "$3.ko does not build for $kdir: see the messages above"
+	ko=$(find "$out" -name "$3.ko")
+	[ -n "$ko" ] || die "the build made no $3.ko in $out"
+	dirname "$ko"
+}

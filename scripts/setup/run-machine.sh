@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# run-machine.sh {test|demo|shell|bench} [ARGUMENT...]: make what the emulated
+# machine needs, and call its runner. `make` calls this; its variables T, V, CPUS
+# and TLBSAN are read here, ARGUMENTs go to the runner as they are.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# path NAME: of what setup.sh makes.
+path() { "$here/setup.sh" "$1"; }
+
+what=${1:-}
+case $what in
+test | demo | shell | bench) shift ;;
+*) die "usage: run-machine.sh {test|demo|shell|bench} [ARGUMENT...]" ;;
+esac
+
+# The user's own kernel may lack what the machine boots from, which the module's
+# build has no need of.
+if [ -n "${KDIR:-}" ] && [ ! -f "$KDIR/arch/x86/boot/bzImage" ]; then
+	die "KDIR: $KDIR has no arch/x86/boot/bzImage: run \`make -C $KDIR bzImage\`"
+fi
+
+tools=$(path toolchain)
+if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/check-policy.sh"; fi
+args=("$what" --out "$checkout/build/$what")
+# A variable of its own for each: a failed $(path ...) among the words of one
+# command would go unseen.
+if [ "$what" = bench ]; then stock=$(path kernel-stock); args+=(--stock "$stock"); fi
+kernel=$(path kernel-patched)
+args+=(--kernel "$kernel")
+guest_tools=$(path guest-tools)
+args+=(--tools "$guest_tools")
+own=$(path selftests-own)
+args+=(--own "$own")
+case $what in
+test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
+esac
+module=$(path module)
+args+=(--module "$module/rust_kvm_nvmx.ko")
+if [ "${TLBSAN:-1}" = 0 ]; then
+	tools=$(path toolchain-bochs)
+	args+=(--bochs /usr/bin/bochs-bin --debian-bochs)
+else
+	bochs=$(path bochs)
+	args+=(--bochs "$bochs/bochs")
+fi
+[ -z "${T:-}" ] || args+=(--test "$T")
+[ "${V:-0}" = 0 ] || args+=(--verbose)
+[ -z "${CPUS:-}" ] || args+=(--cpus "$CPUS")
+
+mkdir -p "$checkout/build/$what"
+RUST_KVM_NVMX_TOOLS=$tools exec "$here/in-toolchain.sh" \
+	python3 "$checkout/scripts/machine/run.py" "${args[@]}" "$@"

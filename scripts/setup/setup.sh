@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# setup.sh NAME: see that NAME exists, making what is missing, and print its path.
+# All but the modules, in build/ of the checkout, is in the cache; kill this at any time.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$here/entry.sh"
+. "$here/host.sh"
+. "$here/toolchain.sh"
+. "$here/fetch.sh"
+. "$here/kernel.sh"
+. "$here/kdir.sh"
+. "$here/emulator.sh"
+. "$here/selftests.sh"
+. "$here/module.sh"
+# need NAME: the one place that knows who makes what.
+need() {
+	case $1 in
+	toolchain) if [ -n "${RUST_KVM_NVMX_TOOLS:-}" ]; then echo "$RUST_KVM_NVMX_TOOLS"; else toolchain; fi ;;
+	# The same with Debian's own Bochs, which brings a desktop's libraries along.
+	toolchain-bochs) EXTRA_PACKAGES="bochs-term /usr/bin/bochs-bin" toolchain ;;
+	kernel-source) kernel_source ;;
+	kernel-stock) kernel kernel-stock ;;
+	kernel-patched) kernel_patched ;;
+	bochs) bochs ;;
+	guest-tools) guest_tools ;;
+	kselftests-upstream) upstream ;;
+	selftests-own) own ;;
+	module) modules "$checkout" module rust_kvm_nvmx ;;
+	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
+	ruff) ruff ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched bochs guest-tools kselftests-upstream selftests-own module test-modules ruff" ;;
+	esac
+}
+
+# bash reads a script as it goes: nothing after this line, should the file change
+# while a long build runs.
+need "${1:-}"; exit

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034 # read by the scripts that source this
+# What is fetched, from where, and in which versions. Every value may be set in
+# the environment; nothing else in the project names a mirror or a version.
+
+# The toolchain's Debian release: the first one with the rustc, bindgen and gcc
+# that Linux 7.3 wants. packages.txt lists what is installed from it.
+DEBIAN_SUITE=${DEBIAN_SUITE:-trixie}
+DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+
+# The kernel series that patches/linux-7.3 is for, and Debian's package of it.
+# Any 7.3.y will do; the version that the tests were last run on is named so
+# that a newer one is used knowingly.
+KERNEL_SERIES=7.3
+KERNEL_PACKAGE=${KERNEL_PACKAGE:-linux-source-7.3}
+KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
+KERNEL_TESTED=7.3.4
+
+# The emulator's source, in the mirror's pool.
+BOCHS_POOL=pool/main/b/bochs
+BOCHS_TARBALL=bochs_3.0+dfsg.orig.tar.xz
+BOCHS_SHA256=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
+
+# The formatter and linter of the Python files; Debian has no package of it.
+RUFF_VERSION=0.14.14
+# A symbol that only a kernel with the patches exports.
+PATCH_SYMBOL=kvm_nvmx_register
