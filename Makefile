@@ -14,7 +14,8 @@ help:
 #: make test T=NAME     one of them
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, Rust beside C
-#: make module          the module alone: build/module/rust_kvm_nvmx.ko
+#: make mutants         break each rule once: which test notices?
+#: make module          the module alone, rust_kvm_nvmx.ko
 #: make check           formatters and linters: all clean?
 #: make check-policy    the rules alone, tried with every input on this host
 #: make clean           remove build/; distclean: the cache too
@@ -26,7 +27,7 @@ help:
 #:            TLBSAN=0 Debian's own Bochs, without the witness
 #: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
 
-demo test shell bench:
+demo test shell bench mutants:
 	@$(setup)/run-machine.sh $@
 
 module modules:
@@ -41,4 +42,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench module modules check check-policy clean distclean
+.PHONY: help demo test shell bench mutants module modules check check-policy clean distclean

@@ -39,6 +39,13 @@ extern struct nvmx_switch nvmx_switch_transition_tlb_flush;
 bool nvmx_switch_is_c(struct nvmx_switch *hook);
 void nvmx_switch_to_c(struct nvmx_switch *hook, bool c);
 
+/* files.c makes a file, files.rs is asked what is in it. */
+struct dentry;
+struct seq_file;
+void nvmx_file_create(const char *name, u16 mode, struct dentry *dir, unsigned long file);
+int nvmx_file_show(struct seq_file *m, unsigned long file);
+ssize_t nvmx_file_write(unsigned long file, const void __user *from, size_t len);
+
 /* Macros with types or shifts in them, as constants. */
 static const u32 NVMX_HF_GUEST_MASK = HF_GUEST_MASK;
 static const u32 NVMX_SECONDARY_CONTROLS = CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;

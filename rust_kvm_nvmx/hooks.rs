@@ -2,7 +2,7 @@
 
 //! The hooks: each reads what is true, asks the policy, and does what it says.
 //!
-//! KVM calls them in process context with the vCPU's mutex held and the vCPU loaded on this CPU,
+//! KVM calls them in process context on the vCPU's own thread with the vCPU loaded on this CPU,
 //! inside an SRCU read-side section of the hook table that C entered before the call, so that this
 //! text stays until the call has returned. Preemption is enabled: a vCPU that moves to another CPU
 //! in between is loaded anew there, which flushes everything (H9).
@@ -259,7 +259,7 @@ fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
     flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
 }
 
-fn do_if_owed(host: Host, invalidation: Option<Invalidation>) {
+fn do_if_owed(host: Host<'_>, invalidation: Option<Invalidation>) {
     if let Some(invalidation) = invalidation {
         execute(host, invalidation);
     }

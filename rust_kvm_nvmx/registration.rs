@@ -48,7 +48,7 @@ unsafe impl Sync for Client {}
 
 static CLIENT: Client = Client(UnsafeCell::new(bindings::kvm_nvmx_client {
     version: bindings::KVM_NVMX_HOOKS_VERSION,
-    nr_layout: Table::<20>::LEN,
+    nr_layout: Table::<21>::LEN,
     layout: LAYOUTS.as_ptr(),
     ops: &raw const OPS,
     host: ptr::null(),
@@ -58,8 +58,8 @@ static CLIENT: Client = Client(UnsafeCell::new(bindings::kvm_nvmx_client {
 ///
 /// # Safety
 ///
-/// Only from a running hook.
-pub(crate) unsafe fn host() -> Host {
+/// Only from a running hook, and not to be kept beyond it.
+pub(crate) unsafe fn host<'a>() -> Host<'a> {
     // SAFETY: KVM set the pointer before the first hook ran, and it is good until the last has.
     unsafe { Host::from_raw((*CLIENT.0.get()).host) }
 }
@@ -147,7 +147,7 @@ impl Registration {
     fn say_why_there_is_no_table() -> Error {
         // Any kernel's KVM has this one.
         if Symbol::get(c"kvm_get_kvm").is_some() {
-            pr_err!("this kernel's KVM has no hook table: apply patches/linux-7.3 to it\n");
+            pr_err!("KVM has no hook table: apply patches/linux-7.3, build with KVM_HYPERV=y\n");
             EOPNOTSUPP
         } else {
             pr_err!("KVM is not loaded: load kvm_intel first (modprobe kvm_intel)\n");

@@ -12,13 +12,9 @@
 
 #![crate_name = "rust_kvm_nvmx"]
 
-use kernel::{
-    debugfs,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 mod bindings;
-#[path = "debugfs.rs"]
 mod files;
 mod hooks;
 mod kvm;
@@ -30,22 +26,21 @@ mod vmx;
 
 /// The loaded module. The fields' order is that of the tear-down: the switches go before what they
 /// switch.
-#[pin_data]
 struct NestedVmxFlushes {
-    #[pin]
-    _files: debugfs::Scope<()>,
+    _files: files::Files,
     _registration: registration::Registration,
 }
 
-impl kernel::InPlaceModule for NestedVmxFlushes {
-    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+impl kernel::Module for NestedVmxFlushes {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         for switch in &hooks::SWITCHES {
             switch.set_rust(!module_parameters::start_in_c.value());
         }
 
-        try_pin_init!(Self {
-            _registration: registration::Registration::new()?,
-            _files <- files::files(),
+        let registration = registration::Registration::new()?;
+        Ok(Self {
+            _files: files::Files::new(),
+            _registration: registration,
         })
     }
 }

@@ -3,7 +3,6 @@
  * RESET and INIT flush vpid01 at once, with INVVPID single-context, not by a
  * request that another vCPU or VM could come before.  The creation of a vCPU is
  * its RESET; INIT is served inside KVM_GET_MP_STATE, where no guest runs.
- * INIT owes a flush for the guest on top of that, before the vCPU runs again.
  */
 #include "apic.h"
 #include "contexts.h"
@@ -37,7 +36,6 @@ int main(int argc, char *argv[])
 	const struct flushes initialised = { .single01 = kvm_has_vpid() };
 	struct kvm_mp_state state;
 	struct kvm_vcpu *bsp, *ap;
-	struct kvm_sregs sregs;
 	struct kvm_vm *vm;
 	u64 before;
 	int fd;
@@ -58,7 +56,6 @@ int main(int argc, char *argv[])
 
 	TEST_ASSERT_EQ(run_to_sync(bsp), READY);
 	TEST_ASSERT_EQ(run_to_sync(ap), READY);
-	vcpu_sregs_get(ap, &sregs);
 	TEST_ASSERT_EQ(run_to_sync(bsp), SENT);
 
 	before = vcpu_get_stat(ap, tlb_flush);

@@ -14,17 +14,17 @@ const INVVPID_INDIVIDUAL_ADDRESS: u32 = 1 << (40 - 32);
 const INVVPID_SINGLE_CONTEXT: u32 = 1 << (41 - 32);
 const INVVPID_ALL_CONTEXTS: u32 = 1 << (42 - 32);
 
-/// C's side, for as long as the module is registered.
+/// C's side, for the time of one hook.
 #[derive(Clone, Copy)]
-pub(crate) struct Host(&'static bindings::kvm_nvmx_host);
+pub(crate) struct Host<'a>(&'a bindings::kvm_nvmx_host);
 
-impl Host {
+impl<'a> Host<'a> {
     /// Wraps what registration has filled in.
     ///
     /// # Safety
     ///
-    /// `host` comes from a successful registration that has not ended: kvm_intel, which it points
-    /// into, stays loaded until then and changes none of it.
+    /// `host` comes from a registration that lasts for all of `'a`: kvm_intel, which it points into,
+    /// stays loaded until it ends and changes none of it.
     pub(crate) unsafe fn from_raw(host: *const bindings::kvm_nvmx_host) -> Self {
         // SAFETY: By the caller's promise it is valid and constant.
         Self(unsafe { &*host })
@@ -55,7 +55,7 @@ impl Host {
     }
 
     /// C's implementation of kvm_intel's hooks.
-    pub(crate) fn c(self) -> &'static bindings::kvm_nvmx_ops {
+    pub(crate) fn c(self) -> &'a bindings::kvm_nvmx_ops {
         // SAFETY: kvm_intel points this at a constant table.
         unsafe { &*self.0.vmx_c }
     }

@@ -4,7 +4,8 @@
 //!
 //! Registration compares each with what the C compiler made of the running kernel: vermagic and a
 //! version number vouch for neither. A field that is read or written anywhere in the module has its
-//! line here.
+//! line here. Bits within a word and the numbers of requests are not compared: they come from the
+//! headers that the module is built with.
 
 use core::mem::{
     offset_of,
@@ -66,7 +67,7 @@ macro_rules! field {
 }
 
 /// What the module relies on.
-pub(crate) static LAYOUTS: Table<20> = Table([
+pub(crate) static LAYOUTS: Table<21> = Table([
     structure!(kvm_nvmx_ops),
     structure!(kvm_nvmx_host),
     structure!(kvm_vcpu),
@@ -77,8 +78,9 @@ pub(crate) static LAYOUTS: Table<20> = Table([
     field!(kvm_vcpu.arch.mmu),
     field!(kvm_vcpu.arch.hflags),
     field!(kvm_vcpu.arch.hyperv),
-    field!(kvm_mmu.root),
+    field!(kvm_mmu.root.hpa),
     field!(kvm_mmu_page.role),
+    field!(vcpu_vmx.vcpu),
     field!(vcpu_vmx.vpid),
     field!(vcpu_vmx.nested),
     field!(nested_vmx.cached_vmcs12),

@@ -2,6 +2,8 @@
 
 //! The root of the page tables that a vCPU runs on.
 
+use core::ptr::addr_of;
+
 use kernel::{
     sync::atomic::{
         Atomic,
@@ -40,10 +42,12 @@ unsafe fn page_of(hpa: u64) -> RootPage {
     if page.is_null() {
         return RootPage::Unknown;
     }
-    // SAFETY: The MMU keeps the accounting of a loaded root. The role does not change while the
-    // root exists.
-    let role = unsafe { (*page).role };
-    // SAFETY: All bits of the union are one word and both views of it are valid.
+    // Other threads mark a root as invalid in the same word while it is in use; the bits that are
+    // read here stay for as long as the root does.
+    // SAFETY: The MMU keeps the accounting of a loaded root.
+    let word = unsafe { addr_of!((*page).role.word).read_volatile() };
+    let role = bindings::kvm_mmu_page_role { word };
+    // SAFETY: The word is all there is, and each of its bits is valid in both views.
     let role = unsafe { role.__bindgen_anon_1 };
 
     RootPage::Table {

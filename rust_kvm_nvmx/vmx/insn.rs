@@ -47,7 +47,7 @@ macro_rules! invalidate {
                 concat!(
                     "1: ", $insn, " ({operand}), {kind}\n",
                     "jna {refused}\n",
-                    ".pushsection __ex_table, \"a\"\n",
+                    ".pushsection __ex_table, \"aM\", @progbits, 12\n",
                     ".balign 4\n",
                     ".long 1b - .\n",
                     ".long {faulted} - .\n",
@@ -65,44 +65,53 @@ macro_rules! invalidate {
     }};
 }
 
-fn invvpid(host: Host, kind: usize, vpid: u16, gva: u64) {
+/// Whether it was executed; if not, C has been told.
+fn invvpid(host: Host<'_>, kind: usize, vpid: u16, gva: u64) -> bool {
     match invalidate!("invvpid", kind, [u64::from(vpid), gva]) {
-        Ok(()) => (),
+        Ok(()) => return true,
         Err(Failure::Refused) => host.invvpid_failed(kind, vpid, gva),
         Err(Failure::Faulted) => host.vmx_instruction_faulted(),
     }
+    false
 }
 
-fn invept(host: Host, kind: usize, eptp: u64) {
+/// Whether it was executed; if not, C has been told.
+fn invept(host: Host<'_>, kind: usize, eptp: u64) -> bool {
     match invalidate!("invept", kind, [eptp, 0]) {
-        Ok(()) => (),
+        Ok(()) => return true,
         Err(Failure::Refused) => host.invept_failed(kind, eptp),
         Err(Failure::Faulted) => host.vmx_instruction_faulted(),
     }
+    false
 }
 
-/// Executes one invalidation on this CPU, and counts it.
-pub(crate) fn execute(host: Host, invalidation: Invalidation) {
+/// Executes one invalidation on this CPU, and counts it if the CPU took it.
+pub(crate) fn execute(host: Host<'_>, invalidation: Invalidation) {
     match invalidation {
         Invalidation::InvvpidAddress(vpid, gva) => {
-            invvpid(host, INDIVIDUAL_ADDRESS, vpid.get(), gva.0);
-            stats::count::<{ Counter::InvvpidAddr as usize }>();
+            if invvpid(host, INDIVIDUAL_ADDRESS, vpid.get(), gva.0) {
+                stats::count::<{ Counter::InvvpidAddr as usize }>();
+            }
         }
         Invalidation::InvvpidSingle(vpid) => {
-            invvpid(host, SINGLE_CONTEXT, vpid.get(), 0);
-            stats::count::<{ Counter::InvvpidSingle as usize }>();
+            if invvpid(host, SINGLE_CONTEXT, vpid.get(), 0) {
+                stats::count::<{ Counter::InvvpidSingle as usize }>();
+            }
         }
         Invalidation::InvvpidAll => {
-            invvpid(host, ALL_CONTEXTS, 0, 0);
-            stats::count::<{ Counter::InvvpidAll as usize }>();
+            if invvpid(host, ALL_CONTEXTS, 0, 0) {
+                stats::count::<{ Counter::InvvpidAll as usize }>();
+            }
         }
         Invalidation::InveptSingle(eptp) => {
-            invept(host, EPT_SINGLE_CONTEXT, eptp.0);
-            stats::count::<{ Counter::InveptSingle as usize }>();
+            if invept(host, EPT_SINGLE_CONTEXT, eptp.0) {
+                stats::count::<{ Counter::InveptSingle as usize }>();
+            }
         }
         Invalidation::InveptAll => {
-            invept(host, EPT_GLOBAL, 0);
-            stats::count::<{ Counter::InveptAll as usize }>();
+            if invept(host, EPT_GLOBAL, 0) {
+                stats::count::<{ Counter::InveptAll as usize }>();
+            }
         }
     }
 }

@@ -27,6 +27,8 @@ class Parts:
     limits: Limits
     verbose: bool
     module: Path | None = None
+    # Modules that tests load.
+    extra_modules: tuple[Path, ...] = ()
     program_directories: tuple[Path, ...] = ()
 
     def find_program(self, name: str) -> Path:
@@ -37,6 +39,14 @@ class Parts:
                     return candidate
         places = ", ".join(str(directory) for directory in self.program_directories)
         raise MachineError(f"no program {name} in {places or 'no directory given'}")
+
+    def has_program(self, name: str) -> bool:
+        """Whether find_program would find it."""
+        try:
+            self.find_program(name)
+        except MachineError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,8 @@ def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
     parts = boot.parts
     directory = parts.output / boot.name
     directory.mkdir(parents=True, exist_ok=True)
-    root = image.build_initramfs(parts.kernel, parts.module, parts.tools)
+    modules = parts.extra_modules + ((parts.module,) if parts.module else ())
+    root = image.build_initramfs(parts.kernel, modules, parts.tools)
     for name in boot.programs:
         image.add_program(root, parts.find_program(name))
     for path, data in extra.items():

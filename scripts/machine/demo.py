@@ -22,7 +22,7 @@ _SHOWN = {
     "flush_tlb_all": "H1",
     "flush_tlb_current": "H2",
     "flush_tlb_guest": "H4",
-    "nested_transition": "T1-T5",
+    "transition_tlb_flush": "T1-T5",
 }
 _EXECUTED = [
     ("INVVPID one address", "invvpid.addr"),
@@ -45,7 +45,7 @@ def run_demo(parts: Parts, workload: list[str]) -> int:
         probes=tuple(hooks.C_FUNCTION.values()),
     )
     (finished,) = run_boots([Boot("demo", plan, (name,), parts)])
-    report = make_report(finished, _module_version(parts.module))
+    report = make_report(finished, _module_build(parts.module))
     report["workload"] = " ".join(workload)
     path = parts.output / "report.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -125,8 +125,9 @@ def render(report: dict) -> str:
     """The report as text for a person."""
     c, rust = report["runs"]["c"], report["runs"]["rust"]
     lines = [
-        f"rust_kvm_nvmx {report['module']} on Linux {report['kernel']}, in an emulated VMX machine",
-        f"the same nested workload twice in one boot: {report['workload']}",
+        f"kernel    Linux {report['kernel']}, in an emulated machine with VMX",
+        f"module    rust_kvm_nvmx, built for {report['module']}",
+        f"workload  {report['workload']}, twice in one boot",
         "",
         _row("", "C (module absent)", "Rust (module loaded)"),
     ]
@@ -159,7 +160,7 @@ def _row(title: str, left: object, right: object) -> str:
     return f"{title:<34}{left!s:>20}   {right}".rstrip()
 
 
-def _module_version(module: Path | None) -> str:
-    """`version` out of the module's .modinfo section."""
-    found = re.search(rb"\0version=([^\0]+)\0", module.read_bytes()) if module else None
-    return found.group(1).decode() if found else "(no version)"
+def _module_build(module: Path | None) -> str:
+    """`vermagic` out of the module's .modinfo section; a Rust module has no version there."""
+    found = re.search(rb"\0vermagic=([^\0]+)\0", module.read_bytes()) if module else None
+    return found.group(1).decode().strip() if found else "unknown"

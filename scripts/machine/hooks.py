@@ -9,18 +9,22 @@ from console import Console
 from plan import Plan
 from results import Result, Status
 
+_IDLE = "Rust's counter did not move while the module was loaded"
 GROUP = "takeover"
 TITLE = "Rust runs while the module is loaded, C before and after"
 
-# Hook, as the module's counters name it: the C function it stands in for.
+# Hook, as the module's counters name it: the C function it stands in for, where
+# entering it can be counted.
 C_FUNCTION = {
     "flush_tlb_all": "vmx_flush_tlb_all",
     "flush_tlb_current": "vmx_flush_tlb_current",
     "flush_tlb_gva": "vmx_flush_tlb_gva",
     "flush_tlb_guest": "vmx_flush_tlb_guest",
-    "vcpu_reset": "vmx_vcpu_reset_tlb",
-    "nested_transition": "nested_vmx_transition_tlb_flush",
+    "transition_tlb_flush": "nested_vmx_transition_tlb_flush",
 }
+# vmx_flush_tlb_reset is compiled into its only caller, so only Rust's side can be counted here; the
+# test reset_vpid01 sees by the emulator that C does it too.
+RUST_ONLY = ("flush_tlb_reset",)
 
 
 def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Result]:
@@ -28,14 +32,9 @@ def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Re
     ran, so a hook that nothing came to is a failure; one test alone need not come to all."""
     results = []
     for hook, function in C_FUNCTION.items():
-        absent, loaded, after, rust = (
-            sum(_hits(plan, console, group, name) for plan, console in boots)
-            for group, name in (
-                ("absent", function),
-                ("loaded", function),
-                ("after", function),
-                ("loaded", f"hook.{hook}.rust"),
-            )
+        rust = _hits(boots, "loaded", f"hook.{hook}.rust")
+        absent, loaded, after = (
+            _hits(boots, group, function) for group in ("absent", "loaded", "after")
         )
         if not complete and not absent + loaded + after + rust:
             continue
@@ -45,25 +44,35 @@ def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Re
         if not absent:
             reasons.append(f"{function} was never entered before the module was loaded")
         if not rust:
-            reasons.append("Rust's counter did not move while the module was loaded")
+            reasons.append(_IDLE)
         if loaded:
             reasons.append(f"{function} was entered {loaded} times while the module was loaded")
         if not after:
             reasons.append(f"{function} was never entered after the module was removed")
-        status = Status.FAILED if reasons else Status.PASSED
         hits = {"c.absent": absent, "rust": rust, "c.loaded": loaded, "c.after": after}
-        results.append(Result(GROUP, hook, status, reasons, counters=hits))
+        results.append(_result(hook, reasons, hits))
+    for hook in RUST_ONLY:
+        rust = _hits(boots, "loaded", f"hook.{hook}.rust")
+        if rust or complete:
+            results.append(_result(hook, [] if rust else [_IDLE], {"rust": rust}))
     if not results:
         results.append(Result(GROUP, "any", Status.SKIPPED, ["this test comes to no hook"]))
     return results
 
 
-def _hits(plan: Plan, console: Console, group: str, name: str) -> int:
+def _result(hook: str, reasons: list[str], hits: dict[str, int]) -> Result:
+    status = Status.FAILED if reasons else Status.PASSED
+    return Result(GROUP, hook, status, reasons, counters=hits)
+
+
+def _hits(boots: list[tuple[Plan, Console]], group: str, name: str) -> int:
+    """How often NAME, a function or a counter, was hit in GROUP."""
     total: Counter = Counter()
-    for planned in plan.groups:
-        for step in planned.steps:
-            record = console.steps.get(f"{planned.name}/{step.name}")
-            if planned.name == group and step.takeover and record:
-                total.update(record.counters)
-                total.update(record.probes)
+    for plan, console in boots:
+        for planned in plan.groups:
+            for step in planned.steps:
+                record = console.steps.get(f"{planned.name}/{step.name}")
+                if planned.name == group and step.takeover and record:
+                    total.update(record.counters)
+                    total.update(record.probes)
     return total[name]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from errors import MachineError
 from initramfs import Initramfs
-from plan import MODULE
 
 GUEST = Path(__file__).resolve().parent / "guest"
 ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
@@ -28,8 +27,8 @@ _KERNEL_MODULES = {
 }
 
 
-def build_initramfs(kernel: Path, module: Path | None, tools: Path) -> Initramfs:
-    """A root file system with busybox, KVM's modules, ours and the guest's own scripts."""
+def build_initramfs(kernel: Path, modules: tuple[Path, ...], tools: Path) -> Initramfs:
+    """A root file system with busybox, KVM's modules, MODULES and the guest's own scripts."""
     root = Initramfs()
     root.add("/bin/busybox", _read(BUSYBOX, "package busybox-static"))
     root.add("/bin/tsmark", _read(tools / "tsmark", "guest tools"))
@@ -39,8 +38,8 @@ def build_initramfs(kernel: Path, module: Path | None, tools: Path) -> Initramfs
         # irqbypass is a module only where something else asked for one.
         if name != "irqbypass" or (kernel / where).exists():
             root.add(f"/modules/{name}.ko", _read(kernel / where, "kernel build"), 0o644)
-    if module is not None:
-        root.add(f"/modules/{MODULE}.ko", _read(module, "module build"), 0o644)
+    for module in modules:
+        root.add(f"/modules/{module.name}", _read(module, "module build"), 0o644)
     return root
 
 

@@ -19,6 +19,8 @@ class Step:
     # Counts as proof of who runs the hooks: not so a test that itself loads,
     # removes or switches the module.
     takeover: bool = False
+    # Whether it may find that the machine lacks something; else a skip is a failure.
+    may_skip: bool = False
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Result:
     witness: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
+_SHOWN_REASONS = 15
 _SHOWN_OUTPUT = 15
 _SHOWN_WIDTH = 160
 
@@ -57,8 +58,11 @@ def _write_result(index: int, result: Result, out: TextIO) -> None:
         print(f"  ok {index} {result.name} # SKIP {why}", file=out)
         return
     if result.status is Status.FAILED:
-        for reason in result.reasons:
+        for reason in result.reasons[:_SHOWN_REASONS]:
             print(f"  # {result.name}: {reason}", file=out)
+        if len(result.reasons) > _SHOWN_REASONS:
+            more = len(result.reasons) - _SHOWN_REASONS
+            print(f"  # {result.name}: and {more} more reasons", file=out)
         for line in result.output[-_SHOWN_OUTPUT:]:
             print(f"  # | {line[:_SHOWN_WIDTH]}", file=out)
     verdict = "not ok" if result.status is Status.FAILED else "ok"

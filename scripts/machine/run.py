@@ -56,6 +56,9 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bochs", **needed, help="the emulator")
     command.add_argument("--out", **needed, help="where logs and reports go")
     command.add_argument("--module", type=Path, help="rust_kvm_nvmx.ko")
+    command.add_argument(
+        "--extra-module", type=Path, action="append", default=[], help="one that tests load"
+    )
     command.add_argument("--upstream", type=Path, help="directory of upstream's tests")
     command.add_argument("--own", type=Path, help="directory of our tests")
     command.add_argument(
@@ -83,6 +86,7 @@ def _parts(options: argparse.Namespace) -> Parts:
         limits=Limits(total=options.timeout, silence=options.silence),
         verbose=options.verbose,
         module=options.module,
+        extra_modules=tuple(options.extra_module),
         program_directories=tuple(d for d in (options.own, options.upstream) if d),
     )
 
@@ -90,7 +94,9 @@ def _parts(options: argparse.Namespace) -> Parts:
 def main() -> int:
     """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run."""
     options = _parser().parse_args()
-    # Reach the `finally` blocks that stop the emulator.
+    # Both must reach the `finally` blocks that stop the emulator; a shell's
+    # background job starts with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         parts = _parts(options)

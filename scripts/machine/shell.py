@@ -14,19 +14,18 @@ from bochs import Process, configuration
 from boots import Boot, Parts, make_image
 from errors import MachineError
 from plan import MODULE, Plan
+from suite import OWN_PLAN, UPSTREAM_LIST
+from testlist import read_own_plan, read_upstream_list
 
 _QUIT = b"\x1d"  # Ctrl-]
 
 
 def run_shell(parts: Parts) -> int:
     """Start the machine and relay until it ends or Ctrl-] is typed."""
-    programs = sorted(
-        path.name
-        for directory in parts.program_directories
-        for path in (*directory.glob("*"), *directory.glob("x86/*"))
-        if path.is_file() and os.access(path, os.X_OK) and path.suffix == ""
-    )
-    boot = Boot("shell", Plan(()), tuple(dict.fromkeys(programs)), parts)
+    lists = (read_upstream_list(UPSTREAM_LIST), read_own_plan(OWN_PLAN))
+    names = dict.fromkeys(entry.program for each in lists for entry in each.entries)
+    programs = tuple(name for name in names if parts.has_program(name))
+    boot = Boot("shell", Plan(()), programs, parts)
     print(f"making an image of {len(boot.programs)} programs ...", file=sys.stderr, flush=True)
     iso = make_image(boot, {"/shell": _shell_script(parts).encode()})
     master, slave = pty.openpty()

@@ -17,10 +17,10 @@ from errors import MachineError
 from plan import Group, Plan
 from results import Result, Status
 from session import console_tail
-from testlist import Entry, TestList, read_test_list
+from testlist import Entry, TestList, read_own_plan, read_upstream_list
 
 UPSTREAM_LIST = Path(__file__).resolve().parent / "upstream-tests.list"
-OWN_LIST = Path(__file__).resolve().parents[2] / "selftests" / "tests.list"
+OWN_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan.txt"
 _GROUPS = [
     ("absent", "the module was never loaded", "absent"),
     ("loaded", "the module is loaded", "loaded"),
@@ -32,52 +32,66 @@ def run_suite(parts: Parts, upstream: bool, own: bool, only: str | None) -> int:
     """Run the tests, write the results; 0 if all is well."""
     lists = []
     if upstream:
-        lists.append(read_test_list(UPSTREAM_LIST, takeover=True))
+        lists.append(read_upstream_list(UPSTREAM_LIST))
     if own:
-        lists.append(read_test_list(OWN_LIST, takeover=False))
-    entries = _choose(lists, only)
-    boots = make_boots(parts, entries)
-    finished = run_boots(boots)
-    return _report(parts.output, finished, complete=only is None)
+        lists.append(read_own_plan(OWN_PLAN))
+    boots = make_boots(parts, _choose(lists, only))
+    if not boots:
+        raise MachineError("nothing to run: give --upstream, --own, or both")
+    return _report(parts.output, run_boots(boots), complete=only is None)
 
 
 def _choose(lists: list[TestList], only: str | None) -> list[Entry]:
-    entries = {name: entry for each in lists for name, entry in each.entries.items()}
+    entries = [entry for each in lists for entry in each.entries]
     if only is None:
-        return list(entries.values())
-    if only in entries:
-        return [entries[only]]
+        return entries
+    chosen = [entry for entry in entries if only in (entry.program, entry.step.name)]
+    if chosen:
+        return chosen
     for each in lists:
         if only in each.omitted:
             raise MachineError(f"{only} is left out: {each.omitted[only]}")
-    raise MachineError(f"no test {only} in the lists; there are: {' '.join(sorted(entries))}")
+    names = " ".join(sorted({entry.program for entry in entries}))
+    raise MachineError(f"no test {only} in the lists; there are: {names}")
 
 
 def make_boots(parts: Parts, entries: list[Entry]) -> list[Boot]:
     """Share the tests among as many machines as there are processors, each of which
-    takes all its tests through all groups."""
-    shares: list[list[Entry]] = [[] for _ in range(min(len(entries), os.cpu_count() or 1))]
+    takes all its tests through all groups; other parameters of kvm_intel are more machines."""
+    if parts.module is None:
+        entries = [entry for entry in entries if not entry.needs_module]
+    plain = [entry for entry in entries if not entry.parameters]
+    shares: list[list[Entry]] = [[] for _ in range(min(len(plain), os.cpu_count() or 1))]
     # The longest first, each to the machine with the least to do.
-    for entry in sorted(entries, key=lambda entry: -entry.step.limit):
-        min(shares, key=_cost).append(entry)
-    groups = _GROUPS if parts.module else _GROUPS[:1]
+    for entry in sorted(plain, key=_cost, reverse=True):
+        min(shares, key=lambda share: sum(map(_cost, share))).append(entry)
     boots = []
     for number, share in enumerate(shares, start=1):
         share.sort(key=entries.index)
-        plan = Plan(
-            tuple(
-                Group(name, title, state, tuple(e.step for e in share if e.runs_in(name)))
-                for name, title, state in groups
-            ),
-            probes=tuple(hooks.C_FUNCTION.values()) if parts.module else (),
-        )
-        programs = tuple(entry.step.name for entry in share)
-        boots.append(Boot(f"machine-{number}", plan, programs, parts))
+        boots.append(_make_boot(f"machine-{number}", parts, share, ""))
+    for parameters in dict.fromkeys(entry.parameters for entry in entries if entry.parameters):
+        share = [entry for entry in entries if entry.parameters == parameters]
+        # The emulator's configuration takes no "=" or blank in a path.
+        name = parameters.replace("=", "").replace(" ", "-")
+        boots.append(_make_boot(name, parts, share, parameters))
     return boots
 
 
-def _cost(share: list[Entry]) -> int:
-    return sum(entry.step.limit for entry in share)
+def _make_boot(name: str, parts: Parts, share: list[Entry], parameters: str) -> Boot:
+    groups = _GROUPS if parts.module else _GROUPS[:1]
+    plan = Plan(
+        tuple(
+            Group(name, title, state, tuple(e.step for e in share if name in e.groups))
+            for name, title, state in groups
+        ),
+        probes=tuple(hooks.C_FUNCTION.values()) if parts.module else (),
+        kvm_options={"kvm-intel": parameters} if parameters else {},
+    )
+    return Boot(name, plan, tuple(dict.fromkeys(entry.program for entry in share)), parts)
+
+
+def _cost(entry: Entry) -> int:
+    return entry.step.limit * len(entry.groups)
 
 
 def _report(output: Path, finished: list[Finished], complete: bool) -> int:
@@ -89,7 +103,8 @@ def _report(output: Path, finished: list[Finished], complete: bool) -> int:
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
-    if len(groups) > 1:
+    last = [step for each in finished for step in each.boot.plan.groups[-1].steps]
+    if len(groups) > 1 and any(step.takeover for step in last):
         everything += hooks.judge_takeover(
             [(each.boot.plan, each.outcome.console) for each in finished], complete
         )

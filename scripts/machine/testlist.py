@@ -1,71 +1,111 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The committed lists of tests: which run, for how long, and which do not and why.
+"""The committed lists: which tests run, for how long, and which do not and why.
 
-A line is one of
-  run NAME SECONDS [in=GROUP,GROUP] [ARGUMENT...]
+Upstream's tests, one a line:
+  run NAME SECONDS [ARGUMENT...]
   omit NAME REASON...
-SECONDS are the machine's own. Without in= a test runs in every group.
+Our own runs, one a line:
+  NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
+where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
+SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import MachineError
-from plan import Step
+from plan import MODULE, Step
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A test that runs."""
+    """A run of a test."""
 
+    program: str
     step: Step
     groups: tuple[str, ...]
-
-    def runs_in(self, group: str) -> bool:
-        """Whether GROUP has it."""
-        return not self.groups or group in self.groups
+    parameters: str = ""
+    # Loads our module by itself.
+    needs_module: bool = False
 
 
 @dataclass(frozen=True)
 class TestList:
     """One list file."""
 
-    entries: dict[str, Entry]
+    entries: list[Entry]
     omitted: dict[str, str]
 
 
-def read_test_list(path: Path, takeover: bool) -> TestList:
-    """Parse PATH; any line it does not understand is an error, never a test less. TAKEOVER:
-    whether its tests leave the module alone, so that they show who runs the hooks."""
-    entries: dict[str, Entry] = {}
+def read_upstream_list(path: Path) -> TestList:
+    """Upstream's tests: in every group, and proof of who runs the hooks there."""
+    entries: list[Entry] = []
     omitted: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise MachineError(f"{path}: {error.strerror}") from error
-    for number, line in enumerate(lines, start=1):
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
-        where = f"{path}:{number}"
+    for where, line in _lines(path):
+        words = line.split()
         if len(words) < 3 or words[0] not in ("run", "omit"):
             raise MachineError(f"{where}: expected `run NAME SECONDS` or `omit NAME REASON`")
-        if words[1] in entries or words[1] in omitted:
-            raise MachineError(f"{where}: {words[1]} is there twice")
-        if words[0] == "omit":
-            omitted[words[1]] = " ".join(words[2:])
-        else:
-            entries[words[1]] = _entry(words[1:], where, takeover)
+        kind, name, *rest = words
+        if name in omitted or any(entry.program == name for entry in entries):
+            raise MachineError(f"{where}: {name} is there twice")
+        if kind == "omit":
+            omitted[name] = " ".join(rest)
+            continue
+        seconds, *arguments = rest
+        command = (f"/tests/{name}", *arguments)
+        step = Step(name, command, _seconds(seconds, where), takeover=True, may_skip=True)
+        entries.append(Entry(name, step, ("absent", "loaded", "after")))
     return TestList(entries, omitted)
 
 
-def _entry(words: list[str], where: str, takeover: bool) -> Entry:
-    name, seconds, *rest = words
-    if not seconds.isdigit() or seconds == "0":
-        raise MachineError(f"{where}: {seconds} is not a number of seconds")
-    groups: tuple[str, ...] = ()
-    if rest and rest[0].startswith("in="):
-        groups = tuple(rest.pop(0)[len("in=") :].split(","))
-    return Entry(Step(name, (f"/tests/{name}", *rest), int(seconds), takeover), groups)
+def read_own_plan(path: Path) -> TestList:
+    """Our runs: the same in C and in Rust; one that loads the module itself, without it."""
+    entries: list[Entry] = []
+    for where, line in _lines(path):
+        fields = [field.strip() for field in line.split("|")]
+        if len(fields) != 5 or not all(fields):
+            raise MachineError(f"{where}: expected `NAME|parameters|SECONDS|ARGUMENTS|rules`")
+        program, parameters, seconds, arguments, _ = fields
+        parameters = "" if parameters == "-" else parameters
+        words = [] if arguments == "-" else arguments.split()
+        name = _run_name(program, parameters, words)
+        if any(entry.step.name == name for entry in entries):
+            raise MachineError(f"{where}: {name} is there twice")
+        needs_module = f"MODULES/{MODULE}.ko" in words
+        words = [word.replace("MODULES/", "/modules/") for word in words]
+        step = Step(name, (f"/tests/{program}", *words), _seconds(seconds, where))
+        groups = ("absent",) if needs_module else ("absent", "loaded")
+        entries.append(Entry(program, step, groups, parameters, needs_module))
+    return TestList(entries, {})
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines that are not empty or comments, each with where it stands."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise MachineError(f"{path}: {error.strerror}") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = line.split("#", 1)[0].strip()
+        if content:
+            yield f"{path}:{number}", content
+
+
+def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
+    """NAME, or NAME[ept=0,contexts=8]: without blanks, the machine's reports are words."""
+    shown = parameters.split()
+    for word in arguments:
+        if word.startswith("--"):
+            shown.append(word[2:])
+        elif shown and arguments[arguments.index(word) - 1].startswith("--"):
+            shown[-1] += f"={word}"
+    return f"{program}[{','.join(shown)}]" if shown else program
+
+
+def _seconds(word: str, where: str) -> int:
+    if not word.isdigit() or word == "0":
+        raise MachineError(f"{where}: {word} is not a number of seconds")
+    return int(word)

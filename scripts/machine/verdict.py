@@ -36,7 +36,8 @@ def _judge_step(
     wanted, malformed = expectations(record.output)
     reasons += [f"not an expectation of the witness: {line}" for line in malformed]
     if witness is not None and not skipped:
-        reasons += [why for why in (item.failure(regions) for item in wanted) if why]
+        # Several expectations of a region that was never marked are one failure.
+        reasons += dict.fromkeys(filter(None, (item.failure(regions) for item in wanted)))
     status = Status.FAILED if reasons else Status.PASSED
     if skipped and not reasons:
         status = Status.SKIPPED
@@ -65,6 +66,8 @@ def _failures(step: Step, record: StepRecord) -> list[str]:
         reasons.append("began, but never reported its end")
     elif record.status == _KILLED and record.seconds >= step.limit:
         reasons.append(f"killed at its limit of {step.limit} s of the machine's time")
+    elif record.status == _SKIP and not step.may_skip:
+        reasons.append(f"skipped, but must run here: {' '.join(record.output[-1:])}")
     elif record.status not in (0, _SKIP):
         reasons.append(f"exit code {record.status}")
     return reasons

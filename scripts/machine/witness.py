@@ -10,8 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-# The region that the machine's init script opens after each step.
+# The regions that the machine's init script opens: step.1, step.2 ... with the
+# steps of the plan (the emulator's labels hold fewer characters than their names),
+# and this one after each.
 BETWEEN_STEPS = "idle"
+_STEP = re.compile(r"^step\.(\d+)$")
 _COMPARE = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -78,13 +81,14 @@ def read_regions(path: Path) -> list[tuple[str, Counter]]:
 
 
 def by_step(regions: list[tuple[str, Counter]], steps: list[str]) -> dict[str, Regions]:
-    """For each step its regions, summed by name; "" has all of the step together."""
-    names = set(steps)
+    """For each of STEPS, in the order they run, its regions summed by name; "" has all of
+    the step together."""
     result: dict[str, Regions] = {}
     step = None
     for name, counters in regions:
-        if name in names:
-            step = name
+        number = _STEP.match(name)
+        if number and 0 < int(number[1]) <= len(steps):
+            step = steps[int(number[1]) - 1]
         elif name == BETWEEN_STEPS:
             step = None
         if step is None:

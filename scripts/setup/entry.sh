@@ -12,7 +12,7 @@ lock() {
 	exec {lock_fd}>"$cache/locks/$1"
 	if ! flock -n "$lock_fd"; then
 		say "$1: waiting for another run that builds it"
-		flock "$lock_fd"
+		until flock -w 5 "$lock_fd"; do say "  $1: $(clock "$SECONDS") still waiting"; done
 	fi
 }
 

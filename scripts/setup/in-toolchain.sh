@@ -7,6 +7,8 @@
 # at PLACE too; where the tools are the host's own, nothing can be shown.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# Status 99 tells the caller's scripts that this one has said what is wrong.
+trap - EXIT
 
 network='' at=()
 while :; do

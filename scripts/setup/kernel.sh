@@ -80,7 +80,7 @@ kernel() {
 	tools=$(need toolchain)
 	source=$(need kernel-source)
 	origin=$source/origin
-	base=$( (cat "$source/sha256"; toolchain_id "$tools"; cat "$config" "$here/kernel-build.sh") | hash_of)
+	base=$( (cat "$source/sha256"; toolchain_id "$tools"; grep '^CONFIG_' "$config"; cat "$here/kernel-build.sh") | hash_of)
 	key=$base
 	[ ${#patches[@]} = 0 ] || key=$base-$(hash_files "${patches[@]}")
 	export RUST_KVM_NVMX_TOOLS=$tools

@@ -19,7 +19,7 @@ die() { say "error: $*"; exit 99; }
 # No script ends without a word: a command that failed and was not expected to is
 # named. Status 99 says that the word was said.
 unexpected() {
-	[ "$1" = 99 ] || say "error: $2: status $1 from: $3"
+	[ "$1" = 99 ] || say "error: $2: status $1 from: ${3:0:60}"
 	exit 99
 }
 set -E
@@ -102,6 +102,7 @@ run() {
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	kill "$beat" 2>/dev/null || true
 	wait "$beat" 2>/dev/null || true
+	[ "$rc" != 137 ] || die "$label was killed, by hand or for lack of memory: run this again (log: $log)"
 	[ "$rc" = 0 ] || die "$label failed: $(explain "$log") (log: $log)"
 	say "  $label: done in $(clock $((SECONDS - start)))"
 }

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|demo|shell|bench} [ARGUMENT...]: make what the emulated
+# run-machine.sh {test|demo|shell|bench|mutants} [ARGUMENT...]: make what the emulated
 # machine needs, and call its runner. `make` calls this; its variables T, V, CPUS
 # and TLBSAN are read here, ARGUMENTs go to the runner as they are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
 # path NAME: of what setup.sh makes.
 path() { "$here/setup.sh" "$1"; }
 
 what=${1:-}
 case $what in
-test | demo | shell | bench) shift ;;
-*) die "usage: run-machine.sh {test|demo|shell|bench} [ARGUMENT...]" ;;
+test | demo | shell | bench | mutants) shift ;;
+*) die "usage: run-machine.sh {test|demo|shell|bench|mutants} [ARGUMENT...]" ;;
 esac
 
 # The user's own kernel may lack what the machine boots from, which the module's
@@ -34,6 +35,9 @@ own=$(path selftests-own)
 args+=(--own "$own")
 case $what in
 test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
+esac
+case $what in
+test | shell | mutants) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko") ;;
 esac
 module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")

@@ -13,6 +13,7 @@
 . "$here/emulator.sh"
 . "$here/selftests.sh"
 . "$here/module.sh"
+
 # need NAME: the one place that knows who makes what.
 need() {
 	case $1 in

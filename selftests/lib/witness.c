@@ -4,7 +4,7 @@
  */
 #include <stdio.h>
 
-#include "kvm_util.h"
+#include "processor.h"
 #include "witness.h"
 
 void witness_expect(const char *region, const char *counter, const char *op, u64 n)

@@ -5,6 +5,7 @@
 counters=/sys/kernel/debug/rust_kvm_nvmx
 tracing=/sys/kernel/tracing
 heartbeat=0
+number=0
 
 # The host reads these lines; the empty line ends whatever a test left open.
 report() {
@@ -19,9 +20,9 @@ kernel_log() {
 # built in, or that this kernel does not have, has no file.
 load() {
 	[ -e "/modules/$1.ko" ] || return 0
-	name=$1
+	file=/modules/$1.ko
 	shift
-	insmod "/modules/$name.ko" "$@" || report broken "insmod $name failed"
+	insmod "$file" "$@" || report broken "insmod $file $* failed"
 }
 
 # probe FUNCTION: count how often FUNCTION is entered.
@@ -34,16 +35,16 @@ probe() {
 
 # Totals since boot; the host takes the differences.
 report_probes() {
-	[ -s $tracing/kprobe_profile ] || return 0
-	while read -r name hits _; do
-		report probe "$name" "$hits"
+	[ -r $tracing/kprobe_profile ] || return 0
+	while read -r function hits _; do
+		report probe "$function" "$hits"
 	done <$tracing/kprobe_profile
 }
 
 report_counters() {
 	[ -r $counters/counters ] || return 0
-	while read -r name value; do
-		report counter "$name" "$value"
+	while read -r counter value; do
+		report counter "$counter" "$value"
 	done <$counters/counters
 }
 
@@ -60,10 +61,10 @@ beat() {
 # module's state is reported before it runs, so that a test cannot pass in a
 # state it was not planned for.
 step() {
-	state=$1 name=$2 limit=$3
+	state=$1 step=$2 limit=$3
 	shift 3
-	kernel_log begin "$name"
-	report begin "$name"
+	kernel_log begin "$step"
+	report begin "$step"
 	case $* in
 	insmod* | rmmod*) ;;
 	*) [ "$state" = "$(module_state)" ] || report wrongstate "$(module_state)" ;;
@@ -71,7 +72,8 @@ step() {
 	[ -w $counters/reset ] && echo 1 >$counters/reset
 	[ "$heartbeat" = 0 ] || beat &
 	read -r start _ </proc/uptime
-	tsmark "$name"
+	number=$((number + 1))
+	tsmark "step.$number"
 	timeout -s KILL "$limit" "$@"
 	status=$?
 	tsmark idle
@@ -79,6 +81,6 @@ step() {
 	[ "$heartbeat" = 0 ] || kill $! 2>/dev/null
 	report_counters
 	report_probes
-	kernel_log end "$name"
-	report end "$name" "$status" "$start" "$end"
+	kernel_log end "$step"
+	report end "$step" "$status" "$start" "$end"
 }

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import bench
 import demo
+from bochs import Emulator
+from boots import Parts
 from errors import MachineError
 from initramfs import Initramfs
-from suite import UPSTREAM_LIST
-from testlist import read_test_list
+from plan import guest_script
+from session import Limits
+from suite import OWN_PLAN, UPSTREAM_LIST, make_boots
+from testlist import TestList, read_own_plan, read_upstream_list
 
 
 class Archive(unittest.TestCase):
@@ -38,27 +42,57 @@ class Archive(unittest.TestCase):
 class Lists(unittest.TestCase):
     """A list is read whole or not at all."""
 
-    def _read(self, text: str) -> object:
+    def _read(self, text: str, own: bool = False) -> TestList:
         with tempfile.NamedTemporaryFile("w", suffix=".list") as file:
             file.write(text)
             file.flush()
-            return read_test_list(Path(file.name), takeover=True)
+            return (read_own_plan if own else read_upstream_list)(Path(file.name))
 
-    def test_good(self) -> None:
-        tests = self._read("# c\nrun a 20 in=absent,loaded -x 1\nomit b no such thing\n")
-        entry = tests.entries["a"]
+    def test_upstream(self) -> None:
+        tests = self._read("# c\nrun a 20 -x 1\nomit b no such thing\n")
+        (entry,) = tests.entries
         self.assertEqual(entry.step.command, ("/tests/a", "-x", "1"))
-        self.assertEqual((entry.runs_in("loaded"), entry.runs_in("after")), (True, False))
+        self.assertEqual(entry.groups, ("absent", "loaded", "after"))
         self.assertEqual(tests.omitted, {"b": "no such thing"})
 
-    def test_bad(self) -> None:
+    def test_bad_upstream(self) -> None:
         for text in ("run a", "run a soon", "walk a 20", "run a 0", "run a 1\nrun a 1", "omit a"):
             with self.assertRaises(MachineError, msg=text):
                 self._read(text)
 
-    def test_the_committed_list(self) -> None:
-        tests = read_test_list(UPSTREAM_LIST, takeover=True)
-        self.assertIn("hyperv_evmcs", tests.entries)
+    def test_own(self) -> None:
+        tests = self._read(
+            "a | - | 60 | - | H1\n"
+            "a | ept=0 vpid=0 | 60 | --contexts 8 --evmcs | H1\n"
+            "b | - | 60 | MODULES/x.ko | H1\n"
+            "c | - | 60 | MODULES/rust_kvm_nvmx.ko 200 | all\n",
+            own=True,
+        )
+        names = [entry.step.name for entry in tests.entries]
+        self.assertEqual(names, ["a", "a[ept=0,vpid=0,contexts=8,evmcs]", "b", "c"])
+        self.assertEqual(tests.entries[1].parameters, "ept=0 vpid=0")
+        self.assertEqual(tests.entries[2].step.command, ("/tests/b", "/modules/x.ko"))
+        self.assertEqual(tests.entries[3].groups, ("absent",))
+        self.assertFalse(tests.entries[0].step.may_skip)
+
+    def test_bad_own(self) -> None:
+        one = "a | - | 60 | - | H1\n"
+        for text in (one * 2, "a | - | 60 | -", "a | - | soon | - | H1", " | - | 60 | - | H1"):
+            with self.assertRaises(MachineError, msg=text):
+                self._read(text, own=True)
+
+    def test_the_committed_lists(self) -> None:
+        upstream = read_upstream_list(UPSTREAM_LIST)
+        self.assertIn("hyperv_evmcs", [entry.program for entry in upstream.entries])
+        self.assertTrue(read_own_plan(OWN_PLAN).entries)
+
+    def test_other_parameters_are_other_machines(self) -> None:
+        tests = self._read("a | - | 60 | - | H1\na | ept=0 vpid=0 | 60 | - | H1\n", own=True)
+        here = Path("/")
+        parts = Parts(here, here, Emulator(here), here, Limits(), False)
+        boots = make_boots(parts, tests.entries)
+        self.assertEqual([boot.name for boot in boots], ["machine-1", "ept0-vpid0"])
+        self.assertIn("load kvm-intel ept=0 vpid=0\n", guest_script(boots[1].plan))
 
 
 class Reports(unittest.TestCase):

@@ -21,7 +21,9 @@ from results import Result, Status, summary, write_ktap
 
 def _run(*lines: str, done: bool = True) -> tuple[Plan, Console]:
     """A plan of one step `a`, and the console after LINES of its output."""
-    plan = Plan((Group("absent", "title", "absent", (Step("a", ("/tests/a",), 20),)),))
+    plan = Plan(
+        (Group("absent", "title", "absent", (Step("a", ("/tests/a",), 20, may_skip=True),)),)
+    )
     console = Console()
     for line in lines:
         console.tests_line(line)
@@ -55,6 +57,12 @@ class StepVerdicts(unittest.TestCase):
     def test_skip_has_the_last_line_as_reason(self) -> None:
         result = self._only(*_run(BEGIN, "no VMX", "@machine end absent/a 4 1.0 2.0"))
         self.assertEqual((result.status, result.reasons), (Status.SKIPPED, ["no VMX"]))
+
+    def test_a_skip_where_the_plan_has_none_is_a_failure(self) -> None:
+        _, console = _run(BEGIN, "no VMX", "@machine end absent/a 4 1.0 2.0")
+        step = Step("a", ("/tests/a",), 20)
+        plan = Plan((Group("absent", "title", "absent", (step,)),))
+        self.assertIs(self._only(plan, console).status, Status.FAILED)
 
     def test_killed_at_its_limit(self) -> None:
         result = self._only(*_run(BEGIN, "@machine end absent/a 137 1.0 21.5"))
@@ -100,12 +108,13 @@ class WitnessFile(unittest.TestCase):
     def test_by_step(self) -> None:
         lines = [
             {"region": "boot", "counters": {"instr.root": 9}},
-            {"region": "absent/a", "counters": {"invept.all": 1}},
+            {"region": "step.1", "counters": {"invept.all": 1}},
             {"region": "r", "counters": {"invept.all": 2}},
             {"region": "r", "counters": {"invept.all": 4}},
             {"region": "idle", "counters": {"invept.all": 100}},
             {"region": "r", "counters": {"invept.all": 200}},
-            {"region": "absent/b", "counters": {}},
+            {"region": "step.2", "counters": {}},
+            {"region": "step.3", "counters": {}},
         ]
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "witness"
@@ -132,18 +141,20 @@ class Takeover(unittest.TestCase):
             record = console._step(f"{group}/a")
             record.probes = {function: hits for function in hooks.C_FUNCTION.values()}
             if group == "loaded":
-                record.counters = {f"hook.{hook}.rust": rust for hook in hooks.C_FUNCTION}
+                names = (*hooks.C_FUNCTION, *hooks.RUST_ONLY)
+                record.counters = {f"hook.{hook}.rust": rust for hook in names}
         return [r.status for r in hooks.judge_takeover([(plan, console)], complete)]
 
     def test_all(self) -> None:
-        every = len(hooks.C_FUNCTION)
+        every, alone = len(hooks.C_FUNCTION), len(hooks.RUST_ONLY)
         good, bad = [Status.PASSED] * every, [Status.FAILED] * every
-        self.assertEqual(self._judge(5, 0, 5, 5, True), good)
-        self.assertEqual(self._judge(0, 0, 5, 5, True), bad)
-        self.assertEqual(self._judge(5, 1, 5, 5, True), bad)
-        self.assertEqual(self._judge(5, 0, 0, 5, True), bad)
-        self.assertEqual(self._judge(5, 0, 5, 0, True), bad)
-        self.assertEqual(self._judge(0, 0, 0, 0, True), bad)
+        fine, idle = [Status.PASSED] * alone, [Status.FAILED] * alone
+        self.assertEqual(self._judge(5, 0, 5, 5, True), good + fine)
+        self.assertEqual(self._judge(0, 0, 5, 5, True), bad + fine)
+        self.assertEqual(self._judge(5, 1, 5, 5, True), bad + fine)
+        self.assertEqual(self._judge(5, 0, 0, 5, True), bad + idle)
+        self.assertEqual(self._judge(5, 0, 5, 0, True), bad + fine)
+        self.assertEqual(self._judge(0, 0, 0, 0, True), bad + idle)
         self.assertEqual(self._judge(0, 0, 0, 0, False), [Status.SKIPPED])
 
 
