@@ -3,10 +3,12 @@
  * What rust_kvm_nvmx does where it cannot work: a fitting errno, one line in the
  * kernel log that says what to do, and nothing left behind.
  *
- *   refusals MODULES     the directory of the kernel modules; none of ours loaded
+ *   refusals MODULES/rust_kvm_nvmx.ko     KVM's modules and hooks_client.ko are
+ *                                         beside it; none of ours is loaded
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,6 +108,8 @@ static void test_table(void)
 
 static void test_modes(void)
 {
+	int fd;
+
 	mode_is("rust\n");
 	TEST_ASSERT(write_mode("banana") == EINVAL, "a mode of no meaning was taken");
 	TEST_ASSERT(write_mode("a mode that is much too long") == EINVAL, "so was a long one");
@@ -115,6 +119,12 @@ static void test_modes(void)
 	mode_is("c\n");
 	TEST_ASSERT(!write_mode("rust\n"), "mode rust was refused");
 	mode_is("rust\n");
+
+	/* An open file calls into the module when it is closed. */
+	fd = open(HOOK, O_RDONLY);
+	TEST_ASSERT(fd >= 0, "%s: %m", HOOK);
+	TEST_ASSERT(module_unload("rust_kvm_nvmx"), "the module went under an open file");
+	close(fd);
 	must_unload("rust_kvm_nvmx");
 
 	TEST_ASSERT(load("rust_kvm_nvmx", "start_in_c=banana") == -EINVAL, "a bad parameter");
@@ -145,8 +155,8 @@ static void test_without_kvm(void)
 
 int main(int argc, char **argv)
 {
-	TEST_ASSERT(argc == 2, "usage: refusals MODULES");
-	modules = argv[1];
+	TEST_ASSERT(argc == 2, "usage: refusals MODULES/rust_kvm_nvmx.ko");
+	modules = dirname(argv[1]);
 
 	test_table();
 	test_modes();

@@ -6,7 +6,7 @@
  * The emulator sees that at any privilege and in guests; everything else,
  * real CPUs included, ignores it.
  *
- * gcc -static -O2 -o tsmark tsmark.c
+ * Built with: gcc -static -O2
  */
 #include <stdio.h>
 

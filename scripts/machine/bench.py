@@ -21,10 +21,18 @@ from plan import Group, Plan, Step
 from results import Status
 from session import console_tail
 
+# What a round trip costs depends on how many L2s take turns and what they use.
+_WORKLOAD = "nested_workload --rounds"
+DEFAULT_WORKLOADS = (
+    f"{_WORKLOAD} 2000 --contexts 1 --region one_l2",
+    f"{_WORKLOAD} 500 --contexts 4 --region four_l2",
+    f"{_WORKLOAD} 500 --contexts 4 --ept own --region four_l2_ept",
+    f"{_WORKLOAD} 500 --contexts 4 --vpid off --region four_l2_no_vpid",
+)
 _LIMIT = 300
 _LEVELS = ("root", "L1", "L2")
 _MARK = re.compile(r"^# bench (\S+) ([1-9]\d*)$")
-# The patched kernel without the module must cost what the stock kernel does, within this.
+# So much more than the stock kernel the patched one may cost without the module.
 _PATCH_MAY_COST = 0.005
 _HEADS = ("stock C", "patched C", "Rust", "patched/stock", "Rust/C", "spread of C")
 _WIDTHS = (10, 11, 10, 15, 9, 13)
@@ -41,23 +49,27 @@ class Sample:
     root: float
 
 
-def run_bench(parts: Parts, stock: Path, workload: list[str], boots: int, repeat: int) -> int:
+def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repeat: int) -> int:
     """Measure, print the table, write bench.json; 0 unless the patch costs too much."""
     if not parts.emulator.has_witness:
         raise MachineError("bench counts by the emulator's witness: not with TLBSAN=0")
-    name, *arguments = workload
-    command = (f"/tests/{name}", *arguments)
-    steps = tuple(Step(f"run-{n}", command, _LIMIT) for n in range(1, repeat + 1))
+    commands = [workload.split() for workload in workloads or DEFAULT_WORKLOADS]
+    steps = tuple(
+        Step(f"run-{number}-{index}", (f"/tests/{name}", *arguments), _LIMIT)
+        for number in range(1, repeat + 1)
+        for index, (name, *arguments) in enumerate(commands, start=1)
+    )
     kinds = {
         STOCK: (replace(parts, kernel=stock, module=None), "absent"),
         PATCHED: (parts, "absent"),
         RUST: (parts, "loaded"),
     }
+    programs = tuple(dict.fromkeys(name for name, *_ in commands))
     todo = [
         Boot(
             f"{kind}-{number}",
             Plan((Group(kind, kind, state, steps),), heartbeat=False),
-            (name,),
+            programs,
             its_parts,
         )
         for number in range(1, boots + 1)
@@ -67,11 +79,11 @@ def run_bench(parts: Parts, stock: Path, workload: list[str], boots: int, repeat
     problems = [problem for each in finished for problem in _problems(each)]
     samples = [sample for each in finished for sample in samples_of(each)]
     if not samples:
-        problems.append(f"{name} printed no `# bench REGION ROUNDS` of a region it marked")
+        problems.append("no workload printed `# bench REGION ROUNDS` of a region it marked")
     table = summarise(samples)
     problems += _too_dear(table)
     report = {
-        "workload": " ".join(workload),
+        "workloads": [" ".join(command) for command in commands],
         "kernels": {each.boot.name: each.outcome.console.kernel for each in finished},
         "unit": "instructions per nested round trip",
         "regions": table,
@@ -157,7 +169,7 @@ def _too_dear(table: dict[str, dict]) -> list[str]:
     for region, row in table.items():
         if "rust_to_c" not in row:
             found.append(f"{region}: not measured on all kernels")
-        elif abs(row["patched_to_stock"] - 1) > _PATCH_MAY_COST:
+        elif row["patched_to_stock"] - 1 > _PATCH_MAY_COST:
             found.append(
                 f"{region}: the patched kernel without the module costs"
                 f" {row['patched_to_stock']:.4f} of the stock kernel"
@@ -166,10 +178,12 @@ def _too_dear(table: dict[str, dict]) -> list[str]:
 
 
 def _problems(finished: Finished) -> list[str]:
+    # Without the witness: what a workload expects of it is for the tests to check,
+    # with two processors.
     found = [
         f"{finished.boot.name}: {result.group}/{result.name}: {reason}"
-        for result in verdict.judge(finished.boot.plan, finished.outcome.console, finished.witness)
-        if result.status is not Status.PASSED
+        for result in verdict.judge(finished.boot.plan, finished.outcome.console, None)
+        if result.status is Status.FAILED
         for reason in result.reasons
     ]
     if found:

@@ -64,7 +64,7 @@ def make_report(finished: Finished, module: str) -> dict:
     problems = [
         f"{result.group}/{result.name}: {reason}"
         for result in verdict.judge(finished.boot.plan, console, finished.witness)
-        if result.status is not Status.PASSED
+        if result.status is Status.FAILED
         for reason in result.reasons
     ]
     runs = {}

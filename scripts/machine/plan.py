@@ -31,6 +31,8 @@ class Group:
     title: str
     module: str
     steps: tuple[Step, ...]
+    # The name of the file that is loaded, without .ko.
+    file: str = MODULE
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,14 @@ class Plan:
             if other is group:
                 break
             before = other.module
-        return _state_change(before, group.module) + group.steps
+        return _state_change(before, group) + group.steps
 
 
-def _state_change(before: str, after: str) -> tuple[Step, ...]:
-    if before == after:
+def _state_change(before: str, group: Group) -> tuple[Step, ...]:
+    if before == group.module:
         return ()
-    if after == "loaded":
-        return (Step("insmod", ("insmod", f"/modules/{MODULE}.ko")),)
+    if group.module == "loaded":
+        return (Step("insmod", ("insmod", f"/modules/{group.file}.ko")),)
     return (Step("rmmod", ("rmmod", MODULE)),)
 
 

@@ -17,6 +17,7 @@ from bochs import Emulator
 from boots import Parts
 from demo import run_demo
 from errors import MachineError
+from mutants import run_mutants
 from session import Limits
 from shell import run_shell
 from suite import run_suite
@@ -30,20 +31,25 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", "one nested workload in C and in Rust, and a report"),
         ("shell", "a console in the machine, everything loaded"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
+        ("mutants", "break each rule in Rust once: which test notices?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
-        if name == "test":
+        if name in ("test", "mutants"):
             command.add_argument("--test", metavar="NAME", help="this one alone")
-        if name in ("demo", "bench"):
+        if name == "demo":
             command.add_argument(
-                "--workload",
-                default="nested_workload",
-                metavar="'NAME ARG...'",
-                help="the program that is run and measured",
+                "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
             )
         if name == "bench":
             command.add_argument("--stock", type=Path, required=True, help="the unpatched kernel")
+            command.add_argument(
+                "--workload",
+                action="append",
+                default=[],
+                metavar="'NAME ARG...'",
+                help="what is measured; may be repeated",
+            )
             command.add_argument("--boots", type=int, default=2, help="boots of each kind")
             command.add_argument("--repeat", type=int, default=5, help="runs in each boot")
     return parser
@@ -105,13 +111,13 @@ def main() -> int:
             return run_suite(parts, bool(options.upstream), bool(options.own), options.test)
         if options.command == "shell":
             return run_shell(parts)
+        if options.command == "mutants":
+            return run_mutants(parts, options.test)
         if options.module is None:
             raise MachineError(f"{options.command} needs --module")
         if options.command == "demo":
             return run_demo(parts, options.workload.split())
-        return run_bench(
-            parts, options.stock, options.workload.split(), options.boots, options.repeat
-        )
+        return run_bench(parts, options.stock, options.workload, options.boots, options.repeat)
     except MachineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -36,8 +36,12 @@ check shellcheck shellcheck -x -a -- "${shell[@]}"
 mapfile -t rust < <(files '*.rs')
 check rustfmt rustfmt --check --edition 2021 --config-path "$kernel/.rustfmt.toml" --config skip_children=true -- "${rust[@]}"
 
-# clippy is the module's build with another driver; the objects are not kept.
-if in_tools make -s -C "$kernel" "M=$checkout" "MO=$checkout/build/clippy" CLIPPY=1 KCFLAGS=-Werror modules >&2; then
+# clippy is the module's build with another driver; from nothing, since what is up
+# to date is not warned about again.
+rm -rf build/clippy
+mkdir -p build/clippy
+if in_tools make -s -C "$kernel" "M=$checkout" "MO=$checkout/build/clippy" CLIPPY=1 \
+	KCFLAGS=-Werror KRUSTFLAGS=-Dwarnings modules >&2; then
 	say "clippy: clean"
 else
 	dirty+=(clippy)

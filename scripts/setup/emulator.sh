@@ -4,7 +4,7 @@
 # the tools that talk to it from inside.
 
 build_bochs() {
-	run "building bochs" 0 in_tools "$checkout/tlbsan/build.sh" "$source/bochs.tar.xz" "$1"
+	own_log=$1/build.log run "building bochs" 0 in_tools "$checkout/tlbsan/build.sh" "$source/bochs.tar.xz" "$1"
 	[ -x "$1/bochs" ] || die "tlbsan/build.sh made no bochs"
 	rm -rf "$1/src"
 }

@@ -66,6 +66,7 @@ heartbeat() {
 	[ -z "$lock_fd" ] || exec {lock_fd}>&-
 	while sleep 5 >/dev/null 2>&1; do
 		kill -0 "$5" 2>/dev/null || exit 0
+		[ -f "$2" ] || continue
 		count=$(wc -l <"$2")
 		[ "$3" = 0 ] || count="$count/$3"
 		# Of a compiler's long line, the end with the file's name.
@@ -90,14 +91,16 @@ explain() {
 }
 
 # run LABEL LINES COMMAND...: with its output in a log, and progress while it
-# lasts; LINES is how many lines the log has in the end, or 0.
+# lasts; LINES is how many lines the log has in the end, or 0. A command that
+# keeps a log of its own is watched there: $own_log.
+own_log=
 run() {
 	local label=$1 lines=$2 rc=0 start=$SECONDS beat log
 	shift 2
 	mkdir -p "$cache/logs"
 	log=$cache/logs/${label//[^a-zA-Z0-9.-]/-}.log
 	: >"$log"
-	heartbeat "$label" "$log" "$lines" "$start" "$BASHPID" &
+	heartbeat "$label" "${own_log:-$log}" "$lines" "$start" "$BASHPID" &
 	beat=$!
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	kill "$beat" 2>/dev/null || true

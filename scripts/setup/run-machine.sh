@@ -37,7 +37,7 @@ case $what in
 test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
-test | shell | mutants) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko") ;;
+test | shell | mutants) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
 esac
 module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")

@@ -4,6 +4,7 @@
  * into events.  Bochs emulates all CPUs in one thread, so nothing is locked.
  */
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 
 #include "bochs.h"
 #include "cpu/cpu.h"
+#include "pc_system.h"
 
 #include "counting.h"
 
@@ -49,13 +51,25 @@ static void finish()
 	counting->finish();
 }
 
+/* Let Bochs' main loop end, so that the last region is written. */
+static void stop(int)
+{
+	bx_pc_system.kill_bochs_request = 1;
+	for (unsigned cpu = 0; cpu < BX_SMP_PROCESSORS; cpu++)
+		BX_CPU(cpu)->async_event = 1;
+}
+
 void tlbsan_initialize(unsigned cpu)
 {
-	if (cpu != 0)
-		return;
-	counting = std::make_unique<tlbsan::Counting>(BX_SMP_PROCESSORS, open_output(), executed);
-	/* Bochs leaves by exit() from several places; this is on all their ways. */
-	atexit(finish);
+	if (cpu == 0)
+		counting = std::make_unique<tlbsan::Counting>(BX_SMP_PROCESSORS, open_output(),
+							      executed);
+	/* Only now do all CPUs exist. */
+	if (cpu + 1 == unsigned(BX_SMP_PROCESSORS)) {
+		/* Bochs leaves by exit() from several places; this is on all their ways. */
+		atexit(finish);
+		signal(SIGTERM, stop);
+	}
 }
 
 void tlbsan_reset(unsigned cpu)

@@ -154,11 +154,11 @@ TEST(region_is_in_the_file_as_soon_as_it_ends)
 	setvbuf(file, nullptr, _IOFBF, 1 << 16);
 
 	Counting counting(2, file, executed);
-	char line[8] = "";
+	char line[10] = "";
 
 	mark(counting, "second");
-	CHECK_EQUAL(pread(fileno(file), line, 7, 0), 7);
-	CHECK_EQUAL(std::string(line), "{\"regio");
+	CHECK_EQUAL(pread(fileno(file), line, 9, 0), 9);
+	CHECK_EQUAL(std::string(line), "{\"region\"");
 	fclose(file);
 }
 
