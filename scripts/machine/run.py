@@ -8,9 +8,11 @@ Everything comes by option; nothing here knows how it was built.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import signal
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from bench import run_bench
 from bochs import Emulator
@@ -97,6 +99,16 @@ def _parts(options: argparse.Namespace) -> Parts:
     )
 
 
+def _lock(output: Path) -> TextIO:
+    """Two runs would write the same logs and images."""
+    lock = open(output / ".lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise MachineError(f"another run uses {output}: wait for it, or end it") from error
+    return lock
+
+
 def main() -> int:
     """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run."""
     options = _parser().parse_args()
@@ -107,6 +119,7 @@ def main() -> int:
     try:
         parts = _parts(options)
         parts.output.mkdir(parents=True, exist_ok=True)
+        lock = _lock(parts.output)  # noqa: F841, held until the end
         if options.command == "test":
             return run_suite(parts, bool(options.upstream), bool(options.own), options.test)
         if options.command == "shell":
