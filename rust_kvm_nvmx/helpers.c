@@ -2,7 +2,7 @@
 /* See helpers.h. */
 #include "helpers.h"
 
-#include <asm/cpufeature.h>
+#include <linux/cpufeature.h>
 
 /* modprobe loads these first; insmod does not, and the module then says so. */
 MODULE_SOFTDEP("pre: kvm_intel");

@@ -164,7 +164,9 @@ def _boot(parameters: str, share: list[Entry], mutants: list[Mutant], parts: Par
     )
     name = "mutants-" + (parameters.replace("=", "").replace(" ", "-") or "plain")
     programs = tuple(dict.fromkeys(entry.program for entry in share))
-    return Boot(name, plan, programs, replace(parts, module=None, extra_modules=parts.extra_modules + files))
+    return Boot(
+        name, plan, programs, replace(parts, module=None, extra_modules=parts.extra_modules + files)
+    )
 
 
 def _table(mutants: list[Mutant]) -> str:
