@@ -84,8 +84,11 @@ impl Symbol {
         // SAFETY: A NUL-terminated string.
         let address = unsafe { bindings::__symbol_get(name.as_char_ptr()) };
 
+        if address.is_null() {
+            return None;
+        }
         // INVARIANT: Just checked.
-        (!address.is_null()).then_some(Self {
+        Some(Self {
             name,
             address: address.cast(),
         })
