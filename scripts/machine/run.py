@@ -101,7 +101,7 @@ def _parts(options: argparse.Namespace) -> Parts:
 
 def _lock(output: Path) -> TextIO:
     """Two runs would write the same logs and images."""
-    lock = open(output / ".lock", "w", encoding="utf-8")
+    lock = open(output / ".lock", "w", encoding="utf-8")  # noqa: SIM115
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
