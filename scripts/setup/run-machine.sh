@@ -22,7 +22,7 @@ if [ -n "${KDIR:-}" ] && [ ! -f "$KDIR/arch/x86/boot/bzImage" ]; then
 fi
 
 tools=$(path toolchain)
-if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/check-policy.sh"; fi
+if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh"; fi
 args=("$what" --out "$checkout/build/$what")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.

@@ -30,7 +30,7 @@ class Archive(unittest.TestCase):
         root.add_symlink("/a/link", "b/c")
         with tempfile.TemporaryDirectory() as directory:
             subprocess.run(
-                ["cpio", "-i", "--quiet"],
+                ["busybox", "cpio", "-i", "--quiet"],
                 input=root.render(),
                 cwd=directory,
                 check=True,
