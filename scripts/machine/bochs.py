@@ -76,9 +76,11 @@ class Process:
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         command += [str(emulator.binary), "-q", "-f", str(config)]
         environment = dict(os.environ)
-        environment.pop("TLBSAN_OUT", None)
+        for variable in ("TLBSAN_OUT", "TLBSAN_REPORTS"):
+            environment.pop(variable, None)
         if emulator.has_witness:
             environment["TLBSAN_OUT"] = str(witness)
+            environment["TLBSAN_REPORTS"] = str(witness.with_name("reports.jsonl"))
         if emulator.debian:
             # Its debugger waits for a command before the first instruction.
             commands = config.with_suffix(".rc")

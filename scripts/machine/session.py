@@ -71,7 +71,7 @@ class Session:
 
     def run(self) -> Outcome:
         """Boot, watch, stop. Faults are in the outcome's console, not raised."""
-        for name in ("kernel.log", "tests.log", "witness.jsonl", "bochs.log"):
+        for name in ("kernel.log", "tests.log", "witness.jsonl", "reports.jsonl", "bochs.log"):
             (self._directory / name).unlink(missing_ok=True)
         config = self._directory / "bochs.conf"
         serial = {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * The one file that knows Bochs: turns its calls and the state of its CPUs
- * into events.  Bochs emulates all CPUs in one thread, so nothing is locked.
- */
-#include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <memory>
 
-#include "bochs.h"
-#include "cpu/cpu.h"
+#include "bochs_glue.h"
+#include "output.h"
 #include "pc_system.h"
 
-#include "counting.h"
+namespace tlbsan {
 
-static std::unique_ptr<tlbsan::Counting> counting;
+std::unique_ptr<Counting> counting;
+std::unique_ptr<Oracle> oracle;
+
+static std::unique_ptr<ReportLog> reports;
+
+} /* namespace tlbsan */
+
+using namespace tlbsan;
+
+bool tlbsan_oracle_on;
 
 static uint64_t executed(unsigned cpu)
 {
@@ -27,23 +28,6 @@ static uint64_t executed(unsigned cpu)
 static bool no_vmcs(const BX_CPU_C *cpu)
 {
 	return cpu->vmcsptr == BX_INVALID_VMCSPTR;
-}
-
-static FILE *open_output()
-{
-	const char *path = getenv("TLBSAN_OUT");
-
-	if (!path || !*path)
-		return nullptr;
-
-	FILE *file = fopen(path, "w");
-
-	if (!file) {
-		fprintf(stderr, "tlbsan: cannot open TLBSAN_OUT=%s: %s; name a file that can be written\n",
-			path, strerror(errno));
-		exit(EXIT_FAILURE);
-	}
-	return file;
 }
 
 static void finish()
@@ -59,11 +43,29 @@ static void stop(int)
 		BX_CPU(cpu)->async_event = 1;
 }
 
+static void reported(const Report &report)
+{
+	counting->reported(report);
+	reports->write(report);
+}
+
+static void initialize()
+{
+	counting = std::make_unique<Counting>(BX_SMP_PROCESSORS, open_output("TLBSAN_OUT"), executed);
+
+	FILE *file = open_output("TLBSAN_REPORTS");
+
+	if (!file)
+		return;
+	reports = std::make_unique<ReportLog>(file);
+	oracle = std::make_unique<Oracle>(BX_SMP_PROCESSORS, counting->vmcs_levels(), reported);
+	tlbsan_oracle_on = true;
+}
+
 void tlbsan_initialize(unsigned cpu)
 {
 	if (cpu == 0)
-		counting = std::make_unique<tlbsan::Counting>(BX_SMP_PROCESSORS, open_output(),
-							      executed);
+		initialize();
 	/* Only now do all CPUs exist. */
 	if (cpu + 1 == unsigned(BX_SMP_PROCESSORS)) {
 		/* Bochs leaves by exit() from several places; this is on all their ways. */
@@ -74,38 +76,55 @@ void tlbsan_initialize(unsigned cpu)
 
 void tlbsan_reset(unsigned cpu)
 {
-	if (counting)
-		counting->reset(cpu);
+	if (!counting)
+		return;
+	counting->reset(cpu);
+	if (oracle)
+		oracle->reset(cpu);
 }
 
 void tlbsan_prefetch(Bit64u address)
 {
-	counting->prefetched(address);
+	if (counting->prefetched(address) && reports)
+		reports->region(counting->region());
 }
 
 void tlbsan_vmentry(unsigned cpu)
 {
 	BX_CPU_C *c = BX_CPU(cpu);
-	bool vpid_on = c->vmcs.vmexec_ctrls2.VPID_ENABLE();
-
-	counting->entered({
+	Tag tag = tag_of(c);
+	VmEntry entry = {
 		.cpu = cpu,
 		.instructions = executed(cpu),
 		.vmcs = c->vmcsptr,
-		.vpid = vpid_on ? c->vmcs.vpid : uint16_t(0),
+		.vpid = tag.vpid,
+		.ep4ta = tag.ep4ta,
 		.host_rsp = c->vmcs.host_state.rsp,
 		.vmread_bitmap = c->VMread64(VMCS_64BIT_CONTROL_VMREAD_BITMAP_ADDR) != 0,
-	});
+	};
+
+	counting->entered(entry);
+	if (oracle) {
+		oracle->entered(entry, registers_of(c));
+		begin_guest(cpu);
+	}
 }
 
-void tlbsan_vmexit(unsigned cpu, Bit32u reason)
+void tlbsan_vmexit(unsigned cpu, Bit32u reason, Bit64u qualification)
 {
-	counting->exited({
+	VmExit exit = {
 		.cpu = cpu,
 		.instructions = executed(cpu),
 		.reason = uint16_t(reason),
 		.failed_entry = (reason >> 31) != 0,
-	});
+	};
+
+	if (oracle) {
+		if (!exit.failed_entry)
+			end_guest(cpu, exit.reason, qualification);
+		oracle->exited(exit, registers_of(BX_CPU(cpu)));
+	}
+	counting->exited(exit);
 }
 
 void tlbsan_vmclear(Bit64u vmcs)
@@ -128,17 +147,24 @@ void tlbsan_vmptrld(unsigned cpu, Bit64u vmcs)
 void tlbsan_invept(unsigned cpu, unsigned type, Bit64u eptp)
 {
 	BX_CPU_C *c = BX_CPU(cpu);
-
-	counting->invept({
+	Invept inv = {
 		.type = type,
 		.eptp = eptp,
 		.loaded_eptp = no_vmcs(c) ? 0 : c->VMread64(VMCS_64BIT_CONTROL_EPTPTR),
-	});
+	};
+
+	counting->invept(inv);
+	if (oracle)
+		oracle->invept(cpu, inv);
 }
 
-void tlbsan_invvpid(unsigned type, unsigned vpid, Bit64u linear)
+void tlbsan_invvpid(unsigned cpu, unsigned type, unsigned vpid, Bit64u linear)
 {
-	counting->invvpid({ .type = type, .vpid = uint16_t(vpid), .linear = linear });
+	Invvpid inv = { .type = type, .vpid = uint16_t(vpid), .linear = linear };
+
+	counting->invvpid(inv);
+	if (oracle)
+		oracle->invvpid(cpu, inv);
 }
 
 /* Guests with a shadow VMCS get VMfail without an exit: not the hypervisor's. */

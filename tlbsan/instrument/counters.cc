@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <numeric>
 
 #include "exit_reasons.h"
 
@@ -66,6 +67,8 @@ void Counters::invept(const Invept &inv)
 	invepts.at(inv.type)++;
 	if (inv.type == INVEPT_SINGLE && ep4ta(inv.eptp) == ep4ta(inv.loaded_eptp))
 		invepts_of_current++;
+	if (inv.type == INVEPT_SINGLE && inv.eptp == inv.loaded_eptp)
+		invepts_of_exact++;
 }
 
 void Counters::vmfail(const VmFail &fail)
@@ -76,6 +79,11 @@ void Counters::vmfail(const VmFail &fail)
 void Counters::instructions(Level level, uint64_t number)
 {
 	executed[index(level)] += number;
+}
+
+void Counters::reported(const Report &report)
+{
+	(report.debt ? stale : guestowned)[static_cast<size_t>(report.finding)]++;
 }
 
 template <size_t n>
@@ -108,8 +116,11 @@ void Counters::add(const Counters &more)
 	invvpids_of_more_pages += more.invvpids_of_more_pages;
 	add_each(invepts, more.invepts);
 	invepts_of_current += more.invepts_of_current;
+	invepts_of_exact += more.invepts_of_exact;
 	add_each(vmfails, more.vmfails);
 	add_each(executed, more.executed);
+	add_each(stale, more.stale);
+	add_each(guestowned, more.guestowned);
 }
 
 void Counters::clear()
@@ -156,6 +167,7 @@ void Counters::each(const Visit &visit) const
 	nonzero("invvpid.addr.page.more", invvpids_of_more_pages);
 
 	nonzero("invept.single.current", invepts_of_current);
+	nonzero("invept.single.exact", invepts_of_exact);
 	nonzero("invept.single.other", invepts[INVEPT_SINGLE] - invepts_of_current);
 	for (size_t type = 1; type < invept_types; type++)
 		nonzero(std::string("invept.") + invept_names[type], invepts[type]);
@@ -163,6 +175,15 @@ void Counters::each(const Visit &visit) const
 		nonzero("vmfail." + std::to_string(error), value);
 	for (size_t level = 0; level < levels; level++)
 		nonzero(std::string("instr.") + level_names[level], executed[level]);
+
+	auto reports = [&](const std::string &name, const Numbers<findings> &numbers) {
+		nonzero(name, std::accumulate(numbers.begin(), numbers.end(), uint64_t(0)));
+		for (unsigned i = 0; i < findings; i++)
+			nonzero(name + "." + finding_name(static_cast<Finding>(i)), numbers[i]);
+	};
+
+	reports("tlbsan.stale", stale);
+	reports("tlbsan.guestowned", guestowned);
 }
 
 } /* namespace tlbsan */

@@ -10,8 +10,10 @@
  *	invvpid.addr.page.<linear page number in hex>, .page.more beyond 256 pages
  *	invept.{single,all}
  *	invept.single.{current,other}: whether the current VMCS has that EP4TA
+ *	invept.single.exact: those of .current whose whole EPTP is the VMCS's
  *	vmfail.<error number>
  *	instr.{root,L1,L2}
+ *	tlbsan.{stale,guestowned}, tlbsan.{stale,guestowned}.<finding>
  */
 #ifndef TLBSAN_COUNTERS_H
 #define TLBSAN_COUNTERS_H
@@ -23,6 +25,7 @@
 #include <string>
 
 #include "events.h"
+#include "reports.h"
 #include "vmcs_levels.h"
 
 namespace tlbsan {
@@ -36,6 +39,7 @@ public:
 	void invept(const Invept &inv);
 	void vmfail(const VmFail &fail);
 	void instructions(Level level, uint64_t number);
+	void reported(const Report &report);
 
 	void add(const Counters &more);
 	void clear();
@@ -65,8 +69,11 @@ private:
 	uint64_t invvpids_of_more_pages = 0;
 	Numbers<invept_types> invepts {};
 	uint64_t invepts_of_current = 0;
+	uint64_t invepts_of_exact = 0;
 	std::map<unsigned, uint64_t> vmfails;
 	Numbers<levels> executed {};
+	Numbers<findings> stale {};
+	Numbers<findings> guestowned {};
 };
 
 } /* namespace tlbsan */

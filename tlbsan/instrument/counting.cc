@@ -76,14 +76,20 @@ void Counting::reset(unsigned cpu)
 	levels.reset(cpu);
 }
 
-void Counting::prefetched(uint64_t address)
+void Counting::reported(const Report &report)
+{
+	counters.reported(report);
+}
+
+bool Counting::prefetched(uint64_t address)
 {
 	std::string label;
 
 	if (!labels.read(address, label))
-		return;
+		return false;
 	settle_all();
 	log.next(label, counters);
+	return true;
 }
 
 void Counting::finish()

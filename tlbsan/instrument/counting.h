@@ -32,8 +32,13 @@ public:
 	void invept(const Invept &inv);
 	void failed(const VmFail &fail);
 	void reset(unsigned cpu);
-	void prefetched(uint64_t address);
+	void reported(const Report &report);
+	/* True when this ended a region. */
+	bool prefetched(uint64_t address);
 	void finish();
+
+	const VmcsLevels &vmcs_levels() const { return levels; }
+	const std::string &region() const { return log.region(); }
 
 private:
 	void settle(unsigned cpu, uint64_t executed_now);

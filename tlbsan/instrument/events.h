@@ -19,6 +19,7 @@ struct VmEntry {
 	uint64_t instructions;	/* executed by this CPU so far */
 	uint64_t vmcs;		/* physical address of the current VMCS */
 	uint16_t vpid;		/* 0: "enable VPID" is off */
+	uint64_t ep4ta;		/* 0: "enable EPT" is off */
 	uint64_t host_rsp;	/* where the hypervisor's stack will be on VM exit */
 	bool vmread_bitmap;	/* the VMCS has the address of a VMREAD bitmap */
 };

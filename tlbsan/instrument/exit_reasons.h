@@ -9,6 +9,8 @@ namespace tlbsan {
 
 /* Basic exit reasons (SDM volume 3, appendix C) that are decided upon. */
 enum : uint16_t {
+	EXIT_TASK_SWITCH = 9,
+	EXIT_INVLPG = 14,
 	EXIT_VMCLEAR = 19,
 	EXIT_VMLAUNCH = 20,
 	EXIT_VMPTRLD = 21,
@@ -18,8 +20,11 @@ enum : uint16_t {
 	EXIT_VMWRITE = 25,
 	EXIT_VMXOFF = 26,
 	EXIT_VMXON = 27,
+	EXIT_CR_ACCESS = 28,
+	EXIT_MSR_WRITE = 32,
 	EXIT_INVEPT = 50,
 	EXIT_INVVPID = 53,
+	EXIT_INVPCID = 58,
 };
 
 /* The name KVM's kvm_exit tracepoint prints, in lower case; "r<n>" if it has none. */

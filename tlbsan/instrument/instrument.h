@@ -19,24 +19,63 @@ void tlbsan_initialize(unsigned cpu);
 void tlbsan_reset(unsigned cpu);
 void tlbsan_prefetch(Bit64u address);
 void tlbsan_vmentry(unsigned cpu);
-void tlbsan_vmexit(unsigned cpu, Bit32u reason);
+void tlbsan_vmexit(unsigned cpu, Bit32u reason, Bit64u qualification);
 void tlbsan_vmclear(Bit64u vmcs);
 void tlbsan_vmptrld(unsigned cpu, Bit64u vmcs);
 void tlbsan_invept(unsigned cpu, unsigned type, Bit64u eptp);
-void tlbsan_invvpid(unsigned type, unsigned vpid, Bit64u linear);
+void tlbsan_invvpid(unsigned cpu, unsigned type, unsigned vpid, Bit64u linear);
 void tlbsan_vmfail(unsigned cpu, Bit32u error);
+
+/* The oracle's; called only where it is on, and of the CPUs that run a guest. */
+extern bool tlbsan_oracle_on;
+void tlbsan_pte(unsigned cpu, int level, Bit64u entry);
+void tlbsan_page_fault(unsigned cpu, unsigned fault, Bit64u linear, unsigned user, unsigned rw);
+void tlbsan_walk(unsigned cpu, Bit64u linear, Bit64u host, Bit32u mask, unsigned access, unsigned rw);
+void tlbsan_ept_pte(unsigned cpu, int level, Bit64u entry);
+void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u entry,
+		     unsigned access, unsigned rw);
+void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_valid,
+			bool page_walk, int level, unsigned wanted);
+void tlbsan_mov_cr3(unsigned cpu, Bit64u value);
+void tlbsan_tlb_control(unsigned cpu, unsigned what, Bit64u value);
+void tlbsan_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear);
+void tlbsan_vmx_instruction(unsigned cpu, unsigned reason, bool memory, Bit64u linear,
+			    unsigned reg1, unsigned reg2);
+
+#define TLBSAN_ORACLE(call)	do { if (tlbsan_oracle_on) call; } while (0)
 
 #define BX_INSTR_INITIALIZE(cpu)			tlbsan_initialize(cpu)
 #define BX_INSTR_RESET(cpu, type)			tlbsan_reset(cpu)
 #define BX_INSTR_PREFETCH_HINT(cpu, what, seg, offset)	tlbsan_prefetch(offset)
-#define BX_INSTR_VMEXIT(cpu, reason, qualification)	tlbsan_vmexit(cpu, reason)
+#define BX_INSTR_VMEXIT(cpu, reason, qualification)	tlbsan_vmexit(cpu, reason, qualification)
+#define BX_INSTR_TLB_CNTRL(cpu, what, value) \
+	TLBSAN_ORACLE(tlbsan_tlb_control(cpu, what, value))
 
 #define BX_TLBSAN_VMENTRY(cpu)				tlbsan_vmentry(cpu)
 #define BX_TLBSAN_VMCLEAR(cpu, vmcs)			tlbsan_vmclear(vmcs)
 #define BX_TLBSAN_VMPTRLD(cpu, vmcs)			tlbsan_vmptrld(cpu, vmcs)
 #define BX_TLBSAN_INVEPT(cpu, type, eptp)		tlbsan_invept(cpu, type, eptp)
-#define BX_TLBSAN_INVVPID(cpu, type, vpid, linear)	tlbsan_invvpid(type, vpid, linear)
+#define BX_TLBSAN_INVVPID(cpu, type, vpid, linear)	tlbsan_invvpid(cpu, type, vpid, linear)
 #define BX_TLBSAN_VMFAIL(cpu, error)			tlbsan_vmfail(cpu, error)
+
+#define BX_TLBSAN_PTE(cpu, level, entry)		TLBSAN_ORACLE(tlbsan_pte(cpu, level, entry))
+#define BX_TLBSAN_PAGE_FAULT(cpu, fault, linear, user, rw) \
+	TLBSAN_ORACLE(tlbsan_page_fault(cpu, fault, linear, user, rw))
+#define BX_TLBSAN_WALK(cpu, linear, host, mask, access, rw) \
+	TLBSAN_ORACLE(tlbsan_walk(cpu, linear, host, mask, access, rw))
+#define BX_TLBSAN_EPT_PTE(cpu, level, entry)		TLBSAN_ORACLE(tlbsan_ept_pte(cpu, level, entry))
+#define BX_TLBSAN_EPT_WALK(cpu, guest, host, level, entry, access, rw) \
+	TLBSAN_ORACLE(tlbsan_ept_walk(cpu, guest, host, level, entry, access, rw))
+#define BX_TLBSAN_EPT_REFUSAL(cpu, guest, linear, linear_valid, page_walk, level, wanted) \
+	TLBSAN_ORACLE(tlbsan_ept_refusal(cpu, guest, linear, linear_valid, page_walk, level, wanted))
+#define BX_TLBSAN_MOV_CR3(cpu, value)			TLBSAN_ORACLE(tlbsan_mov_cr3(cpu, value))
+#define BX_TLBSAN_INVPCID(cpu, type, pcid, linear) \
+	TLBSAN_ORACLE(tlbsan_invpcid(cpu, type, pcid, linear))
+/* Expands inside a method of the CPU, which can resolve the operand's address. */
+#define BX_TLBSAN_VMX_INSTRUCTION(cpu, reason, i) \
+	TLBSAN_ORACLE(tlbsan_vmx_instruction(cpu, reason, !(i)->modC0(), \
+		(i)->modC0() ? 0 : get_laddr((i)->seg(), BX_CPU_RESOLVE_ADDR(i)), \
+		(i)->dst(), (i)->src()))
 
 /* Not used. */
 #define BX_INSTR_INIT_ENV()
@@ -56,7 +95,6 @@ void tlbsan_vmfail(unsigned cpu, Bit32u error);
 #define BX_INSTR_HWINTERRUPT(cpu, vector, cs, ip)
 #define BX_INSTR_CLFLUSH(cpu, linear, physical)
 #define BX_INSTR_CACHE_CNTRL(cpu, what)
-#define BX_INSTR_TLB_CNTRL(cpu, what, value)
 #define BX_INSTR_BEFORE_EXECUTION(cpu, instruction)
 #define BX_INSTR_AFTER_EXECUTION(cpu, instruction)
 #define BX_INSTR_REPEAT_ITERATION(cpu, instruction)

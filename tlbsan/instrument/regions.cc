@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "regions.h"
 
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
+
+#include "output.h"
 
 namespace tlbsan {
 
@@ -53,22 +53,9 @@ std::string region_json(const std::string &region, unsigned seq, const Counters 
 	return line + "}}";
 }
 
-void RegionLog::write(const std::string &line)
-{
-	if (!file)
-		return;
-	if (fprintf(file, "%s\n", line.c_str()) >= 0 && fflush(file) == 0)
-		return;
-
-	/* A witness with a gap is worse than none; exit handlers may be running. */
-	fprintf(stderr, "tlbsan: cannot write to TLBSAN_OUT: %s; make room and run again\n",
-		strerror(errno));
-	std::_Exit(EXIT_FAILURE);
-}
-
 void RegionLog::next(const std::string &label, Counters &counters)
 {
-	write(region_json(current, seq++, counters));
+	write_line(file, "TLBSAN_OUT", region_json(current, seq++, counters));
 	total.add(counters);
 	counters.clear();
 	current = label;
@@ -77,7 +64,7 @@ void RegionLog::next(const std::string &label, Counters &counters)
 void RegionLog::finish(Counters &counters)
 {
 	next(total_name, counters);
-	write(region_json(current, seq, total));
+	write_line(file, "TLBSAN_OUT", region_json(current, seq, total));
 }
 
 } /* namespace tlbsan */

@@ -78,7 +78,7 @@ void VmcsLevels::cleared(const VmClear &clear)
 	Vmcs &vmcs = vmcss[clear.vmcs];
 
 	if (vmcs.clear)
-		vmcs = Vmcs();
+		vmcs = { .life = vmcs.life + 1 };
 	vmcs.clear = true;
 }
 
@@ -102,9 +102,30 @@ void VmcsLevels::reset(unsigned cpu)
 
 Level VmcsLevels::level(unsigned cpu) const
 {
-	if (cpu >= running.size() || !running[cpu])
-		return Level::root;
-	return vmcss.at(running[cpu]).level;
+	uint64_t vmcs = running_on(cpu);
+
+	return vmcs ? vmcss.at(vmcs).level : Level::root;
+}
+
+uint64_t VmcsLevels::running_on(unsigned cpu) const
+{
+	return cpu < running.size() ? running[cpu] : 0;
+}
+
+uint64_t VmcsLevels::l1_of(uint64_t vmcs) const
+{
+	auto found = vmcss.find(vmcs);
+
+	if (found == vmcss.end() || found->second.level != Level::L2)
+		return vmcs;
+	return found->second.loaded_over;
+}
+
+unsigned VmcsLevels::life(uint64_t vmcs) const
+{
+	auto found = vmcss.find(vmcs);
+
+	return found == vmcss.end() ? 0 : found->second.life;
 }
 
 VpidOwner VmcsLevels::owner(uint16_t vpid) const

@@ -52,12 +52,20 @@ public:
 	Level level(unsigned cpu) const;
 	VpidOwner owner(uint16_t vpid) const;
 
+	/* The VMCS on which this CPU runs a guest, 0 in root mode. */
+	uint64_t running_on(unsigned cpu) const;
+	/* For an L2's VMCS that of its L1, for an L1's itself. */
+	uint64_t l1_of(uint64_t vmcs) const;
+	/* How often this VMCS was made anew. */
+	unsigned life(uint64_t vmcs) const;
+
 private:
 	struct Vmcs {
 		Level level = Level::L1;
 		bool proven_l1 = false;
 		bool clear = false;
 		uint64_t loaded_over = 0;
+		unsigned life = 0;
 		uint16_t vpid = 0;
 		uint64_t thread = 0;
 	};

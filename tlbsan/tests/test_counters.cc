@@ -93,8 +93,11 @@ TEST(counters_tell_invept_of_the_current_vmcs)
 	counters.invept(invept(1, 0x500005e, 0x600005e));
 	counters.invept(invept(1, 0x500005e, 0));
 	counters.invept(invept(2, 0x500005e, 0x500005e));
-	CHECK_EQUAL(value(counters, "invept.single"), 3u);
-	CHECK_EQUAL(value(counters, "invept.single.current"), 1u);
+	CHECK_EQUAL(value(counters, "invept.single.exact"), 0u);
+	counters.invept(invept(1, 0x500005e, 0x500005e));
+	CHECK_EQUAL(value(counters, "invept.single"), 4u);
+	CHECK_EQUAL(value(counters, "invept.single.exact"), 1u);
+	CHECK_EQUAL(value(counters, "invept.single.current"), 2u);
 	CHECK_EQUAL(value(counters, "invept.single.other"), 2u);
 }
 

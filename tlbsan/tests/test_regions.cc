@@ -98,7 +98,7 @@ static void mark(Counting &counting, const std::string &label)
 
 static void enter(Counting &counting, uint64_t instructions, uint64_t vmcs, uint16_t vpid)
 {
-	counting.entered({ .cpu = 0, .instructions = instructions, .vmcs = vmcs, .vpid = vpid,
+	counting.entered({ .cpu = 0, .instructions = instructions, .vmcs = vmcs, .vpid = vpid, .ep4ta = 0,
 			   .host_rsp = 0x8000, .vmread_bitmap = false });
 }
 

@@ -18,7 +18,7 @@ public:
 
 	void enter(uint64_t vmcs, uint16_t vpid, unsigned cpu = 0, uint64_t rsp = stack)
 	{
-		levels.entered({ .cpu = cpu, .instructions = 0, .vmcs = vmcs, .vpid = vpid,
+		levels.entered({ .cpu = cpu, .instructions = 0, .vmcs = vmcs, .vpid = vpid, .ep4ta = 0,
 				 .host_rsp = rsp, .vmread_bitmap = bitmap });
 	}
 

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files that know Bochs share: bochs_glue.cc has the events of VMX root
+ * mode, bochs_walks.cc, bochs_operations.cc and bochs_vmx_guests.cc what guests
+ * do.  Bochs emulates all CPUs in one thread, so nothing is locked.
+ */
+#ifndef TLBSAN_BOCHS_GLUE_H
+#define TLBSAN_BOCHS_GLUE_H
+
+#include <memory>
+
+#include "bochs.h"
+#include "cpu/cpu.h"
+
+#include "counting.h"
+#include "oracle.h"
+
+namespace tlbsan {
+
+extern std::unique_ptr<Counting> counting;
+extern std::unique_ptr<Oracle> oracle;		/* nullptr: off */
+
+/* The tags of the guest that this CPU runs. */
+Tag tag_of(const BX_CPU_C *cpu);
+GuestRegisters registers_of(const BX_CPU_C *cpu);
+
+/* A CPU begins to run a guest, or stops. */
+void begin_guest(unsigned cpu);
+void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification);
+/* Parts of these. */
+void begin_walks(unsigned cpu);
+void end_guest_vmx(unsigned cpu, uint16_t reason);
+
+} /* namespace tlbsan */
+
+#endif

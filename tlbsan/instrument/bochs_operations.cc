@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Operations of guests that invalidate: those that the hardware carries out and
+ * those that leave to the hypervisor.
+ */
+#include <vector>
+
+#include "bochs_glue.h"
+
+namespace tlbsan {
+
+/* Control registers before the next MOV to them. */
+struct Before {
+	uint64_t cr0 = 0;
+	uint64_t cr4 = 0;
+	bool keep_pcid = false;		/* MOV to CR3 with bit 63 */
+};
+
+static Before &before(unsigned cpu)
+{
+	static std::vector<Before> all(BX_SMP_PROCESSORS);
+
+	return all[cpu];
+}
+
+/* Bits that the hypervisor owns are read from the read shadow, SDM 25.6.6. */
+GuestRegisters registers_of(const BX_CPU_C *cpu)
+{
+	auto seen = [](uint64_t real, uint64_t mask, uint64_t shadow) {
+		return (real & ~mask) | (shadow & mask);
+	};
+	const VMCS_CACHE &vmcs = cpu->vmcs;
+
+	return {
+		.cr0 = seen(cpu->cr0.get32(), vmcs.vm_cr0_mask, vmcs.vm_cr0_read_shadow),
+		.cr3 = cpu->cr3,
+		.cr4 = seen(cpu->cr4.get32(), vmcs.vm_cr4_mask, vmcs.vm_cr4_read_shadow),
+	};
+}
+
+void begin_guest(unsigned cpu)
+{
+	before(cpu) = { .cr0 = BX_CPU(cpu)->cr0.get32(), .cr4 = BX_CPU(cpu)->cr4.get32() };
+	begin_walks(cpu);
+}
+
+static void executed(unsigned cpu, const char *name, const GuestOperation &operation)
+{
+	oracle->executed(cpu, tag_of(BX_CPU(cpu)).vpid, name, operation);
+}
+
+static uint64_t general_register(unsigned cpu, unsigned number)
+{
+	return BX_CPU(cpu)->gen_reg[number].rrx;
+}
+
+/* An operation that the guest left to the hypervisor by this exit. */
+void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification)
+{
+	GuestRegisters registers = registers_of(BX_CPU(cpu));
+	bool pcide = registers.cr4 & (1 << 17);
+	uint16_t pcid = pcide ? registers.cr3 & 0xfff : 0;
+
+	begin_walks(cpu);
+	end_guest_vmx(cpu, reason);
+	if (reason == VMX_VMEXIT_INVLPG)
+		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification });
+
+	/* SDM table 28-3: bits 3:0 the register, 5:4 the kind of access, 11:8 its operand */
+	if (reason == VMX_VMEXIT_CR_ACCESS && (qualification & 0x3f) == 3) {
+		uint64_t value = general_register(cpu, qualification >> 8 & 15);
+
+		if (!pcide)
+			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0 });
+		else if (!(value >> 63))
+			oracle->virtual_cpus().asked(cpu, { Scope::pcid, uint16_t(value & 0xfff) });
+	}
+}
+
+} /* namespace tlbsan */
+
+using namespace tlbsan;
+
+/* Comes before the MOV, with bit 63 still in place. */
+void tlbsan_mov_cr3(unsigned cpu, Bit64u value)
+{
+	before(cpu).keep_pcid = BX_CPU(cpu)->cr4.get_PCIDE() && value >> 63;
+}
+
+/* SDM 4.10.4.1 for MOV to CR0 and CR4 */
+static void control_registers_changed(unsigned cpu)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	Before &was = before(cpu);
+	uint64_t cr0 = c->cr0.get32(), cr4 = c->cr4.get32(), changed = was.cr4 ^ cr4;
+	bool clears_pg = (was.cr0 & ~cr0) >> 31 & 1;
+	bool toggles_pge = changed >> 7 & 1, toggles_pae = changed >> 5 & 1;
+	bool clears_pcide = (was.cr4 & changed) >> 17 & 1, sets_smep = (cr4 & changed) >> 20 & 1;
+
+	was.cr0 = cr0;
+	was.cr4 = cr4;
+	if (clears_pg || toggles_pge || clears_pcide)
+		executed(cpu, "MOV CR0 or CR4, all", { Scope::all });
+	else if (toggles_pae || sets_smep)
+		executed(cpu, "MOV CR4, PCID", { Scope::pcid_and_globals, tag_of(c).pcid });
+}
+
+void tlbsan_tlb_control(unsigned cpu, unsigned what, Bit64u value)
+{
+	if (!BX_CPU(cpu)->in_vmx_guest)
+		return;
+
+	uint16_t pcid = tag_of(BX_CPU(cpu)).pcid;
+
+	switch (what) {
+	case BX_INSTR_MOV_CR3:
+		if (!before(cpu).keep_pcid)
+			executed(cpu, "MOV CR3", { Scope::pcid, pcid });
+		before(cpu).keep_pcid = false;
+		break;
+	case BX_INSTR_TASK_SWITCH:
+		executed(cpu, "task switch", { Scope::pcid, pcid });
+		break;
+	case BX_INSTR_INVLPG:
+		executed(cpu, "INVLPG", { Scope::address, pcid, value });
+		break;
+	case BX_INSTR_MOV_CR0:
+	case BX_INSTR_MOV_CR4:
+		control_registers_changed(cpu);
+		break;
+	}
+}
+
+static const Scope invpcid_scopes[] = {
+	Scope::pcid_address, Scope::pcid, Scope::all, Scope::all_but_globals,
+};
+
+void tlbsan_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear)
+{
+	if (BX_CPU(cpu)->in_vmx_guest)
+		executed(cpu, "INVPCID", { invpcid_scopes[type & 3], uint16_t(pcid), linear });
+}

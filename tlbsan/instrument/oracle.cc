@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "oracle.h"
+
+namespace tlbsan {
+
+/* Operations kept for reports, and shown in one. */
+static const size_t most_operations = 64, most_shown = 8;
+
+/* Entries and single addresses of one CPU before what was invalidated is dropped. */
+static const size_t most_entries = 1 << 18, most_addresses = 1 << 16;
+
+Oracle::Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
+	: levels(levels), sink(std::move(sink)), vcpus(levels, clock), cpus(cpus)
+{
+}
+
+void Oracle::operation(unsigned cpu, Time time, const char *name, uint64_t a, uint64_t b)
+{
+	std::deque<Operation> &operations = cpus.at(cpu).operations;
+
+	operations.push_back({ time, name, a, b });
+	if (operations.size() > most_operations)
+		operations.pop_front();
+}
+
+/* Once every entry is swept, the single addresses have done their work. */
+void Oracle::limit(Cpu &cpu)
+{
+	if (cpu.invalidations.addresses() < most_addresses && cpu.memory.size() < most_entries)
+		return;
+	cpu.suspects.clear();		/* what cleared them may be forgotten next */
+	cpu.memory.sweep(cpu.invalidations);
+	cpu.invalidations.forget_addresses();
+	if (cpu.memory.size() > most_entries / 2)
+		cpu.memory.clear();	/* misses what these would have shown */
+}
+
+void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
+{
+	Cpu &cpu = cpus.at(entry.cpu);
+
+	vcpus.entered(entry, registers);
+	cpu.vpid = entry.vpid;
+	if (!entry.vpid) {
+		Time time = clock.tick();
+
+		cpu.invalidations.vpid(time, 0);
+		operation(entry.cpu, time, "VM entry without VPID");
+	}
+	settle(cpu, entry);
+	limit(cpu);
+}
+
+void Oracle::settle(Cpu &cpu, const VmEntry &entry)
+{
+	std::erase_if(cpu.suspects, [&](const Suspect &suspect) {
+		const Report &report = suspect.report;
+		const Tag &tag = suspect.name.tag;
+
+		if (tag.ep4ta ? tag.ep4ta != entry.ep4ta : tag.vpid != entry.vpid)
+			return false;
+		if (cpu.invalidations.newest(suspect.name) > report.old.read)
+			return true;
+		if (entry.instructions - report.now.instructions < patience)
+			return false;
+		sink(report);
+		return true;
+	});
+}
+
+void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)
+{
+	Cpu &cpu = cpus.at(exit.cpu);
+
+	vcpus.exited(exit, registers);
+	if (!cpu.vpid) {
+		Time time = clock.tick();
+
+		cpu.invalidations.vpid(time, 0);
+		operation(exit.cpu, time, "VM exit without VPID", exit.reason);
+	}
+}
+
+void Oracle::reset(unsigned cpu)
+{
+	cpus.at(cpu) = Cpu();
+}
+
+void Oracle::invvpid(unsigned cpu, const Invvpid &inv)
+{
+	Invalidations &invalidations = cpus.at(cpu).invalidations;
+	Time time = clock.tick();
+
+	switch (inv.type) {
+	case 0:
+		invalidations.vpid_address(time, inv.vpid, inv.linear);
+		return operation(cpu, time, "INVVPID address", inv.vpid, inv.linear);
+	case 1:
+		invalidations.vpid(time, inv.vpid);
+		return operation(cpu, time, "INVVPID single", inv.vpid);
+	case 2:
+		invalidations.all_vpids(time);
+		return operation(cpu, time, "INVVPID all");
+	case 3:
+		invalidations.vpid_but_globals(time, inv.vpid);
+		return operation(cpu, time, "INVVPID single but globals", inv.vpid);
+	}
+}
+
+void Oracle::invept(unsigned cpu, const Invept &inv)
+{
+	Invalidations &invalidations = cpus.at(cpu).invalidations;
+	Time time = clock.tick();
+
+	if (inv.type == 1) {
+		invalidations.ep4ta(time, inv.eptp & FRAME);
+		operation(cpu, time, "INVEPT single", inv.eptp);
+	} else {
+		invalidations.all_ep4tas(time);
+		operation(cpu, time, "INVEPT all");
+	}
+}
+
+void Oracle::executed(unsigned cpu, uint16_t vpid, const char *name, const GuestOperation &guest)
+{
+	Time time = clock.tick();
+
+	apply(cpus.at(cpu).invalidations, time, vpid, guest);
+	operation(cpu, time, name, guest.pcid, guest.address);
+	vcpus.executed(cpu, guest);
+}
+
+Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) const
+{
+	const VirtualTag &then = entry.origin.context;
+	VirtualTag now = vcpus.context(at.cpu);
+
+	if (then.vcpu != now.vcpu)
+		return { "made for another virtual CPU" };
+	if (!then.known || !now.known)
+		return {};
+	if (then.vpid != now.vpid)
+		return { "made under another vpid12" };
+	if (then.ep4ta != now.ep4ta)
+		return { "made under another eptp12" };
+	if (vcpus.promised(at.cpu, name) > entry.read)
+		return { "the guest invalidated it since" };
+	return {};
+}
+
+/* The same where the tables that were walked may be the hypervisor's own. */
+Verdict Oracle::shadow_debt(const Place &at, const Entry &entry, const Name &name,
+			    const char *otherwise) const
+{
+	Verdict verdict = debt(at, entry, name);
+	bool same_root = ((entry.origin.cr3 ^ at.cr3) & FRAME) == 0;
+
+	if (!verdict.debt && !at.tag.ep4ta && same_root)
+		return { otherwise, true };
+	return verdict;
+}
+
+void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
+		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host)
+{
+	Report report = {
+		.finding = finding,
+		.debt = verdict.debt,
+		.now = at,
+		.level = levels.level(at.cpu),
+		.context = vcpus.context(at.cpu),
+		.linear = linear,
+		.guest = guest,
+		.host = host,
+		.old = old,
+		.shift = name.shift,
+		.since = {},
+	};
+	const std::deque<Operation> &operations = cpus.at(at.cpu).operations;
+
+	for (auto op = operations.rbegin(); op != operations.rend(); ++op) {
+		if (op->time <= old.read || report.since.size() == most_shown)
+			break;
+		report.since.push_back(*op);
+	}
+	if (verdict.may_follow)
+		cpus[at.cpu].suspects.push_back({ report, name });
+	else
+		sink(report);
+}
+
+Origin Oracle::origin(const Place &at) const
+{
+	return { .context = vcpus.context(at.cpu), .vmcs = at.vmcs, .cr3 = at.cr3, .rip = at.rip,
+		 .instructions = at.instructions };
+}
+
+void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
+		  const Rights &allowed, bool user)
+{
+	Entry &entry = cpus[at.cpu].memory.at(name);
+
+	entry.host = host;
+	entry.guest = guest;
+	entry.read = clock.now();
+	if (allowed.write)
+		entry.write = clock.now();
+	if (allowed.execute)
+		entry.execute = clock.now();
+	entry.user = user;
+	entry.origin = origin(at);
+}
+
+} /* namespace tlbsan */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The oracle: sees where a hypervisor relied on hardware having forgotten.
+ *
+ * Each CPU remembers what the walks of its guests read (remembered.h) and what
+ * was invalidated since (invalidations.h).  When a walk finds something else than
+ * an entry that nothing invalidated, hardware could have used the old entry.
+ * That is no fault yet: a guest may change its own tables and flush later.
+ * Whose debt it is:
+ *
+ *  - The guest-physical side (EPT) is the hypervisor's alone.
+ *  - For a linear address, an entry that was made for another virtual CPU or
+ *    another context of it (virtual_cpus.h) can only be hit because the
+ *    hypervisor runs both under the same hardware tags: its debt.
+ *  - In the same context it is the hypervisor's if it had promised the guest an
+ *    invalidation since the entry was made, otherwise the guest's own.
+ *  - With EPT off in the hypervisor, what the hardware walks are the hypervisor's
+ *    shadow tables: a change under the same root is its debt as well.
+ *
+ * A hypervisor changes its own tables on one CPU and then makes the others
+ * flush.  One that walks them in between finds the change before it is told.
+ * Such a finding is a suspect until the CPU enters a guest under the same tag again:
+ * cleared if the flush came, reported if it did not come in patience instructions.
+ */
+#ifndef TLBSAN_ORACLE_H
+#define TLBSAN_ORACLE_H
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "events.h"
+#include "invalidations.h"
+#include "remembered.h"
+#include "reports.h"
+#include "virtual_cpus.h"
+#include "vmcs_levels.h"
+#include "walk_events.h"
+
+namespace tlbsan {
+
+class Oracle {
+public:
+	static constexpr uint64_t patience = 200000;
+
+	using Sink = std::function<void(const Report &)>;
+
+	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink);
+
+	/* VM entries and exits, in the order that VirtualCpus wants. */
+	void entered(const VmEntry &entry, const GuestRegisters &registers);
+	void exited(const VmExit &exit, const GuestRegisters &registers);
+	void reset(unsigned cpu);
+
+	/* Operations of root mode that succeeded. */
+	void invvpid(unsigned cpu, const Invvpid &inv);
+	void invept(unsigned cpu, const Invept &inv);
+
+	/* An operation that the hardware carried out for a guest under this tag. */
+	void executed(unsigned cpu, uint16_t vpid, const char *name, const GuestOperation &operation);
+
+	void walked(const Walk &walk);
+	void faulted(const PageFault &fault);
+	void ept_walked(const EptWalk &walk);
+	void ept_refused(const EptRefusal &refusal);
+
+	/* What guests leave to the hypervisor is told to these directly. */
+	VirtualCpus &virtual_cpus() { return vcpus; }
+
+private:
+	/* A finding whose flush may still follow. */
+	struct Suspect {
+		Report report;
+		Name name;
+	};
+
+	struct Cpu {
+		Remembered memory;
+		Invalidations invalidations;
+		std::deque<Operation> operations;	/* the newest, oldest first */
+		std::vector<Suspect> suspects;
+		uint16_t vpid = 0;			/* of the guest it runs */
+	};
+
+	void operation(unsigned cpu, Time time, const char *name, uint64_t a = 0, uint64_t b = 0);
+	void limit(Cpu &cpu);
+	void settle(Cpu &cpu, const VmEntry &entry);
+	Verdict debt(const Place &at, const Entry &entry, const Name &name) const;
+	Verdict shadow_debt(const Place &at, const Entry &entry, const Name &name,
+			    const char *otherwise) const;
+	void report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
+		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host);
+	Origin origin(const Place &at) const;
+	void note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
+		  const Rights &allowed, bool user);
+
+	void check_tables(const Place &at, uint64_t linear, const Tables &tables);
+	void check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables);
+	void check_combined(const EptRefusal &refusal);
+	void forget_linear(const Place &at, uint64_t linear);
+
+	const VmcsLevels &levels;
+	Sink sink;
+	Clock clock;
+	VirtualCpus vcpus;
+	std::vector<Cpu> cpus;
+};
+
+} /* namespace tlbsan */
+
+#endif

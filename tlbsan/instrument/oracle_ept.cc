@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Verdicts on the walks of guest-physical addresses. */
+#include "oracle.h"
+
+namespace tlbsan {
+
+static const Verdict ept_changed = { "its EPT changed, no INVEPT", true };
+static const Verdict ept_cleaned = { "its EPT dirty flag was cleared, no INVEPT", true };
+static const Verdict ept_lost_right = { "its EPT lost a right, no INVEPT", true };
+
+void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables)
+{
+	Cpu &cpu = cpus[at.cpu];
+
+	for (int level = 3; level >= 1; level--) {
+		if (!tables.has(level))
+			continue;
+
+		uint64_t table = tables.entry[level] & FRAME;
+		bool went_on = tables.has(level - 1);
+		Name name = name_of(Kind::ept_tables, 12 + 9 * level, at.tag, guest);
+		Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+		if (old && (!went_on || old->host != table)) {
+			report(at, Finding::ept_table, ept_changed, *old, name, linear,
+			       guest, went_on ? table : 0);
+			cpu.memory.forget(name);
+		}
+		if (went_on)
+			note(at, name, table, table, {}, false);
+	}
+}
+
+void Oracle::ept_walked(const EptWalk &walk)
+{
+	const Place &at = walk.at;
+	Cpu &cpu = cpus.at(at.cpu);
+
+	check_ept_tables(at, walk.guest, 0, walk.tables);
+	for (unsigned shift : page_shifts) {
+		Name name = name_of(Kind::guest_physical, shift, at.tag, walk.guest);
+		Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+		if (!old)
+			continue;
+		if (old->host + offset_in(walk.guest, shift) != walk.host) {
+			report(at, Finding::guest_physical, ept_changed, *old, name, 0,
+			       walk.guest, walk.host);
+			cpu.memory.forget(name);
+		} else if (walk.sets_dirty && old->write) {
+			report(at, Finding::ept_dirty, ept_cleaned, *old, name, 0,
+			       walk.guest, walk.host);
+		}
+	}
+
+	uint64_t offset = offset_in(walk.guest, walk.shift);
+
+	note(at, name_of(Kind::guest_physical, walk.shift, at.tag, walk.guest), walk.host - offset,
+	     (walk.guest & ~uint64_t(0xfff)) - offset, walk.allowed, false);
+}
+
+/* The access itself, not a page table on its way, was refused: combined mappings. */
+void Oracle::check_combined(const EptRefusal &refusal)
+{
+	const Place &at = refusal.at;
+	Cpu &cpu = cpus[at.cpu];
+	Tag global = at.tag;
+
+	global.pcid = GLOBAL;
+	for (const Tag &tag : { at.tag, global }) {
+		for (unsigned shift : page_shifts) {
+			Name name = name_of(Kind::translation, shift, tag, refusal.linear);
+			Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+			if (!old || !allows(*old, refusal.wanted))
+				continue;
+
+			uint64_t page = old->guest + offset_in(refusal.linear, shift);
+			bool same = page == (refusal.guest & ~uint64_t(0xfff));
+
+			report(at, Finding::ept_refusal,
+			       same ? ept_lost_right : debt(at, *old, name), *old, name,
+			       refusal.linear, refusal.guest, 0);
+		}
+	}
+}
+
+void Oracle::ept_refused(const EptRefusal &refusal)
+{
+	const Place &at = refusal.at;
+	Cpu &cpu = cpus.at(at.cpu);
+	uint64_t linear = refusal.linear_valid ? refusal.linear : 0;
+	bool found = false;
+
+	check_ept_tables(at, refusal.guest, linear, refusal.tables);
+	for (unsigned shift : page_shifts) {
+		Name name = name_of(Kind::guest_physical, shift, at.tag, refusal.guest);
+		Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+		if (old && allows(*old, refusal.wanted)) {
+			report(at, Finding::ept_refusal, ept_lost_right, *old, name,
+			       linear, refusal.guest, 0);
+			found = true;
+		}
+		/* SDM 29.4.3.1: an EPT violation invalidates what it would use */
+		cpu.memory.forget(name);
+	}
+	if (refusal.linear_valid && !refusal.page_walk && !found)
+		check_combined(refusal);
+	if (refusal.linear_valid)
+		forget_linear(at, refusal.linear);
+}
+
+} /* namespace tlbsan */

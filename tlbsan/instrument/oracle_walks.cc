@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Verdicts on the walks of linear addresses. */
+#include "oracle.h"
+
+namespace tlbsan {
+
+/* The entries above the page's own: level n resolves table_bits from its shift on. */
+void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables)
+{
+	Cpu &cpu = cpus[at.cpu];
+	uint64_t frame = at.table_bits == 10 ? 0xfffff000 : FRAME;
+
+	for (int level = 4; level >= 1; level--) {
+		if (!tables.has(level))
+			continue;
+
+		uint64_t table = tables.entry[level] & frame;
+		bool present = tables.entry[level] & 1, leaf = tables.entry[level] & 0x80;
+		bool went_on = tables.has(level - 1);
+		Name name = name_of(Kind::tables, 12 + at.table_bits * level, at.tag, linear);
+		Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+		if (old && (!went_on || old->host != table)) {
+			Verdict why = shadow_debt(at, *old, name, "its shadow table changed");
+
+			if (went_on)
+				report(at, Finding::other_table, why, *old, name, linear, table, 0);
+			else if (!present || leaf)
+				report(at, Finding::no_table, why, *old, name, linear, 0, 0);
+			cpu.memory.forget(name);
+		}
+		if (went_on)
+			note(at, name, table, table, {}, false);
+	}
+}
+
+void Oracle::walked(const Walk &walk)
+{
+	const Place &at = walk.at;
+	Cpu &cpu = cpus.at(at.cpu);
+	Tag global = at.tag;
+
+	global.pcid = GLOBAL;
+	check_tables(at, walk.linear, walk.tables);
+	for (const Tag &tag : { at.tag, global }) {
+		for (unsigned shift : page_shifts) {
+			Name name = name_of(Kind::translation, shift, tag, walk.linear);
+			Entry *old = cpu.memory.find(name, cpu.invalidations);
+			uint64_t offset = offset_in(walk.linear, shift);
+
+			if (!old || old->host + offset == walk.host)
+				continue;
+			if (at.tag.ep4ta && old->guest + offset == walk.guest)
+				report(at, Finding::other_host_page, { "its EPT changed, no INVEPT", true },
+				       *old, name, walk.linear, walk.guest, walk.host);
+			else
+				report(at, Finding::other_page,
+				       shadow_debt(at, *old, name, "its shadow page table changed"), *old,
+				       name, walk.linear, walk.guest, walk.host);
+			cpu.memory.forget(name);
+		}
+	}
+
+	uint64_t offset = offset_in(walk.linear, walk.shift);
+
+	note(at, name_of(Kind::translation, walk.shift, walk.global ? global : at.tag, walk.linear),
+	     walk.host - offset, walk.guest - offset, walk.allowed, walk.user);
+}
+
+/* SDM 4.10.4.1: a page fault invalidates what would be used for its address. */
+void Oracle::forget_linear(const Place &at, uint64_t linear)
+{
+	Cpu &cpu = cpus[at.cpu];
+	Tag global = at.tag;
+
+	global.pcid = GLOBAL;
+	for (unsigned shift : page_shifts) {
+		cpu.memory.forget(name_of(Kind::translation, shift, at.tag, linear));
+		cpu.memory.forget(name_of(Kind::translation, shift, global, linear));
+	}
+	for (int level = 1; level <= 4; level++)
+		cpu.memory.forget(name_of(Kind::tables, 12 + at.table_bits * level, at.tag, linear));
+}
+
+void Oracle::faulted(const PageFault &fault)
+{
+	const Place &at = fault.at;
+	Cpu &cpu = cpus.at(at.cpu);
+	Tag global = at.tag;
+
+	global.pcid = GLOBAL;
+	check_tables(at, fault.linear, fault.tables);
+	for (const Tag &tag : { at.tag, global }) {
+		for (unsigned shift : page_shifts) {
+			Name name = name_of(Kind::translation, shift, tag, fault.linear);
+			Entry *old = cpu.memory.find(name, cpu.invalidations);
+
+			if (!old || !allows(*old, fault.wanted))
+				continue;
+			if (fault.user ? !old->user : old->user && fault.user_pages_barred)
+				continue;
+			report(at, Finding::page_fault,
+			       shadow_debt(at, *old, name, "its shadow page table lost a right"), *old, name,
+			       fault.linear, 0, 0);
+		}
+	}
+	forget_linear(at, fault.linear);
+}
+
+} /* namespace tlbsan */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "reports.h"
+
+#include <cinttypes>
+
+#include "output.h"
+
+namespace tlbsan {
+
+static const char *const names[findings] = {
+	"other_page", "other_host_page", "page_fault", "other_table", "no_table",
+	"guest_physical", "ept_dirty", "ept_refusal", "ept_table",
+};
+
+const char *finding_name(Finding finding)
+{
+	return names[static_cast<unsigned>(finding)];
+}
+
+static std::string text(const char *name, const std::string &value)
+{
+	return std::string("\"") + name + "\": \"" + value + "\"";
+}
+
+static std::string hex(uint64_t value)
+{
+	char digits[19];
+
+	snprintf(digits, sizeof(digits), "0x%" PRIx64, value);
+	return digits;
+}
+
+static std::string hex(const char *name, uint64_t value)
+{
+	return text(name, hex(value));
+}
+
+static std::string number(const char *name, uint64_t value)
+{
+	return std::string("\"") + name + "\": " + std::to_string(value);
+}
+
+static std::string context(const VirtualTag &tag)
+{
+	return number("vcpu", tag.vcpu) + ", " +
+	       (tag.known ? number("vpid12", tag.vpid) + ", " + hex("ep4ta12", tag.ep4ta) :
+			    std::string("\"vpid12\": null, \"ep4ta12\": null"));
+}
+
+std::string report_json(const std::string &region, const Report &report)
+{
+	const Place &now = report.now;
+	const Origin &origin = report.old.origin;
+	std::string line = "{" + text("report", report.debt ? "stale" : "guestowned") + ", " +
+		text("region", region) + ", " + text("finding", finding_name(report.finding)) + ", " +
+		text("debt", report.debt ? report.debt : "the guest's own") + ", " +
+		hex("linear", report.linear) + ", " + hex("guest", report.guest) + ", " +
+		hex("host", report.host) + ", ";
+
+	line += "\"now\": {" + number("cpu", now.cpu) + ", " +
+		text("level", report.level == Level::L2 ? "L2" : "L1") + ", " +
+		hex("rip", now.rip) + ", " + number("cpl", now.cpl) + ", " + hex("cr3", now.cr3) + ", " +
+		number("vpid", now.tag.vpid) + ", " + number("pcid", now.tag.pcid) + ", " +
+		hex("ep4ta", now.tag.ep4ta) + ", " + context(report.context) + ", " +
+		hex("vmcs", now.vmcs) + ", " + number("instructions", now.instructions) + "}, ";
+
+	line += "\"old\": {" + hex("guest", report.old.guest) + ", " + hex("host", report.old.host) +
+		", " + number("size", uint64_t(1) << report.shift) + ", " + hex("rip", origin.rip) + ", " +
+		hex("cr3", origin.cr3) + ", " + context(origin.context) + ", " +
+		hex("vmcs", origin.vmcs) + ", " + number("instructions", origin.instructions) + "}, ";
+
+	line += "\"since\": [";
+	for (const Operation &operation : report.since) {
+		if (&operation != &report.since.front())
+			line += ", ";
+		line += std::string("\"") + operation.name + " " + hex(operation.a) + " " +
+			hex(operation.b) + "\"";
+	}
+	return line + "]}";
+}
+
+void ReportLog::write(const Report &report)
+{
+	std::string which = finding_name(report.finding) + hex(report.linear >> 12) +
+			    hex(report.now.rip) + (report.debt ? report.debt : "");
+
+	if (written.size() >= most || !written.insert(which).second)
+		return;
+	write_line(file, "TLBSAN_REPORTS", report_json(current, report));
+}
+
+void ReportLog::region(const std::string &label)
+{
+	current = label;
+	written.clear();
+}
+
+} /* namespace tlbsan */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Reports: what a person gets to see of an old entry that hardware could have
+ * used, one JSON object a line.
+ */
+#ifndef TLBSAN_REPORTS_H
+#define TLBSAN_REPORTS_H
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "remembered.h"
+#include "vmcs_levels.h"
+#include "walk_events.h"
+
+namespace tlbsan {
+
+/* What was found where an entry is still remembered. */
+enum class Finding {
+	other_page,		/* the linear address leads to another page */
+	other_host_page,	/* the same guest-physical page, but elsewhere in the host */
+	page_fault,		/* the access is refused, the entry allows it */
+	other_table,		/* a paging-structure entry points elsewhere */
+	no_table,		/* ... or nowhere */
+	guest_physical,		/* the guest-physical address leads to another page */
+	ept_dirty,		/* a write must set the dirty flag, the entry would not */
+	ept_refusal,		/* EPT refuses the access, the entry allows it */
+	ept_table,		/* an EPT paging-structure entry points elsewhere or nowhere */
+};
+
+inline constexpr unsigned findings = 9;
+
+const char *finding_name(Finding finding);
+
+/* An operation that invalidates, for the list of those since the entry was made. */
+struct Operation {
+	Time time = 0;
+	const char *name = "";
+	uint64_t a = 0;
+	uint64_t b = 0;
+};
+
+/* Whose debt a finding is. */
+struct Verdict {
+	const char *debt = nullptr;	/* why the hypervisor's; nullptr: the guest's */
+	/*
+	 * The hypervisor changed a table of its own, perhaps on another CPU a moment
+	 * ago, and has the flush still before it.
+	 */
+	bool may_follow = false;
+};
+
+struct Report {
+	Finding finding;
+	const char *debt;	/* see Verdict */
+	Place now;
+	Level level = Level::L1;
+	VirtualTag context;
+	uint64_t linear = 0;
+	uint64_t guest = 0;
+	uint64_t host = 0;	/* 0: refused */
+	Entry old;
+	uint8_t shift = 12;	/* size of the old entry */
+	std::vector<Operation> since;	/* newest first */
+};
+
+/* The line of a report, without a line end. */
+std::string report_json(const std::string &region, const Report &report);
+
+/*
+ * Writes reports.  The same finding at the same address by the same instruction
+ * is written once a region, and not more than most of all.
+ */
+class ReportLog {
+public:
+	static constexpr size_t most = 200;
+
+	/* file: nullptr writes nothing */
+	explicit ReportLog(FILE *file) : file(file) {}
+
+	void write(const Report &report);
+	void region(const std::string &label);
+
+private:
+	FILE *file;
+	std::string current = "boot";
+	std::unordered_set<std::string> written;
+};
+
+} /* namespace tlbsan */
+
+#endif

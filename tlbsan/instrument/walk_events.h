@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the emulator tells the oracle beyond events.h: each page walk of a guest
+ * and how it ended, and each operation of a guest that invalidates.
+ */
+#ifndef TLBSAN_WALK_EVENTS_H
+#define TLBSAN_WALK_EVENTS_H
+
+#include <cstdint>
+
+#include "names.h"
+
+namespace tlbsan {
+
+/* Where a guest's access was translated. */
+struct Place {
+	unsigned cpu = 0;
+	uint64_t instructions = 0;
+	uint64_t vmcs = 0;
+	Tag tag {};		/* as the hardware has it now */
+	uint64_t cr3 = 0;
+	uint64_t rip = 0;
+	uint8_t cpl = 0;
+	uint8_t table_bits = 9;	/* address bits a table level resolves; 10 without PAE */
+};
+
+/* The paging-structure entries a walk read, by level: 0 is a page table's. */
+struct Tables {
+	uint64_t entry[5] = {};
+	uint8_t read = 0;	/* bit n: level n was read */
+
+	bool has(int level) const { return level >= 0 && read >> level & 1; }
+};
+
+struct Rights {
+	bool write = false;
+	bool execute = false;
+};
+
+/* A linear address was translated. */
+struct Walk {
+	Place at {};
+	uint64_t linear = 0;
+	uint64_t guest = 0;	/* 4 KiB frames; without EPT guest is host */
+	uint64_t host = 0;
+	uint8_t shift = 12;	/* size of the page: the smaller of guest's and EPT's */
+	Rights allowed {};		/* without another walk; a write needs the dirty flag too */
+	bool user = false;
+	bool global = false;
+	Tables tables {};
+};
+
+/* A linear address was refused with a page fault. */
+struct PageFault {
+	Place at {};
+	uint64_t linear = 0;
+	Rights wanted {};
+	bool user = false;	/* the access was a user's */
+	bool user_pages_barred = false;	/* SMEP or SMAP bars this access from user pages */
+	Tables tables {};
+};
+
+/* A guest-physical address was translated. */
+struct EptWalk {
+	Place at {};
+	uint64_t guest = 0;
+	uint64_t host = 0;	/* 4 KiB frame */
+	uint8_t shift = 12;
+	Rights allowed {};
+	bool sets_dirty = false;	/* a write that found the dirty flag clear */
+	Tables tables {};
+};
+
+/* A guest-physical address was refused: EPT violation or misconfiguration. */
+struct EptRefusal {
+	Place at {};
+	uint64_t guest = 0;
+	uint64_t linear = 0;
+	bool linear_valid = false;	/* linear is the access's address ... */
+	bool page_walk = false;		/* ... and guest is that of a page table on its way */
+	Rights wanted {};
+	Tables tables {};
+	uint8_t shift = 12;		/* of the entry that refused */
+};
+
+/* What an operation of a guest on its own address spaces invalidates. */
+enum class Scope {
+	address,		/* INVLPG */
+	pcid_address,		/* INVPCID type 0 */
+	pcid,			/* MOV to CR3, INVPCID type 1 */
+	pcid_and_globals,	/* CR4.PAE changed, CR4.SMEP set */
+	all,			/* INVPCID type 2; CR0.PG or CR4.PCIDE cleared, CR4.PGE changed */
+	all_but_globals,	/* INVPCID type 3 */
+};
+
+struct GuestOperation {
+	Scope scope;
+	uint16_t pcid = 0;
+	uint64_t address = 0;
+};
+
+/* A guest's control registers as the guest reads them. */
+struct GuestRegisters {
+	uint64_t cr0 = 0;
+	uint64_t cr3 = 0;
+	uint64_t cr4 = 0;
+};
+
+/* The fields of a vmcs12 that say which address spaces its L2 has. */
+struct Vmcs12 {
+	bool known = false;	/* the controls were seen */
+	uint32_t controls = 0;	/* secondary processor-based */
+	uint16_t vpid = 0;
+	uint64_t eptp = 0;
+};
+
+} /* namespace tlbsan */
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Each kind of report on the guest-physical side, and what comes close to it. */
+#include "oracle_machine.h"
+
+using namespace tlbsan;
+
+static EptWalk ept_walk(const Machine &m, uint64_t guest, uint64_t host)
+{
+	return { .at = m.place(), .guest = guest, .host = host,
+		 .allowed = { .write = true, .execute = true } };
+}
+
+static EptRefusal ept_refusal(const Machine &m, uint64_t guest, const Rights &wanted)
+{
+	return { .at = m.place(), .guest = guest, .wanted = wanted };
+}
+
+TEST(finding_guest_physical)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	m.invvpid(1, vpid01);		/* not for guest-physical mappings */
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_b));
+	CHECK_EQUAL(m.verdict(), "stale guest_physical");
+	m.invept(2);
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(a_guest_physical_mapping_serves_every_vpid_of_its_ep4ta)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	m.exit();
+	m.enter(other_vmcs, 9, root01);
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_b));
+	CHECK_EQUAL(m.verdict(), "stale guest_physical");
+	m.exit();
+	m.enter(other_vmcs, 9, root02);
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(finding_ept_dirty)
+{
+	Machine m;
+	EptWalk write;
+
+	m.enter_l1();
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	write = ept_walk(m, guest_a, host_a);
+	write.sets_dirty = true;
+	m.oracle.ept_walked(write);
+	CHECK_EQUAL(m.verdict(), "stale ept_dirty");
+	m.invept(1, root01);
+	m.oracle.ept_walked(write);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(finding_ept_refusal)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	m.oracle.ept_refused(ept_refusal(m, guest_a, { .write = true }));
+	CHECK_EQUAL(m.verdict(), "stale ept_refusal");
+	m.oracle.ept_refused(ept_refusal(m, guest_a, { .write = true }));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(an_ept_refusal_that_the_old_entry_would_raise_too_is_none)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	walk = ept_walk(m, guest_a, host_a);
+	walk.allowed = {};
+	m.oracle.ept_walked(walk);
+	m.oracle.ept_refused(ept_refusal(m, guest_a, { .write = true }));
+	m.oracle.ept_walked(walk);
+	m.oracle.ept_refused(ept_refusal(m, guest_a, { .execute = true }));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(an_ept_refusal_is_one_report_and_forgets_the_linear_address)
+{
+	Machine m;
+	EptRefusal refusal;
+
+	m.enter_l1();
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	m.walk(guest_a, host_a);
+	refusal = ept_refusal(m, guest_a, { .write = true });
+	refusal.linear = linear;
+	refusal.linear_valid = true;
+	m.oracle.ept_refused(refusal);
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "stale ept_refusal");
+}
+
+TEST(an_ept_refusal_shows_a_table_that_is_gone)
+{
+	Machine m;
+	EptWalk walk;
+	EptRefusal refusal;
+
+	m.enter_l1();
+	walk = ept_walk(m, guest_a, host_a);
+	walk.tables.entry[1] = 0x70007;
+	walk.tables.read = 3;
+	m.oracle.ept_walked(walk);
+	refusal = ept_refusal(m, guest_a + 0x1000, {});
+	refusal.tables.read = 2;
+	m.oracle.ept_refused(refusal);
+	CHECK_EQUAL(m.verdict(), "stale ept_table");
+	m.oracle.ept_refused(refusal);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(a_guest_physical_finding_is_made_once)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	walk = ept_walk(m, guest_a, host_a);
+	walk.shift = 21;
+	m.oracle.ept_walked(walk);
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_b));
+	CHECK_EQUAL(m.verdict(), "stale guest_physical");
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_b));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(finding_ept_refusal_of_a_combined_mapping)
+{
+	Machine m;
+	EptRefusal refusal;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	refusal = ept_refusal(m, guest_a + 0x123, { .write = true });
+	refusal.linear = linear;
+	refusal.linear_valid = true;
+	m.oracle.ept_refused(refusal);
+	CHECK_EQUAL(m.verdict(), "stale ept_refusal");
+	m.walk(guest_a, host_a);
+	refusal.guest = guest_b;	/* the guest's table leads elsewhere */
+	m.oracle.ept_refused(refusal);
+	CHECK_EQUAL(m.verdict(), "guestowned ept_refusal");
+	m.walk(guest_a, host_a);
+	refusal.page_walk = true;	/* not the access itself */
+	m.oracle.ept_refused(refusal);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(finding_ept_table)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	walk = ept_walk(m, guest_a, host_a);
+	walk.tables.entry[1] = 0x70007;
+	walk.tables.read = 3;
+	m.oracle.ept_walked(walk);
+	walk.tables.entry[1] = 0x80007;
+	m.oracle.ept_walked(walk);
+	CHECK_EQUAL(m.verdict(), "stale ept_table");
+	walk.tables.read = 2;		/* the entry is a page now */
+	m.invept(1, root01);
+	m.oracle.ept_walked(walk);
+	CHECK_EQUAL(m.verdict(), "");
+}

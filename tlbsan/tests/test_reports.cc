@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What reports say, and how often. */
+#include "oracle_machine.h"
+
+using namespace tlbsan;
+
+TEST(report_tells_what_came_between)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.invvpid(2);
+	m.walk(guest_a, host_a);
+	m.invvpid(1, 77);
+	m.invept(1, 0x7705e);
+	m.walk(guest_a, host_b);
+	m.wait();
+	CHECK_EQUAL(m.reports.size(), 1u);
+	if (m.reports.empty())
+		return;
+	CHECK_EQUAL(m.reports[0].since.size(), 2u);
+	CHECK_EQUAL(std::string(m.reports[0].since[0].name), "INVEPT single");
+	CHECK_EQUAL(m.reports[0].since[1].a, 77u);
+
+	std::string line = report_json("here", m.reports[0]);
+
+	CHECK(line.find("{\"report\": \"stale\", \"region\": \"here\", "
+			"\"finding\": \"other_host_page\"") == 0);
+	CHECK(line.find("\"since\": [\"INVEPT single 0x7705e 0x0\", \"INVVPID single 0x4d 0x0\"]}") !=
+	      std::string::npos);
+}
+
+TEST(reports_are_written_once_a_region)
+{
+	Machine m;
+	FILE *file = tmpfile();
+
+	CHECK(file != nullptr);
+	if (!file)
+		return;
+
+	ReportLog log(file);
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.reports.size(), 1u);
+	if (m.reports.empty())
+		return;
+	for (const char *region : { "one", "two" }) {
+		log.region(region);
+		log.write(m.reports[0]);
+		log.write(m.reports[0]);
+	}
+
+	unsigned lines = 0;
+
+	rewind(file);
+	for (int c; (c = fgetc(file)) != EOF;)
+		lines += c == '\n';
+	CHECK_EQUAL(lines, 2u);
+	fclose(file);
+}
