@@ -105,7 +105,10 @@ void tlbsan_vmentry(unsigned cpu)
 
 	counting->entered(entry);
 	if (oracle) {
-		oracle->entered(entry, registers_of(c));
+		GuestRegisters registers = registers_of(c);
+
+		registers.trap_after_flush = trap_after_flush(cpu);
+		oracle->entered(entry, registers);
 		begin_guest(cpu);
 	}
 }
@@ -151,6 +154,7 @@ void tlbsan_invept(unsigned cpu, unsigned type, Bit64u eptp)
 		.type = type,
 		.eptp = eptp,
 		.loaded_eptp = no_vmcs(c) ? 0 : c->VMread64(VMCS_64BIT_CONTROL_EPTPTR),
+		.rip = c->prev_rip,
 	};
 
 	counting->invept(inv);
@@ -160,7 +164,8 @@ void tlbsan_invept(unsigned cpu, unsigned type, Bit64u eptp)
 
 void tlbsan_invvpid(unsigned cpu, unsigned type, unsigned vpid, Bit64u linear)
 {
-	Invvpid inv = { .type = type, .vpid = uint16_t(vpid), .linear = linear };
+	Invvpid inv = { .type = type, .vpid = uint16_t(vpid), .linear = linear,
+			.rip = BX_CPU(cpu)->prev_rip };
 
 	counting->invvpid(inv);
 	if (oracle)

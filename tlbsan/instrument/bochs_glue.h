@@ -30,6 +30,16 @@ void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification);
 /* Parts of these. */
 void begin_walks(unsigned cpu);
 void end_guest_vmx(unsigned cpu, uint16_t reason);
+void end_guest_hypercalls(unsigned cpu, uint16_t reason);
+
+uint64_t general_register(unsigned cpu, unsigned number);
+/* What EDX:EAX has for WRMSR. */
+uint64_t msr_value(unsigned cpu);
+/* Memory of the guest that this CPU runs, or nothing; without EPT there is no way to know. */
+bool host_address(unsigned cpu, uint64_t guest, uint64_t &host);
+bool read_guest(unsigned cpu, uint64_t guest, unsigned length, void *to);
+/* Does the enlightened VMCS of the L1 that this CPU enters say exit 0x10000031? */
+bool trap_after_flush(unsigned cpu);
 
 } /* namespace tlbsan */
 

@@ -35,6 +35,9 @@ GuestRegisters registers_of(const BX_CPU_C *cpu)
 		.cr0 = seen(cpu->cr0.get32(), vmcs.vm_cr0_mask, vmcs.vm_cr0_read_shadow),
 		.cr3 = cpu->cr3,
 		.cr4 = seen(cpu->cr4.get32(), vmcs.vm_cr4_mask, vmcs.vm_cr4_read_shadow),
+		.rax = cpu->gen_reg[BX_64BIT_REG_RAX].rrx,
+		.rip = cpu->prev_rip,
+		.host_cr3 = vmcs.host_state.cr3,
 	};
 }
 
@@ -44,12 +47,14 @@ void begin_guest(unsigned cpu)
 	begin_walks(cpu);
 }
 
-static void executed(unsigned cpu, const char *name, const GuestOperation &operation)
+static void executed(unsigned cpu, const char *name, GuestOperation operation)
 {
-	oracle->executed(cpu, tag_of(BX_CPU(cpu)).vpid, name, operation);
+	operation.name = name;
+	operation.rip = BX_CPU(cpu)->prev_rip;
+	oracle->executed(cpu, tag_of(BX_CPU(cpu)).vpid, operation);
 }
 
-static uint64_t general_register(unsigned cpu, unsigned number)
+uint64_t general_register(unsigned cpu, unsigned number)
 {
 	return BX_CPU(cpu)->gen_reg[number].rrx;
 }
@@ -63,17 +68,19 @@ void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification)
 
 	begin_walks(cpu);
 	end_guest_vmx(cpu, reason);
+	end_guest_hypercalls(cpu, reason);
 	if (reason == VMX_VMEXIT_INVLPG)
-		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification });
+		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification, "INVLPG" });
 
 	/* SDM table 28-3: bits 3:0 the register, 5:4 the kind of access, 11:8 its operand */
 	if (reason == VMX_VMEXIT_CR_ACCESS && (qualification & 0x3f) == 3) {
 		uint64_t value = general_register(cpu, qualification >> 8 & 15);
 
 		if (!pcide)
-			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0 });
+			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0, 0, "MOV CR3" });
 		else if (!(value >> 63))
-			oracle->virtual_cpus().asked(cpu, { Scope::pcid, uint16_t(value & 0xfff) });
+			oracle->virtual_cpus().asked(cpu, { Scope::pcid, uint16_t(value & 0xfff), 0,
+							    "MOV CR3" });
 	}
 }
 

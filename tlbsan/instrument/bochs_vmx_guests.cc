@@ -5,6 +5,7 @@
  * interface fills without any instruction that exits.
  */
 #include <map>
+#include <vector>
 
 #include "bochs_glue.h"
 #include "memory/memory-bochs.h"
@@ -19,15 +20,20 @@ enum {
 	EVMCS_SECONDARY_CONTROLS = 100,
 	EVMCS_EPTP = 624,
 	EVMCS_VPID = 632,
+	EVMCS_EXIT_REASON = 692,
+	EVMCS_ENLIGHTENMENTS_CONTROL = 836,
+	EVMCS_VP_ID = 840,
+	EVMCS_VM_ID = 848,
+	ASSIST_NESTED_FEATURES = 32,
 };
 
-/* VP assist page of an L1, by its VMCS */
-static std::map<uint64_t, uint64_t> assist_pages;
+/* Bits of the last two: nested_flush_hypercall, directhypercall */
+enum { NESTED_FLUSH_HYPERCALL = 1, DIRECT_HYPERCALL = 1 };
 
-static uint64_t general_register(unsigned cpu, unsigned number)
-{
-	return BX_CPU(cpu)->gen_reg[number].rrx;
-}
+static const uint32_t SYNTHETIC_TRAP_AFTER_FLUSH = 0x10000031;
+
+/* VP assist page of an L1 and the enlightened VMCS that it entered last, by its VMCS */
+static std::map<uint64_t, uint64_t> assist_pages, enlightened_vmcss;
 
 static bool read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to)
 {
@@ -38,15 +44,6 @@ static bool read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to
 	return BX_MEM(0)->dbg_fetch_mem(BX_CPU(cpu), at, length, static_cast<Bit8u *>(to));
 }
 
-static bool read_guest(unsigned cpu, uint64_t guest, unsigned length, void *to)
-{
-	BX_CPU_C *c = BX_CPU(cpu);
-	bx_phy_address at = guest;
-
-	if (c->vmcs.vmexec_ctrls2.EPT_ENABLE() && !c->dbg_translate_guest_physical_ept(guest, &at))
-		return false;
-	return BX_MEM(0)->dbg_fetch_mem(c, at, length, static_cast<Bit8u *>(to));
-}
 
 static void invpcid(unsigned cpu, uint64_t type, const uint64_t *descriptor)
 {
@@ -56,7 +53,7 @@ static void invpcid(unsigned cpu, uint64_t type, const uint64_t *descriptor)
 
 	if (type < 4 && !(descriptor[0] >> 12))
 		oracle->virtual_cpus().asked(cpu, { scopes[type], uint16_t(descriptor[0]),
-						    descriptor[1] });
+						    descriptor[1], "INVPCID" });
 }
 
 static void vmwrite(unsigned cpu, bool memory, uint64_t linear, unsigned field, unsigned source)
@@ -109,6 +106,7 @@ static Vmcs12 enlightened(unsigned cpu, uint64_t assist_page)
 {
 	Vmcs12 vmcs12;
 	uint8_t enlighten = 0;
+	uint32_t control = 0, features = 0;
 	uint64_t evmcs = 0;
 
 	if (!assist_page ||
@@ -117,21 +115,53 @@ static Vmcs12 enlightened(unsigned cpu, uint64_t assist_page)
 		return {};
 	vmcs12.known = read_guest(cpu, evmcs + EVMCS_SECONDARY_CONTROLS, 4, &vmcs12.controls) &&
 		       read_guest(cpu, evmcs + EVMCS_VPID, 2, &vmcs12.vpid) &&
-		       read_guest(cpu, evmcs + EVMCS_EPTP, 8, &vmcs12.eptp);
+		       read_guest(cpu, evmcs + EVMCS_EPTP, 8, &vmcs12.eptp) &&
+		       read_guest(cpu, evmcs + EVMCS_ENLIGHTENMENTS_CONTROL, 4, &control) &&
+		       read_guest(cpu, evmcs + EVMCS_VP_ID, 4, &vmcs12.vp_id) &&
+		       read_guest(cpu, evmcs + EVMCS_VM_ID, 8, &vmcs12.vm_id) &&
+		       read_guest(cpu, assist_page + ASSIST_NESTED_FEATURES, 4, &features);
+	vmcs12.direct_flush = control & NESTED_FLUSH_HYPERCALL && features & DIRECT_HYPERCALL;
+	enlightened_vmcss[BX_CPU(cpu)->vmcsptr] = evmcs;
 	return vmcs12;
+}
+
+static void read_eptp_list(unsigned cpu)
+{
+	uint64_t list = oracle->virtual_cpus().eptp_list(cpu);
+	std::vector<uint64_t> eptps(512);
+
+	if (list && read_guest(cpu, list & FRAME, eptps.size() * sizeof(eptps[0]), eptps.data()))
+		oracle->virtual_cpus().has_eptp_list(cpu, eptps);
 }
 
 void end_guest_vmx(unsigned cpu, uint16_t reason)
 {
+	VirtualCpus &vcpus = oracle->virtual_cpus();
 	uint64_t &assist_page = assist_pages[BX_CPU(cpu)->vmcsptr];
 
 	if (reason == VMX_VMEXIT_WRMSR && uint32_t(general_register(cpu, 1)) == MSR_VP_ASSIST_PAGE) {
-		uint64_t value = uint32_t(general_register(cpu, 0)) | general_register(cpu, 2) << 32;
+		uint64_t value = msr_value(cpu);
 
 		assist_page = value & 1 ? value & FRAME : 0;
 	}
-	if (reason == VMX_VMEXIT_VMLAUNCH || reason == VMX_VMEXIT_VMRESUME)
-		oracle->virtual_cpus().launches_evmcs(cpu, enlightened(cpu, assist_page));
+	if (reason == VMX_VMEXIT_VMLAUNCH || reason == VMX_VMEXIT_VMRESUME) {
+		enlightened_vmcss.erase(BX_CPU(cpu)->vmcsptr);
+		vcpus.launches_evmcs(cpu, enlightened(cpu, assist_page));
+		read_eptp_list(cpu);
+	}
+	/* VM function 0, EPTP switching, SDM 26.5.6.3 */
+	if (reason == VMX_VMEXIT_VMFUNC && uint32_t(general_register(cpu, BX_64BIT_REG_RAX)) == 0)
+		vcpus.switches_eptp(cpu, uint32_t(general_register(cpu, BX_64BIT_REG_RCX)));
+}
+
+bool trap_after_flush(unsigned cpu)
+{
+	auto found = enlightened_vmcss.find(BX_CPU(cpu)->vmcsptr);
+	uint32_t reason = 0;
+
+	return found != enlightened_vmcss.end() &&
+	       read_guest(cpu, found->second + EVMCS_EXIT_REASON, 4, &reason) &&
+	       reason == SYNTHETIC_TRAP_AFTER_FLUSH;
 }
 
 } /* namespace tlbsan */

@@ -173,6 +173,7 @@ void tlbsan_walk(unsigned cpu, Bit64u linear, Bit64u host, Bit32u mask, unsigned
 		},
 		.user = (access & 4) != 0,
 		.global = (access & 0x100) != 0,
+		.sets_dirty = writes && !dirty,
 		.tables = tables,
 	});
 }

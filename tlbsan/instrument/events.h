@@ -47,12 +47,14 @@ struct Invvpid {
 	unsigned type;		/* 0 address, 1 single, 2 all, 3 single non-global */
 	uint16_t vpid;
 	uint64_t linear;	/* type 0 only */
+	uint64_t rip = 0;	/* of the instruction */
 };
 
 struct Invept {
 	unsigned type;		/* 1 single, 2 all */
 	uint64_t eptp;		/* type 1 only */
 	uint64_t loaded_eptp;	/* EPT pointer of the current VMCS, 0 if none */
+	uint64_t rip = 0;
 };
 
 /* An instruction of VMX root mode that ended in VMfail. */

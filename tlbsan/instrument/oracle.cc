@@ -3,9 +3,6 @@
 
 namespace tlbsan {
 
-/* Operations kept for reports, and shown in one. */
-static const size_t most_operations = 64, most_shown = 8;
-
 /* Entries and single addresses of one CPU before what was invalidated is dropped. */
 static const size_t most_entries = 1 << 18, most_addresses = 1 << 16;
 
@@ -14,13 +11,10 @@ Oracle::Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
 {
 }
 
-void Oracle::operation(unsigned cpu, Time time, const char *name, uint64_t a, uint64_t b)
+void Oracle::operation(unsigned cpu, Time time, const char *name, uint64_t rip, uint64_t a,
+		       uint64_t b)
 {
-	std::deque<Operation> &operations = cpus.at(cpu).operations;
-
-	operations.push_back({ time, name, a, b });
-	if (operations.size() > most_operations)
-		operations.pop_front();
+	cpus.at(cpu).operations.add({ time, name, a, b, rip, levels.level(cpu) });
 }
 
 /* Once every entry is swept, the single addresses have done their work. */
@@ -45,7 +39,7 @@ void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
 		Time time = clock.tick();
 
 		cpu.invalidations.vpid(time, 0);
-		operation(entry.cpu, time, "VM entry without VPID");
+		operation(entry.cpu, time, "VM entry without VPID", 0);
 	}
 	settle(cpu, entry);
 	limit(cpu);
@@ -77,7 +71,7 @@ void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)
 		Time time = clock.tick();
 
 		cpu.invalidations.vpid(time, 0);
-		operation(exit.cpu, time, "VM exit without VPID", exit.reason);
+		operation(exit.cpu, time, "VM exit without VPID", registers.rip, exit.reason);
 	}
 }
 
@@ -94,16 +88,16 @@ void Oracle::invvpid(unsigned cpu, const Invvpid &inv)
 	switch (inv.type) {
 	case 0:
 		invalidations.vpid_address(time, inv.vpid, inv.linear);
-		return operation(cpu, time, "INVVPID address", inv.vpid, inv.linear);
+		return operation(cpu, time, "INVVPID address", inv.rip, inv.vpid, inv.linear);
 	case 1:
 		invalidations.vpid(time, inv.vpid);
-		return operation(cpu, time, "INVVPID single", inv.vpid);
+		return operation(cpu, time, "INVVPID single", inv.rip, inv.vpid);
 	case 2:
 		invalidations.all_vpids(time);
-		return operation(cpu, time, "INVVPID all");
+		return operation(cpu, time, "INVVPID all", inv.rip);
 	case 3:
 		invalidations.vpid_but_globals(time, inv.vpid);
-		return operation(cpu, time, "INVVPID single but globals", inv.vpid);
+		return operation(cpu, time, "INVVPID single but globals", inv.rip, inv.vpid);
 	}
 }
 
@@ -114,19 +108,19 @@ void Oracle::invept(unsigned cpu, const Invept &inv)
 
 	if (inv.type == 1) {
 		invalidations.ep4ta(time, inv.eptp & FRAME);
-		operation(cpu, time, "INVEPT single", inv.eptp);
+		operation(cpu, time, "INVEPT single", inv.rip, inv.eptp);
 	} else {
 		invalidations.all_ep4tas(time);
-		operation(cpu, time, "INVEPT all");
+		operation(cpu, time, "INVEPT all", inv.rip);
 	}
 }
 
-void Oracle::executed(unsigned cpu, uint16_t vpid, const char *name, const GuestOperation &guest)
+void Oracle::executed(unsigned cpu, uint16_t vpid, const GuestOperation &guest)
 {
 	Time time = clock.tick();
 
 	apply(cpus.at(cpu).invalidations, time, vpid, guest);
-	operation(cpu, time, name, guest.pcid, guest.address);
+	operation(cpu, time, guest.name, guest.rip, guest.pcid, guest.address);
 	vcpus.executed(cpu, guest);
 }
 
@@ -137,13 +131,13 @@ Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) cons
 
 	if (then.vcpu != now.vcpu)
 		return { "made for another virtual CPU" };
-	if (!then.known || !now.known)
+	if (then.known != now.known || then.visit != now.visit)
 		return {};
 	if (then.vpid != now.vpid)
 		return { "made under another vpid12" };
 	if (then.ep4ta != now.ep4ta)
 		return { "made under another eptp12" };
-	if (vcpus.promised(at.cpu, name) > entry.read)
+	if (vcpus.promised(at.cpu, name, entry.origin.cr3) > entry.read)
 		return { "the guest invalidated it since" };
 	return {};
 }
@@ -174,15 +168,10 @@ void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, co
 		.host = host,
 		.old = old,
 		.shift = name.shift,
-		.since = {},
+		.since = cpus.at(at.cpu).operations.since(old.read),
+		.promised = vcpus.promised_since(at.cpu, old.read),
 	};
-	const std::deque<Operation> &operations = cpus.at(at.cpu).operations;
 
-	for (auto op = operations.rbegin(); op != operations.rend(); ++op) {
-		if (op->time <= old.read || report.since.size() == most_shown)
-			break;
-		report.since.push_back(*op);
-	}
 	if (verdict.may_follow)
 		cpus[at.cpu].suspects.push_back({ report, name });
 	else

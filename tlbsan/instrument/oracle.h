@@ -26,12 +26,12 @@
 #define TLBSAN_ORACLE_H
 
 #include <array>
-#include <deque>
 #include <functional>
 #include <vector>
 
 #include "events.h"
 #include "invalidations.h"
+#include "operations.h"
 #include "remembered.h"
 #include "reports.h"
 #include "virtual_cpus.h"
@@ -58,7 +58,7 @@ public:
 	void invept(unsigned cpu, const Invept &inv);
 
 	/* An operation that the hardware carried out for a guest under this tag. */
-	void executed(unsigned cpu, uint16_t vpid, const char *name, const GuestOperation &operation);
+	void executed(unsigned cpu, uint16_t vpid, const GuestOperation &operation);
 
 	void walked(const Walk &walk);
 	void faulted(const PageFault &fault);
@@ -78,12 +78,13 @@ private:
 	struct Cpu {
 		Remembered memory;
 		Invalidations invalidations;
-		std::deque<Operation> operations;	/* the newest, oldest first */
+		Operations operations;
 		std::vector<Suspect> suspects;
 		uint16_t vpid = 0;			/* of the guest it runs */
 	};
 
-	void operation(unsigned cpu, Time time, const char *name, uint64_t a = 0, uint64_t b = 0);
+	void operation(unsigned cpu, Time time, const char *name, uint64_t rip, uint64_t a = 0,
+		       uint64_t b = 0);
 	void limit(Cpu &cpu);
 	void settle(Cpu &cpu, const VmEntry &entry);
 	Verdict debt(const Place &at, const Entry &entry, const Name &name) const;

@@ -48,8 +48,17 @@ void Oracle::walked(const Walk &walk)
 			Entry *old = cpu.memory.find(name, cpu.invalidations);
 			uint64_t offset = offset_in(walk.linear, shift);
 
-			if (!old || old->host + offset == walk.host)
+			if (!old)
 				continue;
+			if (old->host + offset == walk.host) {
+				if (walk.sets_dirty && old->write) {
+					report(at, Finding::dirty,
+					       shadow_debt(at, *old, name, "its shadow page table's dirty flag was cleared"),
+					       *old, name, walk.linear, walk.guest, walk.host);
+					old->write = 0;
+				}
+				continue;
+			}
 			if (at.tag.ep4ta && old->guest + offset == walk.guest)
 				report(at, Finding::other_host_page, { "its EPT changed, no INVEPT", true },
 				       *old, name, walk.linear, walk.guest, walk.host);

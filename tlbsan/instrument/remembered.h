@@ -20,6 +20,7 @@ namespace tlbsan {
 struct VirtualTag {
 	unsigned vcpu = 0;	/* number of the virtual CPU; 0: none */
 	bool known = false;	/* vpid and ep4ta are */
+	unsigned visit = 0;	/* of a context that is not known: its entry by L1 */
 	uint16_t vpid = 0;	/* vpid12; 0: L1 itself, or VPID off in vmcs12 */
 	uint64_t ep4ta = 0;	/* of eptp12; 0: L1 itself, or EPT off in vmcs12 */
 

@@ -2,13 +2,14 @@
 #include "reports.h"
 
 #include <cinttypes>
+#include <set>
 
 #include "output.h"
 
 namespace tlbsan {
 
 static const char *const names[findings] = {
-	"other_page", "other_host_page", "page_fault", "other_table", "no_table",
+	"other_page", "other_host_page", "page_fault", "other_table", "no_table", "dirty",
 	"guest_physical", "ept_dirty", "ept_refusal", "ept_table",
 };
 
@@ -47,18 +48,36 @@ static std::string context(const VirtualTag &tag)
 			    std::string("\"vpid12\": null, \"ep4ta12\": null"));
 }
 
-std::string report_json(const std::string &region, const Report &report)
+static std::string level(Level level)
+{
+	return level == Level::root ? "root" : level == Level::L1 ? "L1" : "L2";
+}
+
+static std::string list(const char *name, const std::vector<Operation> &operations)
+{
+	std::string all;
+
+	for (const Operation &operation : operations) {
+		all += all.empty() ? "" : ", ";
+		all += "{" + text("operation", operation.name) + ", " + hex("a", operation.a) + ", " +
+		       hex("b", operation.b) + ", " + hex("rip", operation.rip) + ", " +
+		       text("in", level(operation.level)) + "}";
+	}
+	return std::string("\"") + name + "\": [" + all + "]";
+}
+
+std::string report_json(const std::string &step, const std::string &region, const Report &report)
 {
 	const Place &now = report.now;
 	const Origin &origin = report.old.origin;
 	std::string line = "{" + text("report", report.debt ? "stale" : "guestowned") + ", " +
-		text("region", region) + ", " + text("finding", finding_name(report.finding)) + ", " +
+		text("step", step) + ", " + text("region", region) + ", " + text("finding", finding_name(report.finding)) + ", " +
 		text("debt", report.debt ? report.debt : "the guest's own") + ", " +
 		hex("linear", report.linear) + ", " + hex("guest", report.guest) + ", " +
 		hex("host", report.host) + ", ";
 
 	line += "\"now\": {" + number("cpu", now.cpu) + ", " +
-		text("level", report.level == Level::L2 ? "L2" : "L1") + ", " +
+		text("level", level(report.level)) + ", " +
 		hex("rip", now.rip) + ", " + number("cpl", now.cpl) + ", " + hex("cr3", now.cr3) + ", " +
 		number("vpid", now.tag.vpid) + ", " + number("pcid", now.tag.pcid) + ", " +
 		hex("ep4ta", now.tag.ep4ta) + ", " + context(report.context) + ", " +
@@ -69,14 +88,7 @@ std::string report_json(const std::string &region, const Report &report)
 		hex("cr3", origin.cr3) + ", " + context(origin.context) + ", " +
 		hex("vmcs", origin.vmcs) + ", " + number("instructions", origin.instructions) + "}, ";
 
-	line += "\"since\": [";
-	for (const Operation &operation : report.since) {
-		if (&operation != &report.since.front())
-			line += ", ";
-		line += std::string("\"") + operation.name + " " + hex(operation.a) + " " +
-			hex(operation.b) + "\"";
-	}
-	return line + "]}";
+	return line + list("since", report.since) + ", " + list("promised", report.promised) + "}";
 }
 
 void ReportLog::write(const Report &report)
@@ -84,15 +96,22 @@ void ReportLog::write(const Report &report)
 	std::string which = finding_name(report.finding) + hex(report.linear >> 12) +
 			    hex(report.now.rip) + (report.debt ? report.debt : "");
 
-	if (written.size() >= most || !written.insert(which).second)
+	if (written.size() >= most || (!report.debt && notes >= most_notes) ||
+	    !written.insert(which).second)
 		return;
-	write_line(file, "TLBSAN_REPORTS", report_json(current, report));
+	notes += !report.debt;
+	write_line(file, "TLBSAN_REPORTS", report_json(step, current, report));
 }
 
 void ReportLog::region(const std::string &label)
 {
+	static const std::set<std::string> outside = { "boot", "idle" };
+
 	current = label;
+	if (outside.count(label) || label.rfind("step.", 0) == 0)
+		step = label;
 	written.clear();
+	notes = 0;
 }
 
 } /* namespace tlbsan */

@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "operations.h"
 #include "remembered.h"
 #include "vmcs_levels.h"
 #include "walk_events.h"
@@ -25,23 +26,16 @@ enum class Finding {
 	page_fault,		/* the access is refused, the entry allows it */
 	other_table,		/* a paging-structure entry points elsewhere */
 	no_table,		/* ... or nowhere */
+	dirty,			/* a write must set the dirty flag, the entry would not */
 	guest_physical,		/* the guest-physical address leads to another page */
-	ept_dirty,		/* a write must set the dirty flag, the entry would not */
+	ept_dirty,		/* the same of EPT */
 	ept_refusal,		/* EPT refuses the access, the entry allows it */
 	ept_table,		/* an EPT paging-structure entry points elsewhere or nowhere */
 };
 
-inline constexpr unsigned findings = 9;
+inline constexpr unsigned findings = 10;
 
 const char *finding_name(Finding finding);
-
-/* An operation that invalidates, for the list of those since the entry was made. */
-struct Operation {
-	Time time = 0;
-	const char *name = "";
-	uint64_t a = 0;
-	uint64_t b = 0;
-};
 
 /* Whose debt a finding is. */
 struct Verdict {
@@ -64,30 +58,34 @@ struct Report {
 	uint64_t host = 0;	/* 0: refused */
 	Entry old;
 	uint8_t shift = 12;	/* size of the old entry */
-	std::vector<Operation> since;	/* newest first */
+	std::vector<Operation> since;	/* of that CPU, newest first */
+	std::vector<Operation> promised;	/* to that virtual CPU, newest first */
 };
 
 /* The line of a report, without a line end. */
-std::string report_json(const std::string &region, const Report &report);
+std::string report_json(const std::string &step, const std::string &region, const Report &report);
 
 /*
  * Writes reports.  The same finding at the same address by the same instruction
- * is written once a region, and not more than most of all.
+ * is written once a region, and not more than most of all and most_notes of
+ * those that are the guest's own.
  */
 class ReportLog {
 public:
-	static constexpr size_t most = 200;
+	static constexpr size_t most = 200, most_notes = 20;
 
 	/* file: nullptr writes nothing */
 	explicit ReportLog(FILE *file) : file(file) {}
 
 	void write(const Report &report);
+	/* A region begins; one named "step.N", "idle" or so says whose what follows is. */
 	void region(const std::string &label);
 
 private:
 	FILE *file;
-	std::string current = "boot";
+	std::string current = "boot", step = "boot";
 	std::unordered_set<std::string> written;
+	size_t notes = 0;
 };
 
 } /* namespace tlbsan */

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/* What a guest is: from VM entry to VM exit.  What it asks for: virtual_requests.cc. */
 #include "virtual_cpus.h"
 
 #include "exit_reasons.h"
 
 namespace tlbsan {
-
-/* Encodings of VMCS fields, SDM appendix B */
-enum : uint64_t {
-	FIELD_VPID = 0x0000,
-	FIELD_EPTP = 0x201a,
-	FIELD_SECONDARY_CONTROLS = 0x401e,
-};
 
 /* Secondary processor-based controls, SDM table 25-7 */
 enum : uint32_t {
@@ -26,28 +20,8 @@ enum : uint64_t {
 	CR4_SMEP = 1u << 20,
 };
 
-/* Promises that name an address, of one virtual CPU; beyond, the oldest go too. */
-static const size_t most_addresses = 1 << 16;
-
-void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)
-{
-	Tag tag = { vpid, operation.pcid, 0 };
-
-	switch (operation.scope) {
-	case Scope::address:
-		return invalidations.invlpg(time, tag, operation.address);
-	case Scope::pcid_address:
-		return invalidations.pcid_address(time, tag, operation.address);
-	case Scope::pcid:
-		return invalidations.pcid(time, tag);
-	case Scope::pcid_and_globals:
-		return invalidations.pcid_and_globals(time, tag);
-	case Scope::all:
-		return invalidations.vpid(time, vpid);
-	case Scope::all_but_globals:
-		return invalidations.vpid_but_globals(time, vpid);
-	}
-}
+/* The virtual VPID of an L2 that is not known; SDM 31.3 names no reserved one. */
+static const uint16_t unknown_vpid = 0xffff;
 
 /* The virtual CPU whose L1 runs on this VMCS. */
 VirtualCpus::Cpu &VirtualCpus::of(uint64_t vmcs)
@@ -79,39 +53,50 @@ VirtualCpus::Cpu *VirtualCpus::running(unsigned cpu)
 	return const_cast<Cpu *>(static_cast<const VirtualCpus *>(this)->running(cpu));
 }
 
-/* In the context that runs now; nothing is promised in one that is not known. */
+Operation VirtualCpus::now(const char *name, const Cpu &vcpu, uint64_t a, uint64_t b)
+{
+	return { .time = clock.tick(), .name = name, .a = a, .b = b, .rip = vcpu.registers.rip,
+		 .level = vcpu.in_l2 ? Level::L2 : Level::L1 };
+}
+
+/* In the context that runs now. */
 void VirtualCpus::promise(Cpu &vcpu, const GuestOperation &operation)
 {
-	if (vcpu.in_l2 && !vcpu.l2.known)
-		return;
-	if (vcpu.promises.addresses() > most_addresses)
-		vcpu.promises.forget_addresses();
-	apply(vcpu.promises, clock.tick(), vcpu.in_l2 ? vcpu.l2.vpid : 0, operation);
+	Operation what = now(operation.name, vcpu, operation.pcid, operation.address);
+
+	if (operation.rip)
+		what.rip = operation.rip;
+	vcpu.promises.operation(what, vcpu.in_l2 ? vcpu.l2.vpid : 0, operation);
 }
 
 void VirtualCpus::enters_l2(Cpu &vcpu)
 {
-	const Vmcs12 &vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : vcpu.vmcs12s[vcpu.vmptr12];
-
-	vcpu.in_l2 = true;
+	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : vcpu.vmcs12s[vcpu.vmptr12];
 	vcpu.asked_by_l2.clear();
-	vcpu.l2 = { .vcpu = vcpu.number, .known = vmcs12.known };
-	if (!vmcs12.known)
-		return;
-	if (vmcs12.controls & ENABLE_VPID)
-		vcpu.l2.vpid = vmcs12.vpid;
-	if (vmcs12.controls & ENABLE_EPT)
-		vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
-	if (!vcpu.l2.vpid)
-		vcpu.promises.vpid(clock.tick(), 0);
+	vcpu.l2 = { .vcpu = vcpu.number, .known = vcpu.l2_vmcs12.known };
+
+	const Vmcs12 &vmcs12 = vcpu.l2_vmcs12;
+
+	if (!vmcs12.known) {
+		vcpu.l2.vpid = unknown_vpid;
+		vcpu.l2.visit = ++last_visit;
+	} else {
+		if (vmcs12.controls & ENABLE_VPID)
+			vcpu.l2.vpid = vmcs12.vpid;
+		if (vmcs12.controls & ENABLE_EPT)
+			vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
+		if (!vcpu.l2.vpid)
+			vcpu.promises.vpid(now("VM entry with VPID off in vmcs12", vcpu), 0);
+	}
+	vcpu.in_l2 = true;
 }
 
 void VirtualCpus::leaves_l2(Cpu &vcpu)
 {
-	vcpu.in_l2 = false;
 	vcpu.asked_by_l2.clear();
 	if (vcpu.l2.known && !vcpu.l2.vpid)
-		vcpu.promises.vpid(clock.tick(), 0);
+		vcpu.promises.vpid(now("VM exit with VPID off in vmcs12", vcpu), 0);
+	vcpu.in_l2 = false;
 }
 
 /* The guest left and comes back, and L1 had no hand in it. */
@@ -126,9 +111,10 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 
 		/* SDM 4.10.4.1, MOV to control register */
 		if ((was.cr0 & ~now.cr0 & CR0_PG) || (cr4 & CR4_PGE) || (was.cr4 & cr4 & CR4_PCIDE))
-			promise(vcpu, { .scope = Scope::all });
+			promise(vcpu, { .scope = Scope::all, .name = "MOV CR0 or CR4" });
 		else if ((cr4 & CR4_PAE) || (now.cr4 & cr4 & CR4_SMEP))
-			promise(vcpu, { .scope = Scope::pcid_and_globals, .pcid = pcid });
+			promise(vcpu, { .scope = Scope::pcid_and_globals, .pcid = pcid,
+					.name = "MOV CR4" });
 		return;
 	}
 
@@ -140,7 +126,27 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 
 	if (entry.ep4ta && paging && vcpu.reason != EXIT_TASK_SWITCH &&
 	    ((was.cr3 ^ now.cr3) & FRAME))
-		promise(vcpu, { .scope = Scope::all_but_globals });
+		promise(vcpu, { .scope = Scope::all_but_globals, .name = "CR3 set from outside" });
+}
+
+void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &registers)
+{
+	for (const GuestOperation &operation : vcpu.asked_by_l2)
+		promise(vcpu, operation);
+	vcpu.asked_by_l2.clear();
+
+	/* SDM 26.5.6.3: EPTP switching invalidates what a VM entry would */
+	if (vcpu.eptp_switch && vcpu.l2.known && *vcpu.eptp_switch < vcpu.l2_vmcs12.eptps.size()) {
+		vcpu.l2_vmcs12.eptp = vcpu.l2_vmcs12.eptps[*vcpu.eptp_switch];
+		vcpu.l2.ep4ta = vcpu.l2_vmcs12.eptp & FRAME;
+		if (!vcpu.evmcs.known)
+			vcpu.vmcs12s[vcpu.vmptr12].eptp = vcpu.l2_vmcs12.eptp;
+		if (!vcpu.l2.vpid)
+			vcpu.promises.vpid(now("VMFUNC with VPID off in vmcs12", vcpu), 0);
+	}
+	if (vcpu.asks_vp_index)
+		vcpu.vp_index = uint32_t(registers.rax);
+	registers_changed(vcpu, entry, registers);
 }
 
 void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
@@ -148,17 +154,17 @@ void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
 	Cpu &vcpu = of(levels.l1_of(entry.vmcs));
 	bool l2 = levels.level(entry.cpu) == Level::L2;
 
-	if (l2 && !vcpu.in_l2) {
+	vcpu.host_cr3 = registers.host_cr3 & FRAME;
+	call_returned(vcpu, registers, l2);
+	if (l2 && !vcpu.in_l2)
 		enters_l2(vcpu);
-	} else if (!l2 && vcpu.in_l2) {
+	else if (!l2 && vcpu.in_l2)
 		leaves_l2(vcpu);
-	} else if (vcpu.vmcs == entry.vmcs) {
-		for (const GuestOperation &operation : vcpu.asked_by_l2)
-			promise(vcpu, operation);
-		vcpu.asked_by_l2.clear();
-		registers_changed(vcpu, entry, registers);
-	}
+	else if (vcpu.vmcs == entry.vmcs)
+		goes_on(vcpu, entry, registers);
 	vcpu.evmcs = {};
+	vcpu.eptp_switch.reset();
+	vcpu.asks_vp_index = false;
 }
 
 void VirtualCpus::exited(const VmExit &exit, const GuestRegisters &registers)
@@ -172,94 +178,6 @@ void VirtualCpus::exited(const VmExit &exit, const GuestRegisters &registers)
 	vcpu->registers = registers;
 }
 
-void VirtualCpus::executed(unsigned cpu, const GuestOperation &operation)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (vcpu)
-		promise(*vcpu, operation);
-}
-
-void VirtualCpus::asked(unsigned cpu, const GuestOperation &operation)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (!vcpu)
-		return;
-	if (vcpu->in_l2)
-		vcpu->asked_by_l2.push_back(operation);
-	else
-		promise(*vcpu, operation);
-}
-
-void VirtualCpus::vmptrld(unsigned cpu, uint64_t vmptr12)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (vcpu && !vcpu->in_l2)
-		vcpu->vmptr12 = vmptr12;
-}
-
-void VirtualCpus::vmwrite(unsigned cpu, uint64_t field, uint64_t value)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (!vcpu || vcpu->in_l2)
-		return;
-
-	Vmcs12 &vmcs12 = vcpu->vmcs12s[vcpu->vmptr12];
-
-	if (field == FIELD_VPID)
-		vmcs12.vpid = value & 0xffff;
-	if (field == FIELD_EPTP)
-		vmcs12.eptp = value;
-	if (field == FIELD_SECONDARY_CONTROLS) {
-		vmcs12.controls = value & 0xffffffff;
-		vmcs12.known = true;
-	}
-}
-
-void VirtualCpus::launches_evmcs(unsigned cpu, const Vmcs12 &evmcs)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (vcpu && !vcpu->in_l2)
-		vcpu->evmcs = evmcs;
-}
-
-void VirtualCpus::invvpid(unsigned cpu, const Invvpid &inv)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (!vcpu || vcpu->in_l2 || (!inv.vpid && inv.type != 2))
-		return;
-
-	Time time = clock.tick();
-
-	switch (inv.type) {
-	case 0:
-		return vcpu->promises.vpid_address(time, inv.vpid, inv.linear);
-	case 1:
-		return vcpu->promises.vpid(time, inv.vpid);
-	case 2:
-		return vcpu->promises.all_vpids(time);
-	case 3:
-		return vcpu->promises.vpid_but_globals(time, inv.vpid);
-	}
-}
-
-void VirtualCpus::invept(unsigned cpu, const Invept &inv)
-{
-	Cpu *vcpu = running(cpu);
-
-	if (!vcpu || vcpu->in_l2)
-		return;
-	if (inv.type == 1)
-		vcpu->promises.ep4ta(clock.tick(), inv.eptp & FRAME);
-	if (inv.type == 2)
-		vcpu->promises.all_ep4tas(clock.tick());
-}
-
 VirtualTag VirtualCpus::context(unsigned cpu) const
 {
 	const Cpu *vcpu = running(cpu);
@@ -271,19 +189,26 @@ VirtualTag VirtualCpus::context(unsigned cpu) const
 	return { .vcpu = vcpu->number, .known = true };
 }
 
-Time VirtualCpus::promised(unsigned cpu, const Name &name) const
+Time VirtualCpus::promised(unsigned cpu, const Name &name, uint64_t cr3) const
 {
 	const Cpu *vcpu = running(cpu);
-	VirtualTag now = context(cpu);
 
-	if (!vcpu || !now.known)
+	if (!vcpu)
 		return 0;
 
+	VirtualTag now = context(cpu);
 	Name own = name;
 
 	own.tag.vpid = now.vpid;
 	own.tag.ep4ta = now.ep4ta;
-	return vcpu->promises.newest(own);
+	return vcpu->promises.newest(own, cr3);
+}
+
+std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) const
+{
+	const Cpu *vcpu = running(cpu);
+
+	return vcpu ? vcpu->promises.since(time) : std::vector<Operation>();
 }
 
 } /* namespace tlbsan */

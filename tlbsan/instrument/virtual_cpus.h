@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The virtual CPUs that the hypervisor under test presents, and what it
- * promised them: their own operations invalidate as those of a CPU do, so each
- * virtual CPU has a memory of invalidations under the tags that it knows.
+ * promised them (promises.h).
  *
  * An L1 runs under virtual VPID 0, its L2 under vpid12 and the EP4TA of eptp12
  * (0 for each that is off).  An operation counts
@@ -11,20 +10,28 @@
  *	- when the L2 runs on, if an L2 does: had L1 run in between, it would have
  *	  been L1's to carry out, and L1's own operations speak for it;
  *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, and for a CR3
- *	  that the hypervisor changed by itself.
+ *	  that the hypervisor changed by itself;
+ *	- when the call returns, if it is a hypercall that flushes other virtual CPUs
+ *	  too: as of the moment of the call;
+ *	- when it is seen, if it is a paravirtual flush: one virtual CPU sets a bit for
+ *	  another that does not run.
  * L1's VM entry and the exit to it invalidate virtual VPID 0 if its vmcs12 has
- * VPID off.
+ * VPID off; so does its L2's VMFUNC.
  */
 #ifndef TLBSAN_VIRTUAL_CPUS_H
 #define TLBSAN_VIRTUAL_CPUS_H
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "events.h"
-#include "invalidations.h"
+#include "flush_hypercalls.h"
+#include "promises.h"
 #include "remembered.h"
 #include "vmcs_levels.h"
 #include "walk_events.h"
@@ -43,6 +50,9 @@ private:
 
 class VirtualCpus {
 public:
+	/* Reads a byte of the machine's memory; false if there is none. */
+	using ReadByte = std::function<bool(uint64_t host, uint8_t &byte)>;
+
 	VirtualCpus(const VmcsLevels &levels, Clock &clock) : levels(levels), clock(clock) {}
 
 	/* Call after the levels were told. */
@@ -61,23 +71,55 @@ public:
 	void launches_evmcs(unsigned cpu, const Vmcs12 &evmcs);
 	void invvpid(unsigned cpu, const Invvpid &inv);
 	void invept(unsigned cpu, const Invept &inv);
+	/* Where L1's EPTP list is, 0 if its vmcs12 has none; and what is on it. */
+	uint64_t eptp_list(unsigned cpu) const;
+	void has_eptp_list(unsigned cpu, const std::vector<uint64_t> &eptps);
+
+	/* VMFUNC 0 of an L2 that left for the hypervisor. */
+	void switches_eptp(unsigned cpu, uint64_t index);
+
+	/* Hyper-V's interface: a guest turns it on, asks for its VP index, calls. */
+	void has_hyperv(unsigned cpu);
+	bool may_flush_others(unsigned cpu) const;
+	void asks_vp_index(unsigned cpu);
+	void calls(unsigned cpu, const FlushCall &call);
+
+	/* KVM's paravirtual flush: the byte that other virtual CPUs write; 0: none. */
+	void steal_time(unsigned cpu, uint64_t host);
+	void look_for_pv_flushes(const ReadByte &read);
 
 	/* The context of the guest that runs on this CPU. */
 	VirtualTag context(unsigned cpu) const;
-	/* Newest operation that it was promised for a linear address; see Name. */
-	Time promised(unsigned cpu, const Name &name) const;
+	/* Newest promise for an entry made under cr3; see Name. */
+	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
+	/* What was promised since a time, newest first. */
+	std::vector<Operation> promised_since(unsigned cpu, Time time) const;
 
 private:
+	/* A hypercall that has not returned. */
+	struct Call {
+		FlushCall flush;
+		Operation what;
+		bool by_l2 = false;
+	};
+
 	struct Cpu {
 		unsigned number = 0;
 		unsigned life = 0;	/* of the VMCS that is its key */
-		Invalidations promises;
+		uint64_t host_cr3 = 0;
+		Promises promises;
 		std::unordered_map<uint64_t, Vmcs12> vmcs12s;
 		uint64_t vmptr12 = 0;
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
+		Vmcs12 l2_vmcs12;	/* of its last L2 */
 		bool in_l2 = false;
 		std::vector<GuestOperation> asked_by_l2;
+		std::optional<uint64_t> eptp_switch;
+		std::optional<Call> call;
+		std::optional<uint32_t> vp_index;
+		bool asks_vp_index = false;
+		uint64_t steal_time = 0;
 		/* the last exit */
 		uint64_t vmcs = 0;
 		uint16_t reason = 0;
@@ -87,20 +129,22 @@ private:
 	Cpu &of(uint64_t vmcs);
 	const Cpu *running(unsigned cpu) const;
 	Cpu *running(unsigned cpu);
+	Operation now(const char *name, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	void enters_l2(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
+	void goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
 	void registers_changed(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
+	void call_returned(Cpu &vcpu, const GuestRegisters &now, bool to_l2);
 	void promise(Cpu &vcpu, const GuestOperation &operation);
 
 	const VmcsLevels &levels;
 	Clock &clock;
-	unsigned last_number = 0;
+	unsigned last_number = 0, last_visit = 0;
 	/* L1's VMCS -> its virtual CPU */
 	std::unordered_map<uint64_t, std::unique_ptr<Cpu>> cpus;
+	/* processes whose guests use Hyper-V's interface */
+	std::unordered_set<uint64_t> hyperv;
 };
-
-/* Carry an operation out on the invalidations of a CPU, virtual or not. */
-void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation);
 
 } /* namespace tlbsan */
 

@@ -7,6 +7,7 @@
 #define TLBSAN_WALK_EVENTS_H
 
 #include <cstdint>
+#include <vector>
 
 #include "names.h"
 
@@ -47,6 +48,7 @@ struct Walk {
 	Rights allowed {};		/* without another walk; a write needs the dirty flag too */
 	bool user = false;
 	bool global = false;
+	bool sets_dirty = false;	/* a write that found the dirty flag clear */
 	Tables tables {};
 };
 
@@ -97,13 +99,21 @@ struct GuestOperation {
 	Scope scope;
 	uint16_t pcid = 0;
 	uint64_t address = 0;
+	const char *name = "";
+	uint64_t rip = 0;	/* of the instruction */
 };
 
-/* A guest's control registers as the guest reads them. */
+/* A guest's registers, control registers as the guest reads them. */
 struct GuestRegisters {
 	uint64_t cr0 = 0;
 	uint64_t cr3 = 0;
 	uint64_t cr4 = 0;
+	uint64_t rax = 0;
+	uint64_t rip = 0;
+	/* Whose guest it is: CR3 of the process, and of all its threads, that runs it. */
+	uint64_t host_cr3 = 0;
+	/* An L1 finds exit 0x10000031 in its enlightened VMCS: a served hypercall of its L2. */
+	bool trap_after_flush = false;
 };
 
 /* The fields of a vmcs12 that say which address spaces its L2 has. */
@@ -112,6 +122,13 @@ struct Vmcs12 {
 	uint32_t controls = 0;	/* secondary processor-based */
 	uint16_t vpid = 0;
 	uint64_t eptp = 0;
+	bool switches_eptp = false;	/* its L2 may, by VMFUNC, to those on the list */
+	uint64_t eptp_list = 0;
+	std::vector<uint64_t> eptps;
+	/* Of an enlightened VMCS, if the hypervisor may serve its L2's flush hypercalls. */
+	bool direct_flush = false;
+	uint64_t vm_id = 0;
+	uint32_t vp_id = 0;
 };
 
 } /* namespace tlbsan */

@@ -102,7 +102,7 @@ public:
 
 	void executes(Scope scope, uint64_t address = 0, unsigned cpu = 0)
 	{
-		oracle.executed(cpu, at[cpu].tag.vpid, "test", { scope, pcid, address });
+		oracle.executed(cpu, at[cpu].tag.vpid, { scope, pcid, address, "test" });
 	}
 
 	Place place(unsigned cpu = 0) const

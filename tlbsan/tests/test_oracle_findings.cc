@@ -86,6 +86,38 @@ TEST(finding_other_page_in_a_shadow_table)
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
 
+TEST(finding_dirty)
+{
+	for (bool flush : { false, true }) {
+		Machine m;
+		Walk walk = m.a_walk(guest_a, host_a);
+
+		m.enter_l1();
+		walk = m.a_walk(guest_a, host_a);
+		m.oracle.walked(walk);
+		if (flush)
+			m.executes(Scope::address, linear);
+		walk.sets_dirty = true;
+		m.oracle.walked(walk);
+		CHECK_EQUAL(m.verdict(), flush ? "" : "guestowned dirty");
+	}
+}
+
+TEST(a_dirty_flag_that_no_write_found_set_is_none)
+{
+	Machine m;
+
+	m.enter_l1();
+
+	Walk walk = m.a_walk(guest_a, host_a);
+
+	walk.allowed.write = false;
+	m.oracle.walked(walk);
+	walk.sets_dirty = true;
+	m.oracle.walked(walk);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
 TEST(finding_page_fault)
 {
 	Machine m;

@@ -97,7 +97,11 @@ TEST(an_enlightened_vmcs_serves_one_entry)
 
 	m.nest(7, 0xb000);
 	m.in_l1([&] {
-		Vmcs12 evmcs = { .known = true, .controls = 1 << 5, .vpid = 9, .eptp = 0 };
+		Vmcs12 evmcs;
+
+		evmcs.known = true;
+		evmcs.controls = 1 << 5;
+		evmcs.vpid = 9;
 
 		m.oracle.virtual_cpus().launches_evmcs(0, evmcs);
 	});
@@ -268,7 +272,11 @@ TEST(enlightened_vmcs_names_the_context)
 	m.nest(7, 0xb000);
 	m.walk(guest_a, host_a);
 	m.in_l1([&] {
-		Vmcs12 evmcs = { .known = true, .controls = 1 << 5, .vpid = 9, .eptp = 0 };
+		Vmcs12 evmcs;
+
+		evmcs.known = true;
+		evmcs.controls = 1 << 5;
+		evmcs.vpid = 9;
 
 		m.oracle.virtual_cpus().launches_evmcs(0, evmcs);
 	});

@@ -22,12 +22,13 @@ TEST(report_tells_what_came_between)
 	CHECK_EQUAL(std::string(m.reports[0].since[0].name), "INVEPT single");
 	CHECK_EQUAL(m.reports[0].since[1].a, 77u);
 
-	std::string line = report_json("here", m.reports[0]);
+	std::string line = report_json("step.1", "here", m.reports[0]);
 
-	CHECK(line.find("{\"report\": \"stale\", \"region\": \"here\", "
+	CHECK(line.find("{\"report\": \"stale\", \"step\": \"step.1\", \"region\": \"here\", "
 			"\"finding\": \"other_host_page\"") == 0);
-	CHECK(line.find("\"since\": [\"INVEPT single 0x7705e 0x0\", \"INVVPID single 0x4d 0x0\"]}") !=
-	      std::string::npos);
+	CHECK(line.find("\"since\": [{\"operation\": \"INVEPT single\", \"a\": \"0x7705e\", "
+			"\"b\": \"0x0\", \"rip\": \"0x0\", \"in\": \"L1\"}, "
+			"{\"operation\": \"INVVPID single\"") != std::string::npos);
 }
 
 TEST(reports_are_written_once_a_region)

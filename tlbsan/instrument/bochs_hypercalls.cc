@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What guests say to the hypervisor without an instruction of their own for it:
+ * Hyper-V's MSRs and hypercalls, KVM's steal time; read at their VM exits.
+ */
+#include <map>
+#include <vector>
+
+#include "bochs_glue.h"
+#include "flush_hypercalls.h"
+#include "memory/memory-bochs.h"
+
+using namespace tlbsan;
+
+/* Hyper-V TLFS, synthetic MSRs; KVM: Documentation/virt/kvm/x86/msr.rst */
+enum : uint32_t {
+	MSR_HV_HYPERCALL = 0x40000001,
+	MSR_HV_VP_INDEX = 0x40000002,
+	MSR_KVM_STEAL_TIME = 0x4b564d03,
+};
+
+/* struct kvm_steal_time: steal, version, flags, preempted */
+static const uint64_t PREEMPTED = 16;
+
+static const uint64_t FAST = 1 << 16;
+
+namespace tlbsan {
+
+bool host_address(unsigned cpu, uint64_t guest, uint64_t &host)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	bx_phy_address at;
+
+	if (!c->vmcs.vmexec_ctrls2.EPT_ENABLE() || !c->dbg_translate_guest_physical_ept(guest, &at))
+		return false;
+	host = at;
+	return true;
+}
+
+bool read_guest(unsigned cpu, uint64_t guest, unsigned length, void *to)
+{
+	uint64_t host;
+
+	return host_address(cpu, guest, host) &&
+	       BX_MEM(0)->dbg_fetch_mem(BX_CPU(cpu), host, length, static_cast<Bit8u *>(to));
+}
+
+uint64_t msr_value(unsigned cpu)
+{
+	return uint32_t(general_register(cpu, BX_64BIT_REG_RAX)) |
+	       general_register(cpu, BX_64BIT_REG_RDX) << 32;
+}
+
+} /* namespace tlbsan */
+
+static void add_bytes(std::vector<uint8_t> &bytes, const void *from, size_t length)
+{
+	const uint8_t *at = static_cast<const uint8_t *>(from);
+
+	bytes.insert(bytes.end(), at, at + length);
+}
+
+/* The input of a hypercall; shorter than asked for if not all of it can be read. */
+static std::vector<uint8_t> hypercall_input(unsigned cpu, bool fast)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	uint64_t rdx = general_register(cpu, BX_64BIT_REG_RDX);
+	uint64_t r8 = general_register(cpu, BX_64BIT_REG_R8);
+	std::vector<uint8_t> bytes;
+
+	if (fast) {
+		add_bytes(bytes, &rdx, sizeof(rdx));
+		add_bytes(bytes, &r8, sizeof(r8));
+		for (unsigned i = 0; i < 6; i++)
+			add_bytes(bytes, &c->vmm[i].vmm64u(0), 16);
+		return bytes;
+	}
+	/* TLFS 3.8: input does not cross a page */
+	bytes.resize(most_input - (rdx & 0xfff));
+	if (!read_guest(cpu, rdx, bytes.size(), bytes.data()))
+		bytes.clear();
+	return bytes;
+}
+
+static void hypercall(unsigned cpu)
+{
+	uint64_t control = general_register(cpu, BX_64BIT_REG_RCX);
+	VirtualCpus &vcpus = oracle->virtual_cpus();
+
+	if (!BX_CPU(cpu)->long64_mode() || !vcpus.may_flush_others(cpu) || !is_flush_call(control))
+		return;
+
+	std::optional<FlushCall> call = read_flush_call(control, hypercall_input(cpu, control & FAST));
+
+	if (call)
+		vcpus.calls(cpu, *call);
+}
+
+static bool read_byte(uint64_t host, uint8_t &byte)
+{
+	return BX_MEM(0)->dbg_fetch_mem(BX_CPU(0), host, 1, &byte);
+}
+
+/* Guest-physical address of the steal time of an L1, by its VMCS; 0: off */
+static std::map<uint64_t, uint64_t> steal_times;
+
+/* At each exit: its memory may have moved. */
+static void steal_time(unsigned cpu, bool written)
+{
+	uint64_t vmcs = BX_CPU(cpu)->vmcsptr, host = 0;
+
+	if (written)
+		steal_times[vmcs] = msr_value(cpu) & 1 ? msr_value(cpu) & ~uint64_t(63) : 0;
+
+	auto found = steal_times.find(vmcs);
+
+	if (found == steal_times.end())
+		return;
+	if (found->second)
+		host_address(cpu, found->second + PREEMPTED, host);
+	oracle->virtual_cpus().steal_time(cpu, host);
+}
+
+namespace tlbsan {
+
+void end_guest_hypercalls(unsigned cpu, uint16_t reason)
+{
+	uint32_t msr = general_register(cpu, BX_64BIT_REG_RCX);
+	VirtualCpus &vcpus = oracle->virtual_cpus();
+
+	if (reason == VMX_VMEXIT_VMCALL)
+		hypercall(cpu);
+	if (reason == VMX_VMEXIT_RDMSR && msr == MSR_HV_VP_INDEX)
+		vcpus.asks_vp_index(cpu);
+	if (reason == VMX_VMEXIT_WRMSR && msr == MSR_HV_HYPERCALL && msr_value(cpu) & 1)
+		vcpus.has_hyperv(cpu);
+	steal_time(cpu, reason == VMX_VMEXIT_WRMSR && msr == MSR_KVM_STEAL_TIME);
+	vcpus.look_for_pv_flushes(read_byte);
+}
+
+} /* namespace tlbsan */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hyper-V's hypercalls that flush the TLBs of several virtual CPUs, read from
+ * their input: Hyper-V TLFS, HvCallFlushVirtualAddressSpace, ...List, and both
+ * with "Ex".  The TLFS promises: when the call has returned with success, the
+ * named processors use no older translation of the named addresses.
+ */
+#ifndef TLBSAN_FLUSH_HYPERCALLS_H
+#define TLBSAN_FLUSH_HYPERCALLS_H
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace tlbsan {
+
+/* Linear addresses, first to last. */
+struct Span {
+	uint64_t first = 0;
+	uint64_t last = ~uint64_t(0);
+};
+
+struct FlushCall {
+	bool every_processor = false;
+	std::vector<uint32_t> processors;	/* VP indexes; an L2's: VP ids */
+	uint64_t address_space = 0;		/* CR3; 0: all of them */
+	bool but_globals = false;
+	std::vector<Span> spans;
+};
+
+/* The longest input that a call can have: one page. */
+inline constexpr size_t most_input = 4096;
+
+/* Does this input value ("control") name one of the four calls? */
+bool is_flush_call(uint64_t control);
+
+/*
+ * The call with this input value and input; for a "fast" call the input is
+ * RDX, R8 and XMM0 to XMM5 in this order.  Nothing if it cannot be understood,
+ * and then nothing is promised.
+ */
+std::optional<FlushCall> read_flush_call(uint64_t control, const std::vector<uint8_t> &input);
+
+} /* namespace tlbsan */
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include "promises.h"
+
+#include <algorithm>
+
+namespace tlbsan {
+
+/* Promises that name addresses; beyond, the oldest go: a miss, never a false report. */
+static const size_t most_addresses = 1 << 16, most_flushes = 512;
+
+void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)
+{
+	Tag tag = { vpid, operation.pcid, 0 };
+
+	switch (operation.scope) {
+	case Scope::address:
+		return invalidations.invlpg(time, tag, operation.address);
+	case Scope::pcid_address:
+		return invalidations.pcid_address(time, tag, operation.address);
+	case Scope::pcid:
+		return invalidations.pcid(time, tag);
+	case Scope::pcid_and_globals:
+		return invalidations.pcid_and_globals(time, tag);
+	case Scope::all:
+		return invalidations.vpid(time, vpid);
+	case Scope::all_but_globals:
+		return invalidations.vpid_but_globals(time, vpid);
+	}
+}
+
+void Promises::operation(const Operation &what, uint16_t vpid, const GuestOperation &operation)
+{
+	if (invalidations.addresses() > most_addresses)
+		invalidations.forget_addresses();
+	apply(invalidations, what.time, vpid, operation);
+	log.add(what);
+}
+
+void Promises::vpid(const Operation &what, uint16_t vpid)
+{
+	invalidations.vpid(what.time, vpid);
+	log.add(what);
+}
+
+void Promises::invvpid(const Operation &what, unsigned type, uint16_t vpid, uint64_t address)
+{
+	switch (type) {
+	case 0:
+		invalidations.vpid_address(what.time, vpid, address);
+		break;
+	case 1:
+		invalidations.vpid(what.time, vpid);
+		break;
+	case 2:
+		invalidations.all_vpids(what.time);
+		break;
+	case 3:
+		invalidations.vpid_but_globals(what.time, vpid);
+		break;
+	default:
+		return;
+	}
+	log.add(what);
+}
+
+void Promises::invept(const Operation &what, unsigned type, uint64_t ep4ta)
+{
+	if (type == 1)
+		invalidations.ep4ta(what.time, ep4ta);
+	else if (type == 2)
+		invalidations.all_ep4tas(what.time);
+	else
+		return;
+	log.add(what);
+}
+
+void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call)
+{
+	for (const Span &span : call.spans)
+		flushes.push_back({ what.time, vpid, ep4ta, call.address_space, call.but_globals,
+				    span });
+	while (flushes.size() > most_flushes)
+		flushes.pop_front();
+	log.add(what);
+}
+
+bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3) const
+{
+	uint64_t first = name.page << name.shift, last = first + ((uint64_t(1) << name.shift) - 1);
+	bool linear = name.kind == Kind::translation || name.kind == Kind::tables;
+
+	return linear && flush.vpid == name.tag.vpid && flush.ep4ta == name.tag.ep4ta &&
+	       !(flush.but_globals && name.tag.pcid == GLOBAL) &&
+	       (!flush.address_space || ((flush.address_space ^ cr3) & FRAME) == 0) &&
+	       first <= flush.span.last && flush.span.first <= last;
+}
+
+Time Promises::newest(const Name &name, uint64_t cr3) const
+{
+	Time time = invalidations.newest(name);
+
+	for (const Flush &flush : flushes) {
+		if (flush.time > time && covers(flush, name, cr3))
+			time = flush.time;
+	}
+	return time;
+}
+
+} /* namespace tlbsan */

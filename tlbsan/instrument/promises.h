@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What one virtual CPU was promised to have forgotten: by its own operations,
+ * which invalidate as those of a CPU do, under the tags that it knows; and by
+ * flushes that others asked for it.
+ */
+#ifndef TLBSAN_PROMISES_H
+#define TLBSAN_PROMISES_H
+
+#include <cstdint>
+#include <deque>
+
+#include "flush_hypercalls.h"
+#include "invalidations.h"
+#include "operations.h"
+#include "walk_events.h"
+
+namespace tlbsan {
+
+/* Carry an operation out on the invalidations of a CPU, virtual or not. */
+void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation);
+
+class Promises {
+public:
+	/* A guest's operation under this virtual VPID. */
+	void operation(const Operation &what, uint16_t vpid, const GuestOperation &operation);
+	/* Everything of a virtual VPID. */
+	void vpid(const Operation &what, uint16_t vpid);
+	/* L1's for its L2s; a virtual EP4TA of 0 is never named. */
+	void invvpid(const Operation &what, unsigned type, uint16_t vpid, uint64_t address);
+	void invept(const Operation &what, unsigned type, uint64_t ep4ta);
+	/*
+	 * A flush that others asked for, as of what.time, which may be past: of
+	 * the address space of this virtual VPID and EP4TA alone.
+	 */
+	void flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call);
+
+	/* The newest for an entry with this name (virtual tags) that was made under cr3. */
+	Time newest(const Name &name, uint64_t cr3) const;
+	/* What was promised since a time, newest first. */
+	std::vector<Operation> since(Time time) const { return log.since(time); }
+
+private:
+	struct Flush {
+		Time time;
+		uint16_t vpid;
+		uint64_t ep4ta;
+		uint64_t address_space;
+		bool but_globals;
+		Span span;
+	};
+
+	bool covers(const Flush &flush, const Name &name, uint64_t cr3) const;
+
+	Invalidations invalidations;
+	std::deque<Flush> flushes;	/* oldest first */
+	Operations log;
+};
+
+} /* namespace tlbsan */
+
+#endif
