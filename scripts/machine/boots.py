@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import image
+import reports
+import verdict
 import witness
 from bochs import Emulator
 from errors import MachineError
 from plan import Plan, guest_script
+from results import Result
 from session import STOP, Limits, Outcome, Session
 
 
@@ -67,6 +70,11 @@ class Finished:
     outcome: Outcome
     # By step; None without the emulator's counting.
     witness: dict[str, witness.Regions] | None
+    reports: reports.StepReports = field(default_factory=dict)
+
+    def results(self) -> list[Result]:
+        """Each step judged, and the machine."""
+        return verdict.judge(self.boot.plan, self.outcome.console, self.witness, self.reports)
 
 
 def run_boots(boots: list[Boot]) -> list[Finished]:
@@ -107,8 +115,14 @@ def _run(boot: Boot) -> Finished:
     session = Session(boot.plan, parts.emulator, iso, directory, parts.limits, parts.verbose)
     outcome = session.run()
     iso.unlink()
-    regions = None
-    if parts.emulator.has_witness:
-        found = witness.read_regions(directory / "witness.jsonl")
-        regions = witness.by_step(found, boot.plan.step_names())
-    return Finished(boot, outcome, regions)
+    if not parts.emulator.has_witness:
+        return Finished(boot, outcome, None)
+    steps = boot.plan.step_names()
+    regions = witness.read_regions(directory / "witness.jsonl")
+    found = reports.read_reports(directory / "reports.jsonl")
+    return Finished(
+        boot,
+        outcome,
+        witness.by_step(regions, steps),
+        reports.by_step(found, regions, steps),
+    )

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import hooks
-import verdict
+import reports
 from boots import Boot, Finished, Parts, run_boots
 from plan import Group, Plan, Step
 from results import Status
@@ -30,6 +30,10 @@ _EXECUTED = [
     ("INVVPID all VPIDs", "invvpid.all"),
     ("INVEPT one EPT", "invept.single"),
     ("INVEPT all EPTs", "invept.all"),
+]
+_FINDINGS = [
+    ("used though stale", reports.STALE),
+    ("used, the guest's own affair", reports.GUEST_OWNED),
 ]
 
 
@@ -63,7 +67,7 @@ def make_report(finished: Finished, module: str) -> dict:
     console = finished.outcome.console
     problems = [
         f"{result.group}/{result.name}: {reason}"
-        for result in verdict.judge(finished.boot.plan, console, finished.witness)
+        for result in finished.results()
         if result.status is Status.FAILED
         for reason in result.reasons
     ]
@@ -79,6 +83,7 @@ def make_report(finished: Finished, module: str) -> dict:
             "module_counted": {key: counters[key] for _, key in _EXECUTED},
             "requests": {k: v for k, v in counters.items() if k.startswith("request.")},
             "emulator_counted": {key: seen[key] for _, key in _EXECUTED},
+            "findings": {kind: seen[f"tlbsan.{kind}"] for _, kind in _FINDINGS},
             "entries": {level: seen[f"vmentry.{level}"] for level in ("L1", "L2")},
         }
     witness = finished.witness is not None
@@ -146,6 +151,10 @@ def render(report: dict) -> str:
         seen = rust["emulator_counted"][key]
         agrees = "module: same" if own == seen else f"module: {own} - DIFFERS"
         lines.append(_row(f"  {title}", c["emulator_counted"][key], f"{seen}  {agrees}"))
+    if report["witness"]:
+        lines.append("translations that a TLB may still have held")
+        for title, kind in _FINDINGS:
+            lines.append(_row(f"  {title}", c["findings"][kind], rust["findings"][kind]))
     entered = sum(rust["hooks_in_c"].values())
     lines += [f"C functions entered while the module was loaded: {entered}", ""]
     if not report["witness"]:

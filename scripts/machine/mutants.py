@@ -17,7 +17,6 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import verdict
 from boots import Boot, Parts, run_boots
 from errors import MachineError
 from plan import MODULE, Group, Plan
@@ -139,8 +138,7 @@ def _run(intact: Mutant, mutants: list[Mutant], parts: Parts) -> None:
         share = [e for e in entries if e.parameters == parameters and "loaded" in e.groups]
         boots.append(_boot(parameters, share, list(everyone.values()), parts))
     for finished in run_boots([boot for boot in boots if boot]):
-        results = verdict.judge(finished.boot.plan, finished.outcome.console, finished.witness)
-        for result in results:
+        for result in finished.results():
             if result.group not in everyone or result.status is not Status.FAILED:
                 continue
             everyone[result.group].caught_by.append(result.name)

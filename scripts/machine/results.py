@@ -31,6 +31,10 @@ class Result:
     counters: dict[str, int] = field(default_factory=dict)
     probes: dict[str, int] = field(default_factory=dict)
     witness: dict[str, dict[str, int]] = field(default_factory=dict)
+    # What the oracle found, by finding, and its reports.
+    stale: dict[str, int] = field(default_factory=dict)
+    guestowned: dict[str, int] = field(default_factory=dict)
+    reports: list[dict] = field(default_factory=list)
 
 
 _SHOWN_REASONS = 15
@@ -52,7 +56,15 @@ def write_ktap(groups: list[tuple[str, str]], results: list[Result], out: TextIO
         print(f"{'not ok' if failed else 'ok'} {number} {name}{skip}", file=out)
 
 
+def describe(kind: str, findings: dict[str, int]) -> str:
+    """`N KIND (NAME N, NAME N)`."""
+    each = ", ".join(f"{name} {number}" for name, number in sorted(findings.items()))
+    return f"{sum(findings.values())} {kind} ({each})"
+
+
 def _write_result(index: int, result: Result, out: TextIO) -> None:
+    if result.guestowned:
+        print(f"  # {describe('guestowned', result.guestowned)} in {result.name}", file=out)
     if result.status is Status.SKIPPED:
         why = "; ".join(result.reasons) or "no reason given"
         print(f"  ok {index} {result.name} # SKIP {why}", file=out)

@@ -97,7 +97,7 @@ def _cost(entry: Entry) -> int:
 def _report(output: Path, finished: list[Finished], complete: bool) -> int:
     everything: list[Result] = []
     for each in finished:
-        own = verdict.judge(each.boot.plan, each.outcome.console, each.witness)
+        own = each.results()
         for result in own:
             if result.group == verdict.MACHINE or result.name in ("insmod", "rmmod"):
                 result.name = f"{each.boot.name}: {result.name}"
@@ -145,8 +145,7 @@ def _write_json(path: Path, finished: list[Finished], everything: list[Result]) 
 def _show_tails(finished: list[Finished]) -> None:
     """The console's end of each machine that something went wrong in."""
     for each in finished:
-        judged = verdict.judge(each.boot.plan, each.outcome.console, each.witness)
-        if all(result.status is not Status.FAILED for result in judged):
+        if all(result.status is not Status.FAILED for result in each.results()):
             continue
         print(f"--- {each.boot.name}: the console's last lines", file=sys.stderr)
         print("\n".join(console_tail(each.outcome.directory)), file=sys.stderr)

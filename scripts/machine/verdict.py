@@ -3,24 +3,38 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import reports
 from console import Console, StepRecord
 from plan import Group, Plan, Step
-from results import Result, Status
-from witness import Regions, expectations
+from reports import Report, StepReports
+from results import Result, Status, describe
+from witness import OUTSIDE, Regions, expectations
 
 _SKIP = 4
 _KILLED = 128 + 9
 MACHINE = "machine"
 
 
-def judge(plan: Plan, console: Console, witness: dict[str, Regions] | None) -> list[Result]:
-    """A result for every planned step and one for the machine. WITNESS is None without one."""
+def judge(
+    plan: Plan,
+    console: Console,
+    witness: dict[str, Regions] | None,
+    found: StepReports | None = None,
+) -> list[Result]:
+    """A result for every planned step and one for the machine. WITNESS is None without one;
+    FOUND are the oracle's reports by step."""
     results = [
         _judge_step(group, step, console, witness)
         for group in plan.groups
         for step in plan.all_steps(group)
     ]
-    return [*results, _judge_machine(console)]
+    machine = _judge_machine(console)
+    for result in (*results, machine):
+        step = OUTSIDE if result is machine else f"{result.group}/{result.name}"
+        _judge_findings(result, (witness or {}).get(step, {}), (found or {}).get(step, []))
+    return [*results, machine]
 
 
 def _judge_step(
@@ -56,6 +70,18 @@ def _judge_step(
         record.probes,
         {name: dict(counters) for name, counters in regions.items()},
     )
+
+
+def _judge_findings(result: Result, regions: Regions, found: list[Report]) -> None:
+    """A stale translation fails the step it was used in; one that a guest owes is a note."""
+    result.stale = reports.findings(reports.STALE, regions, found)
+    result.guestowned = reports.findings(reports.GUEST_OWNED, regions, found)
+    result.reports = [asdict(report) for report in found]
+    if result.stale:
+        if result.status is Status.SKIPPED:
+            result.reasons.clear()
+        result.status = Status.FAILED
+        result.reasons.append(f"tlbsan: {describe(reports.STALE, result.stale)}")
 
 
 def _failures(step: Step, record: StepRecord) -> list[str]:

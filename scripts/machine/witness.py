@@ -14,6 +14,9 @@ from pathlib import Path
 # steps of the plan (the emulator's labels hold fewer characters than their names),
 # and this one after each.
 BETWEEN_STEPS = "idle"
+# In the place of a step: what ran before, between and after them.
+OUTSIDE = ""
+_TOTAL = "TOTAL"
 _STEP = re.compile(r"^step\.(\d+)$")
 _COMPARE = {
     "==": operator.eq,
@@ -80,19 +83,23 @@ def read_regions(path: Path) -> list[tuple[str, Counter]]:
     return regions
 
 
+def step_begun(region: str, steps: list[str], before: str) -> str:
+    """The step that runs from the mark REGION on, where BEFORE ran until it."""
+    number = _STEP.match(region)
+    if number and 0 < int(number[1]) <= len(steps):
+        return steps[int(number[1]) - 1]
+    return OUTSIDE if region == BETWEEN_STEPS else before
+
+
 def by_step(regions: list[tuple[str, Counter]], steps: list[str]) -> dict[str, Regions]:
-    """For each of STEPS, in the order they run, its regions summed by name; "" has all of
-    the step together."""
+    """For each of STEPS, in the order they run, and OUTSIDE of them: the regions summed by
+    name; "" has all of the step together."""
     result: dict[str, Regions] = {}
-    step = None
+    step = OUTSIDE
     for name, counters in regions:
-        number = _STEP.match(name)
-        if number and 0 < int(number[1]) <= len(steps):
-            step = steps[int(number[1]) - 1]
-        elif name == BETWEEN_STEPS:
-            step = None
-        if step is None:
+        if name == _TOTAL:
             continue
+        step = step_begun(name, steps, step)
         own = result.setdefault(step, {"": Counter()})
         own[""].update(counters)
         own.setdefault(name, Counter()).update(counters)

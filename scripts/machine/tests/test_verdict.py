@@ -123,7 +123,7 @@ class WitnessFile(unittest.TestCase):
             steps = witness.by_step(witness.read_regions(path), ["absent/a", "absent/b"])
         self.assertEqual(steps["absent/a"]["r"]["invept.all"], 6)
         self.assertEqual(steps["absent/a"][""]["invept.all"], 7)
-        self.assertEqual(list(steps), ["absent/a", "absent/b"])
+        self.assertEqual(list(steps), [witness.OUTSIDE, "absent/a", "absent/b"])
 
     def test_no_file(self) -> None:
         self.assertEqual(witness.read_regions(Path("/nonexistent")), [])
