@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One linear address, backed by one page and then by another: what a flush that
+ * is missing leaves behind is then the other page, and the emulator's oracle,
+ * which remembers it, reports its use.  Guest code, but for backing_create().
+ */
+#ifndef BACKING_H
+#define BACKING_H
+
+#include "contexts.h"
+
+#define BACKING_PRESENT	(BIT_ULL(0) | BIT_ULL(1))	/* and writable */
+
+/* The linear address of data page @page, in every context. */
+static inline u64 *backing_gva(int page)
+{
+	return (u64 *)(L2_DATA_GVA + page * PAGE_SIZE);
+}
+
+/* Back @page of @context with the memory of page @by; the flush is the caller's. */
+static inline void back_page(struct l2_context *context, int page, int by)
+{
+	WRITE_ONCE(context->pt[page], context->page_gpa[by] | BACKING_PRESENT);
+}
+
+/* Read @page, which must be backed with page @by of @context now. */
+static inline void check_page(const struct l2_context *context, int page, int by)
+{
+	__GUEST_ASSERT(READ_ONCE(*backing_gva(page)) == l2_page_value(context->number, by),
+		       "context %lu, page %d: read %lx, backed by page %d",
+		       context->number, page, READ_ONCE(*backing_gva(page)), by);
+}
+
+#endif
