@@ -56,7 +56,7 @@ check "checkpatch, C" "${checkpatch[@]}" --file -- "${c[@]}"
 # files need no MAINTAINERS entry in an out-of-tree series.
 x_macros=COMPLEX_MACRO,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_WITH_FLOW_CONTROL
 x_macros+=,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON,EXPORT_SYMBOL,SPACING,TABSTOP,SUSPECT_CODE_INDENT
-mapfile -t patches < <(files 'patches/*.patch')
+mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch')
 check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "FILE_PATH_CHANGES,$x_macros" -- "${patches[@]}"
 
 if ! "$here/check-policy.sh"; then dirty+=(policy); fi

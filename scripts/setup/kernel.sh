@@ -1,25 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The two kernels of the emulated machine: as Debian or kernel.org has it, and
-# with patches/. They differ in the patches only, so the second one asked for
-# starts as a copy of the first, and make builds what the patches touch.
+# The kernels of the emulated machine: as Debian or kernel.org has it, with
+# patches/, and with selftests/removals/ on top. They differ in the patches only,
+# so all but the first asked for start as a copy of the one that is nearest, and
+# make builds what the patches touch.
 
 config=$checkout/scripts/kernel/kernel.config
 patch_dir=$checkout/patches/linux-$KERNEL_SERIES
+removals_patch=$checkout/selftests/removals/linux-$KERNEL_SERIES.patch
 
 # Where every kernel is built, whatever its entry is called: rustc's dependency
 # files hold absolute paths.
 kernel_place=$cache/kernel-build
 
-# sibling BASE: any kernel of the same source, configuration and toolchain.
-sibling() {
-	local dir
-	for dir in "$cache/kernel-stock/$1" "$cache/kernel-patched/$1"-*; do
-		case $dir in
-		*.part) ;;
-		*) [ ! -d "$dir" ] || { echo "$dir"; return; } ;;
-		esac
+# in_common TREE: how many of $patches it was built with, from the first on.
+in_common() {
+	local old=() number=0
+	[ ! -d "$1/.nvmx-patches" ] || mapfile -t old < <(find "$1/.nvmx-patches" -name '*.patch' | sort)
+	while [ "$number" -lt ${#old[@]} ] && cmp -s "${old[number]}" "${patches[number]:-}"; do
+		number=$((number + 1))
 	done
+	echo "$number"
+}
+
+# sibling BASE: of the kernels of the same source, configuration and toolchain, the
+# one with the most patches in common.
+sibling() {
+	local dir best='' most=-1
+	for dir in "$cache/kernel-stock/$1" "$cache"/kernel-{patched,removals}/"$1"-*; do
+		[ -d "$dir" ] && [ "${dir%.part}" = "$dir" ] || continue
+		[ "$(in_common "$dir")" -gt "$most" ] || continue
+		best=$dir
+		most=$(in_common "$dir")
+	done
+	echo "$best"
 }
 
 # patch_error PATCH LOG
@@ -43,12 +57,13 @@ apply_patches() {
 
 # build_kernel TREE: uses $base, $origin, $source and $patches of `kernel`.
 build_kernel() {
-	local tree=$1 from old version lines=0
+	local tree=$1 from old version lines=0 common=0
 	from=$(sibling "$base")
 	if [ -n "$from" ]; then
 		run "copying ${from#"$cache"/}" 0 cp -a --reflink=auto "$from/." "$tree"
 		if [ -d "$tree/.nvmx-patches" ]; then
-			mapfile -t old < <(find "$tree/.nvmx-patches" -name '*.patch' | sort -r)
+			common=$(in_common "$tree")
+			mapfile -t old < <(find "$tree/.nvmx-patches" -name '*.patch' | sort | tail -n "+$((common + 1))" | sort -r)
 			apply_patches "$tree" -R "${old[@]}"
 			rm -r "$tree/.nvmx-patches"
 		fi
@@ -64,7 +79,7 @@ build_kernel() {
 	if [ ${#patches[@]} != 0 ]; then
 		mkdir "$tree/.nvmx-patches"
 		cp "${patches[@]}" "$tree/.nvmx-patches"
-		apply_patches "$tree" "${patches[@]}"
+		apply_patches "$tree" "${patches[@]:common}"
 	fi
 	# About as many lines as the full build prints.
 	[ -n "$from" ] || lines=2060
@@ -97,4 +112,12 @@ kernel_patched() {
 	mapfile -t patches < <(find "$patch_dir" -name '*.patch' | sort)
 	[ ${#patches[@]} != 0 ] || die "$patch_dir holds no patches: the checkout is not whole"
 	kernel kernel-patched "${patches[@]}"
+}
+
+# kernel_removals: kernel-patched, in which TLB flushes can be taken out at run time.
+kernel_removals() {
+	local patches
+	[ -z "${KDIR:-}" ] || die "the removals need the kernel that is built here: unset KDIR"
+	mapfile -t patches < <(find "$patch_dir" -name '*.patch' | sort)
+	kernel kernel-removals "${patches[@]}" "$removals_patch"
 }

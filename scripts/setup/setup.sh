@@ -23,6 +23,7 @@ need() {
 	kernel-source) kernel_source ;;
 	kernel-stock) kernel kernel-stock ;;
 	kernel-patched) kernel_patched ;;
+	kernel-removals) kernel_removals ;;
 	bochs) bochs ;;
 	guest-tools) guest_tools ;;
 	kselftests-upstream) upstream ;;
@@ -30,7 +31,7 @@ need() {
 	module) modules "$checkout" module rust_kvm_nvmx ;;
 	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
 	ruff) ruff ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched bochs guest-tools kselftests-upstream selftests-own module test-modules ruff" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals bochs guest-tools kselftests-upstream selftests-own module test-modules ruff" ;;
 	esac
 }
 
