@@ -32,7 +32,8 @@ struct l2_context {
 	struct hyperv_test_pages *hv;	/* eVMCS pages, NULL for a plain VMCS */
 	u64 eptp_gpa;			/* 0: EPT off */
 	u64 cr3;
-	u64 *pt;			/* the page table of L2_DATA_GVA */
+	u64 *pd;			/* the page directory of L2_DATA_GVA */
+	u64 *pt;			/* ... and the page table */
 	u64 page_gpa[L2_MAX_PAGES];
 	u64 number;
 	u16 vpid;			/* 0: VPID off */

@@ -62,6 +62,7 @@ static void page_tables_create(struct kvm_vm *vm, struct l2_context *context, in
 	((u64 *)pml4.hva)[DATA_PML4_INDEX] = pdpt.gpa | TABLE_FLAGS;
 
 	context->cr3 = pml4.gpa;
+	context->pd = (u64 *)pd.gva;
 	context->pt = (u64 *)pt.gva;
 }
 

@@ -105,10 +105,15 @@ void Oracle::ept_refused(const EptRefusal &refusal)
 		/* SDM 29.4.3.1: an EPT violation invalidates what it would use */
 		cpu.memory.forget(name);
 	}
-	if (refusal.linear_valid && !refusal.page_walk && !found)
-		check_combined(refusal);
-	if (refusal.linear_valid)
+	/*
+	 * The combined mappings of the linear address too, if it led here itself;
+	 * not if a page table on its way was refused.
+	 */
+	if (refusal.linear_valid && !refusal.page_walk) {
+		if (!found)
+			check_combined(refusal);
 		forget_linear(at, refusal.linear);
+	}
 }
 
 } /* namespace tlbsan */

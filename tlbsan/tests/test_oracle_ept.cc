@@ -160,6 +160,23 @@ TEST(finding_ept_refusal_of_a_combined_mapping)
 	CHECK_EQUAL(m.verdict(), "");
 }
 
+/* SDM 29.4.3.1: only if the address refused is the translation of the linear address. */
+TEST(an_ept_refusal_of_a_page_table_forgets_no_linear_address)
+{
+	Machine m;
+	EptRefusal refusal;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	refusal = ept_refusal(m, guest_b, {});
+	refusal.linear = linear;
+	refusal.linear_valid = true;
+	refusal.page_walk = true;
+	m.oracle.ept_refused(refusal);
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
 TEST(finding_ept_table)
 {
 	Machine m;
