@@ -15,6 +15,7 @@ help:
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, Rust beside C
 #: make mutants         break each rule once: which test notices?
+#: make removals        leave out each TLB flush once: whose run does the oracle report?
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make check           formatters and linters: all clean?
 #: make check-policy    the rules alone, tried with every input on this host
@@ -27,7 +28,7 @@ help:
 #:            TLBSAN=0 Debian's own Bochs, without the witness
 #: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
 
-demo test shell bench mutants:
+demo test shell bench mutants removals:
 	@$(setup)/run-machine.sh $@
 
 module modules:
@@ -42,4 +43,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench mutants module modules check check-policy clean distclean
+.PHONY: help demo test shell bench mutants removals module modules check check-policy clean distclean

@@ -9,9 +9,7 @@ module as it is, which must pass everything.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass, field, replace
@@ -19,14 +17,13 @@ from pathlib import Path
 
 from boots import Boot, Parts, run_boots
 from errors import MachineError
-from plan import MODULE, Group, Plan
+from module_edits import apply_edit, build_module, copy_sources, run_command
+from plan import Group, Plan
 from results import Status
 from testlist import Entry, read_own_plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIST = CHECKOUT / "selftests" / "mutants.toml"
-# What the module and the host's tests of the policy are built from.
-SOURCES = ("Kbuild", "rust_kvm_nvmx", "selftests/policy")
 INTACT = "intact"
 
 
@@ -51,7 +48,9 @@ class Mutant:
 
 def run_mutants(parts: Parts, only: str | None) -> int:
     """Build, run, report; 0 if every mutant was caught and the intact module passed."""
-    mutants = _read(only)
+    mutants = [m for m in read_mutants() if only in (None, m.name, m.rule)]
+    if not mutants:
+        raise MachineError(f"no mutant {only} in {LIST}")
     intact = Mutant(INTACT, "-", tests=sorted({t for m in mutants for t in m.tests}))
     shutil.rmtree(parts.output / "mutants", ignore_errors=True)
     for number, mutant in enumerate([intact, *mutants], start=1):
@@ -70,56 +69,26 @@ def run_mutants(parts: Parts, only: str | None) -> int:
     return 1 if survivors or intact.caught_by else 0
 
 
-def _read(only: str | None) -> list[Mutant]:
+def read_mutants() -> list[Mutant]:
+    """All of the list."""
     with open(LIST, "rb") as file:
-        mutants = [Mutant(**record) for record in tomllib.load(file)["mutant"]]
-    chosen = [mutant for mutant in mutants if only in (None, mutant.name, mutant.rule)]
-    if not chosen:
-        raise MachineError(f"no mutant {only} in {LIST}")
-    return chosen
+        return [Mutant(**record) for record in tomllib.load(file)["mutant"]]
 
 
 def _build(mutant: Mutant, parts: Parts) -> None:
     """Make the mutant's module, and run the host's tests on it."""
-    tree = parts.output / "mutants" / mutant.name
-    for source in SOURCES:
-        origin, copy = CHECKOUT / source, tree / source
-        if origin.is_dir():
-            shutil.copytree(origin, copy, ignore=shutil.ignore_patterns("target", "*.o"))
-        else:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(origin, copy)
+    tree = copy_sources(mutant.name, parts)
     if mutant.file:
-        _edit(tree / "rust_kvm_nvmx" / mutant.file, mutant)
+        apply_edit(tree, mutant)
     if mutant.host:
         target = {"CARGO_TARGET_DIR": str(parts.output / "mutants" / "cargo")}
         command = ["cargo", "test", "--quiet", "--offline"]
         command += ["--manifest-path", str(tree / "selftests/policy/Cargo.toml")]
-        done = _command(command, target)
+        done = run_command(command, target)
         if "test result:" not in done.stdout:
             raise MachineError(f"{mutant.name}: the host's tests do not build:\n{done.stderr}")
         mutant.caught_on_host = done.returncode != 0
-    out = tree / "out"
-    make = ["make", "-s", "-C", str(parts.kernel), f"M={tree}", f"MO={out}", "modules"]
-    done = _command(make, {})
-    if done.returncode:
-        raise MachineError(f"{mutant.name} does not build:\n{done.stderr}")
-    shutil.copy(out / "rust_kvm_nvmx" / f"{MODULE}.ko", _file(mutant, parts))
-
-
-def _edit(path: Path, mutant: Mutant) -> None:
-    text = path.read_text(encoding="utf-8")
-    if text.count(mutant.old) != 1:
-        raise MachineError(
-            f"{mutant.name}: its `old` stands {text.count(mutant.old)} times in {mutant.file}"
-        )
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-
-
-def _command(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
+    build_module(tree, _file(mutant, parts), parts)
 
 
 def _file(mutant: Mutant, parts: Parts) -> Path:

@@ -20,6 +20,7 @@ from boots import Parts
 from demo import run_demo
 from errors import MachineError
 from mutants import run_mutants
+from removals import run_removals
 from session import Limits
 from shell import run_shell
 from suite import run_suite
@@ -34,10 +35,11 @@ def _parser() -> argparse.ArgumentParser:
         ("shell", "a console in the machine, everything loaded"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
+        ("removals", "leave out each TLB flush once: which program's run is reported?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
-        if name in ("test", "mutants"):
+        if name in ("test", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this one alone")
         if name == "demo":
             command.add_argument(
@@ -126,6 +128,8 @@ def main() -> int:
             return run_shell(parts)
         if options.command == "mutants":
             return run_mutants(parts, options.test)
+        if options.command == "removals":
+            return run_removals(parts, options.test)
         if options.module is None:
             raise MachineError(f"{options.command} needs --module")
         if options.command == "demo":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|demo|shell|bench|mutants} [ARGUMENT...]: make what the emulated
-# machine needs, and call its runner. `make` calls this; its variables T, V, CPUS
+# run-machine.sh {test|demo|shell|bench|mutants|removals} [ARGUMENT...]: make what the
+# emulated machine needs, and call its runner. `make` calls this; its variables T, V, CPUS
 # and TLBSAN are read here, ARGUMENTs go to the runner as they are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -11,8 +11,8 @@ path() { "$here/setup.sh" "$1"; }
 
 what=${1:-}
 case $what in
-test | demo | shell | bench | mutants) shift ;;
-*) die "usage: run-machine.sh {test|demo|shell|bench|mutants} [ARGUMENT...]" ;;
+test | demo | shell | bench | mutants | removals) shift ;;
+*) die "usage: run-machine.sh {test|demo|shell|bench|mutants|removals} [ARGUMENT...]" ;;
 esac
 
 # The user's own kernel may lack what the machine boots from, which the module's
@@ -27,7 +27,7 @@ args=("$what" --out "$checkout/build/$what")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.
 if [ "$what" = bench ]; then stock=$(path kernel-stock); args+=(--stock "$stock"); fi
-kernel=$(path kernel-patched)
+if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel-patched); fi
 args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)
 args+=(--tools "$guest_tools")
@@ -37,7 +37,7 @@ case $what in
 test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
-test | shell | mutants) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
+test | shell | mutants | removals) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
 esac
 module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")

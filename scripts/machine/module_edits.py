@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Our module, built from a copy of the checkout's sources with lines replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+from boots import Parts
+from errors import MachineError
+from plan import MODULE
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# What the module and the host's tests of the policy are built from.
+SOURCES = ("Kbuild", "rust_kvm_nvmx", "selftests/policy")
+
+
+class Edit(Protocol):
+    """One replacement: `old` must stand in the module's file exactly once."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+def copy_sources(name: str, parts: Parts) -> Path:
+    """A fresh copy of the sources, to be edited; returns its directory."""
+    tree = parts.output / "mutants" / name
+    for source in SOURCES:
+        origin, copy = CHECKOUT / source, tree / source
+        if origin.is_dir():
+            shutil.copytree(origin, copy, ignore=shutil.ignore_patterns("target", "*.o"))
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(origin, copy)
+    return tree
+
+
+def apply_edit(tree: Path, edit: Edit) -> None:
+    """Make EDIT in the sources at TREE."""
+    path = tree / "rust_kvm_nvmx" / edit.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(edit.old) != 1:
+        raise MachineError(
+            f"{edit.name}: its `old` stands {text.count(edit.old)} times in {edit.file}"
+        )
+    path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def build_module(tree: Path, to: Path, parts: Parts) -> None:
+    """Build the sources at TREE for the machine's kernel and copy the module to TO."""
+    out = tree / "out"
+    make = ["make", "-s", "-C", str(parts.kernel), f"M={tree}", f"MO={out}", "modules"]
+    done = run_command(make, {})
+    if done.returncode:
+        raise MachineError(f"{tree.name} does not build:\n{done.stderr}")
+    shutil.copy(out / "rust_kvm_nvmx" / f"{MODULE}.ko", to)
+
+
+def run_command(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
+    """Run COMMAND with ENVIRONMENT added, and keep what it prints."""
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False
+    )

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From the runs with flushes left out to the table, and whether all is as listed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from removal_list import Rule
+
+
+class Run(Protocol):
+    """What removals.Run has."""
+
+    side: str
+    names: tuple[str, ...]
+    parameters: str
+    stale: dict[str, int]
+    ended: dict[str, int | None]
+    broke: str
+
+
+_SIDES = {"c": "C", "rust": "Rust"}
+
+
+def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
+    """Print and write the table; 0 if all is as the list says."""
+    wrong = _intact_failures(runs)
+    lines = ["| rule | left out | C | Rust |", "|---|---|---|---|"]
+    for rule in rules:
+        cells = []
+        for side in _SIDES:
+            cell, mistake = _cell(rule, [run for run in runs if run.side == side])
+            cells.append(cell)
+            if mistake:
+                wrong.append(f"{rule.name} ({_SIDES[side]}): {mistake}")
+        lines.append(f"| {rule.name} | {rule.removes} | {' | '.join(cells)} |")
+    table = "\n".join(lines)
+    print(table)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "table.md").write_text(table + "\n", encoding="utf-8")
+    records = {"wrong": wrong, "runs": [asdict(run) for run in runs]}
+    (output / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    for line in wrong:
+        print(f"wrong: {line}", file=sys.stderr)
+    print(_last_line(rules, runs, wrong), flush=True)
+    return 1 if wrong else 0
+
+
+def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:
+    masked = sum(1 for rule in rules if rule.masked)
+    unseen = sum(1 for rule in rules if rule.unseen)
+    seen = len(rules) - masked - unseen
+    return (
+        f"{len(rules)} rules: {seen} listed as seen alone, {masked} as masked, {unseen} as not"
+        f" to be seen; {len(runs)} runs; {len(wrong)} not as listed"
+    )
+
+
+def _intact_failures(runs: Sequence[Run]) -> list[str]:
+    """With nothing left out every program passes (or says why it can't run), unreported."""
+    wrong = []
+    for run in runs:
+        if run.names:
+            continue
+        where = f"nothing left out, {_SIDES[run.side]}"
+        for program, count in run.stale.items():
+            if count:
+                wrong.append(f"{where}: {program}: {count} stale reports")
+            if run.ended[program] not in (0, 4):
+                wrong.append(f"{where}: {program}: exit code {run.ended[program]}")
+    return wrong
+
+
+def _cell(rule: Rule, runs: list[Run]) -> tuple[str, str]:
+    """What the table says of RULE on one side, and what is not as listed."""
+    if not runs or not any(run.names == (rule.name,) for run in runs):
+        return "in C", ""
+    alone = _counts(runs, (rule.name,))
+    broke = [run.broke for run in runs if run.names == (rule.name,) and run.broke]
+    note = f"; the machine stopped: {broke[0]}" if broke else ""
+    if rule.unseen:
+        if alone:
+            return _listed(alone) + note, "is reported, but listed as not to be seen"
+        return f"cannot be seen: {rule.unseen}{note}", ""
+    if not rule.masked:
+        if alone:
+            return _listed(alone) + note, ""
+        return "NOT SEEN" + note, "no program reports it"
+    if alone:
+        return _listed(alone) + note, f"is reported alone, but listed as masked by {rule.masked}"
+    together = _counts(runs, rule.names())
+    names = " and ".join(rule.masked)
+    if together:
+        return f"masked by {names}; without both: {_listed(together)}", ""
+    return f"NOT SEEN, nor without {names}", f"no program reports it without {names} either"
+
+
+def _counts(runs: list[Run], names: tuple[str, ...]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for run in runs:
+        if run.names == names:
+            for program, count in run.stale.items():
+                if count:
+                    counts[program] = counts.get(program, 0) + count
+    return counts
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{program} {count}" for program, count in counts.items())

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""`run.py removals`: leave out each TLB flush alone, and see which program's run is reported.
+
+In C the test kernel's removed_flushes leaves it out (selftests/removals), in Rust an edit of
+the module. The same programs run with nothing left out first, which must give no report.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import removal_table
+from boots import Boot, Finished, Parts, run_boots
+from errors import MachineError
+from module_edits import apply_edit, build_module, copy_sources
+from mutants import read_mutants
+from plan import Group, Plan, Step
+from removal_list import CHECKOUT, Rule, choose, read_rules
+from testlist import Entry, read_own_plan
+
+_PARAMETER = "/sys/module/kvm/parameters/removed_flushes"
+# What a program takes is below one second of the machine's; a guest that a missing
+# flush has led astray must not hold up the rest.
+_LIMIT = 8
+_INTACT = "intact"
+
+
+@dataclass
+class Run:
+    """The programs of one boot with NAMES left out of C or of Rust."""
+
+    side: str
+    names: tuple[str, ...]
+    parameters: str
+    # Stale reports of each program's run, and how it ended.
+    stale: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int | None] = field(default_factory=dict)
+    # Why the machine did not survive it, if so.
+    broke: str = ""
+
+    @property
+    def name(self) -> str:
+        """Names the group of steps, and the module's file."""
+        return f"{self.side}-{'+'.join(self.names) or _INTACT}"
+
+
+def run_removals(parts: Parts, only: str | None) -> int:
+    """Build, run, report; 0 if every rule was seen as listed and nothing else was reported."""
+    if not parts.emulator.has_witness:
+        raise MachineError("the removals are seen by the oracle alone: not with TLBSAN=0")
+    rules = read_rules()
+    chosen = choose(rules, only)
+    runs = _plan_runs(chosen, rules)
+    _build_modules(runs, rules, parts)
+    entries = [
+        entry
+        for entry in read_own_plan(CHECKOUT / "selftests/plan.txt").entries
+        if entry.program.startswith("tlb_") or entry.program == "nested_workload"
+    ]
+    _run_all(runs, [entry for entry in entries if not entry.needs_module], rules, parts)
+    return removal_table.report(chosen, runs, parts.output)
+
+
+def _plan_runs(chosen: list[Rule], rules: dict[str, Rule]) -> list[Run]:
+    """Each rule alone and, where listed as masked, with what masks it; behind nothing."""
+    runs = []
+    for side in ("c", "rust"):
+        wanted: dict[tuple[str, tuple[str, ...]], None] = {}
+        for rule in chosen:
+            if side == "rust" and not rule.rust:
+                continue
+            for parameters in rule.boots:
+                wanted[parameters, ()] = None
+                wanted[parameters, (rule.name,)] = None
+                wanted[parameters, rule.names()] = None
+        runs += [Run(side, names, parameters) for parameters, names in wanted]
+    return runs
+
+
+def _edits(run: Run, rules: dict[str, Rule]) -> tuple[str, ...]:
+    """The edits of the module that RUN needs."""
+    if run.side == "c":
+        return ()
+    return tuple(rules[name].rust for name in run.names if rules[name].rust)
+
+
+def _left_to_c(run: Run, rules: dict[str, Rule]) -> str:
+    """What removed_flushes has to name in RUN."""
+    if run.side == "c":
+        return ",".join(run.names)
+    return ",".join(name for name in run.names if not rules[name].rust)
+
+
+def _module_file(run: Run, parts: Parts) -> Path:
+    return parts.output / "mutants" / f"{run.name}.ko"
+
+
+def _build_modules(runs: list[Run], rules: dict[str, Rule], parts: Parts) -> None:
+    shutil.rmtree(parts.output / "mutants", ignore_errors=True)
+    known = {mutant.name: mutant for mutant in read_mutants()}
+    wanted = {run.name: run for run in runs if run.side == "rust"}
+    for number, run in enumerate(wanted.values(), start=1):
+        print(f"[{number}/{len(wanted)}] {run.name}", file=sys.stderr, flush=True)
+        tree = copy_sources(run.name, parts)
+        for edit in _edits(run, rules):
+            if edit not in known:
+                raise MachineError(f"{run.name}: no edit {edit} in selftests/mutants.toml")
+            apply_edit(tree, known[edit])
+        build_module(tree, _module_file(run, parts), parts)
+
+
+def _run_all(runs: list[Run], entries: list[Entry], rules: dict[str, Rule], parts: Parts) -> None:
+    """Run all, a boot after one that broke the machine for those that were to come after it."""
+    pending = runs
+    attempt = 0
+    while pending:
+        attempt += 1
+        shares = _share(pending, os.cpu_count() or 1)
+        boots = [
+            _boot(f"removals-{attempt}-{number}", share, entries, rules, parts)
+            for number, share in enumerate(shares, start=1)
+        ]
+        pending = []
+        for finished, share in zip(run_boots(boots), shares, strict=True):
+            pending += _collect(finished, share)
+
+
+def _share(runs: list[Run], machines: int) -> list[list[Run]]:
+    """Boots of one side and one set of parameters each, none much longer than the others."""
+    kinds: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        kinds.setdefault((run.side, run.parameters), []).append(run)
+    longest = max(8, -(-len(runs) // (2 * machines)))
+    shares = []
+    for kind in kinds.values():
+        pieces = -(-len(kind) // longest)
+        shares += [kind[piece::pieces] for piece in range(pieces)]
+    return sorted(shares, key=len, reverse=True)
+
+
+def _boot(
+    name: str, share: list[Run], entries: list[Entry], rules: dict[str, Rule], parts: Parts
+) -> Boot:
+    parameters = share[0].parameters
+    fitting = [entry for entry in entries if entry.parameters == parameters]
+    if not fitting:
+        raise MachineError(f"no program in the plan runs with kvm_intel {parameters}")
+    programs = tuple(replace(entry.step, limit=min(_LIMIT, entry.step.limit)) for entry in fitting)
+    groups = []
+    for run in share:
+        names = _left_to_c(run, rules)
+        remove = Step("remove", ("sh", "-c", f"echo {names} >{_PARAMETER}"))
+        if run.side == "c":
+            groups.append(Group(run.name, run.name, "absent", (remove, *programs)))
+            continue
+        groups.append(Group(run.name, run.name, "loaded", (remove, *programs), file=run.name))
+        groups.append(Group(f"after-{run.name}", "", "absent", ()))
+    plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})
+    files = tuple(_module_file(run, parts) for run in share if run.side == "rust")
+    return Boot(
+        name,
+        plan,
+        tuple(dict.fromkeys(entry.program for entry in fitting)),
+        replace(parts, module=None, extra_modules=parts.extra_modules + files),
+    )
+
+
+def _collect(finished: Finished, share: list[Run]) -> Iterable[Run]:
+    """Fill in what was seen; returns the runs that the machine did not come to."""
+    console = finished.outcome.console
+    left = []
+    for run in share:
+        steps = next(g.steps for g in finished.boot.plan.groups if g.name == run.name)
+        records = [console.steps.get(f"{run.name}/{step.name}") for step in steps]
+        if records[0] is None:
+            left.append(run)
+            continue
+        if records[0].status != 0:
+            raise MachineError(f"{run.name}: the kernel knows no such flush: {records[0].output}")
+        for step, record in zip(steps[1:], records[1:], strict=True):
+            regions = (finished.witness or {}).get(f"{run.name}/{step.name}", {})
+            run.stale[step.name] = regions.get("", {}).get("tlbsan.stale", 0)
+            run.ended[step.name] = record.status if record else None
+        if None in run.ended.values():
+            faults = [fault.line for fault in console.all_faults() if fault.fatal]
+            run.broke = faults[-1] if faults else "the machine stopped"
+    if len(left) == len(share):
+        raise MachineError(f"{finished.boot.name}: no step ran: see {finished.outcome.directory}")
+    return left
