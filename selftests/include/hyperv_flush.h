@@ -51,15 +51,38 @@ static inline void guest_hv_flush_list(const struct hv_input *input, u64 process
 			 input->gpa, 0);
 }
 
-/* Guest: flush everything on @processors. */
-static inline void guest_hv_flush_space(const struct hv_input *input, u64 processors)
+static inline void guest_hv_fill_space(const struct hv_input *input, u64 processors)
 {
 	struct hv_flush *flush = (struct hv_flush *)input->gva;
 
 	flush->address_space = 0;
 	flush->flags = HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES;
 	flush->processor_mask = processors;
+}
+
+/* Guest: flush everything on @processors. */
+static inline void guest_hv_flush_space(const struct hv_input *input, u64 processors)
+{
+	guest_hv_fill_space(input, processors);
 	hyperv_hypercall(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, input->gpa, 0);
+}
+
+/*
+ * L2: the same where L1 asked for the synthetic exit after it.  L1 keeps none of
+ * L2's registers, so the status is lost.
+ */
+static inline void l2_hv_flush_space_and_exit(const struct hv_input *input, u64 processors)
+{
+	u64 control = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, gpa = input->gpa;
+	register u64 output asm("r8") = 0;
+
+	guest_hv_fill_space(input, processors);
+	asm volatile("push %%rbp\n\t"
+		     "vmcall\n\t"
+		     "pop %%rbp"
+		     : "+c"(control), "+d"(gpa), "+r"(output)
+		     : : "rax", "rbx", "rsi", "rdi", "r9", "r10", "r11", "r12", "r13", "r14",
+			 "r15", "memory");
 }
 
 #endif

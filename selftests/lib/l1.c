@@ -19,12 +19,20 @@ void l1_hyperv_on(struct l2_context *context, u64 hypercall_gpa)
 		enable_vp_assist(context->hv->vp_assist_gpa, context->hv->vp_assist);
 }
 
-static void l1_make_current(struct l2_context *context)
+/* The library has one of each; another vCPU may have used them. */
+static void use_vmcs_of(struct l2_context *context)
 {
-	/* The library has one of each; another vCPU may have used them. */
 	enable_evmcs = context->hv;
 	if (context->hv) {
 		current_vp_assist = context->hv->vp_assist;
+		current_evmcs = context->hv->enlightened_vmcs;
+	}
+}
+
+static void l1_make_current(struct l2_context *context)
+{
+	use_vmcs_of(context);
+	if (context->hv) {
 		GUEST_ASSERT(load_evmcs(context->hv));
 	} else if (context->launched) {
 		GUEST_ASSERT(!vmptrld(context->vmx->vmcs_gpa));
@@ -126,8 +134,11 @@ static int vm_enter(struct l2_context *context)
 
 u64 l1_enter(struct l2_context *context)
 {
-	int failed = vm_enter(context);
+	int failed;
 
+	use_vmcs_of(context);
+	failed = vm_enter(context);
+	use_vmcs_of(context);
 	__GUEST_ASSERT(!failed, "VM entry of context %lu: VMfail %lu",
 		       context->number, vmreadz(VM_INSTRUCTION_ERROR));
 	context->launched = true;
