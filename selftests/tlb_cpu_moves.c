@@ -52,6 +52,7 @@ static void replaced_while_away(void)
 	check_shared();
 	GUEST_SYNC(REPLACE_ON_1);
 	check_shared();
+	outlast_patience();
 	GUEST_SYNC(CPU_0);
 	check_shared();
 }

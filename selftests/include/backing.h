@@ -31,4 +31,26 @@ static inline void check_page(const struct l2_context *context, int page, int by
 		       context->number, page, READ_ONCE(*backing_gva(page)), by);
 }
 
+/*
+ * Leave the guest, of either level, and come back to it: L0 serves a read of its
+ * interrupt controller's port without L1 and without userspace.
+ */
+static inline void guest_exit(void)
+{
+	asm volatile("inb $0x21, %%al" : : : "rax", "memory");
+}
+
+/*
+ * What a flush by the host may still follow is held back by the oracle for some
+ * 200,000 instructions and until the next VM entry: outlast that.
+ */
+static inline void outlast_patience(void)
+{
+	unsigned long i;
+
+	for (i = 0; i < 100000; i++)
+		asm volatile("nop");
+	guest_exit();
+}
+
 #endif
