@@ -14,7 +14,7 @@ using namespace tlbsan;
 
 /* Hyper-V TLFS, synthetic MSRs; KVM: Documentation/virt/kvm/x86/msr.rst */
 enum : uint32_t {
-	MSR_HV_HYPERCALL = 0x40000001,
+	MSR_HV_GUEST_OS_ID = 0x40000000,
 	MSR_HV_VP_INDEX = 0x40000002,
 	MSR_KVM_STEAL_TIME = 0x4b564d03,
 };
@@ -132,7 +132,8 @@ void end_guest_hypercalls(unsigned cpu, uint16_t reason)
 		hypercall(cpu);
 	if (reason == VMX_VMEXIT_RDMSR && msr == MSR_HV_VP_INDEX)
 		vcpus.asks_vp_index(cpu);
-	if (reason == VMX_VMEXIT_WRMSR && msr == MSR_HV_HYPERCALL && msr_value(cpu) & 1)
+	/* TLFS 3.13: hypercalls work once the guest has said who it is */
+	if (reason == VMX_VMEXIT_WRMSR && msr == MSR_HV_GUEST_OS_ID && msr_value(cpu))
 		vcpus.has_hyperv(cpu);
 	steal_time(cpu, reason == VMX_VMEXIT_WRMSR && msr == MSR_KVM_STEAL_TIME);
 	vcpus.look_for_pv_flushes(read_byte);
