@@ -32,6 +32,7 @@ static bool no_vmcs(const BX_CPU_C *cpu)
 
 static void finish()
 {
+	simulated_settle_all();
 	counting->finish();
 }
 
@@ -52,6 +53,7 @@ static void reported(const Report &report)
 static void initialize()
 {
 	counting = std::make_unique<Counting>(BX_SMP_PROCESSORS, open_output("TLBSAN_OUT"), executed);
+	simulate(BX_SMP_PROCESSORS);
 
 	FILE *file = open_output("TLBSAN_REPORTS");
 
@@ -78,6 +80,8 @@ void tlbsan_reset(unsigned cpu)
 {
 	if (!counting)
 		return;
+	if (tlbsan_simulator_on)
+		simulated_reset(cpu);
 	counting->reset(cpu);
 	if (oracle)
 		oracle->reset(cpu);
@@ -85,6 +89,7 @@ void tlbsan_reset(unsigned cpu)
 
 void tlbsan_prefetch(Bit64u address)
 {
+	simulated_settle_all();
 	if (counting->prefetched(address) && reports)
 		reports->region(counting->region());
 }
@@ -103,6 +108,8 @@ void tlbsan_vmentry(unsigned cpu)
 		.vmread_bitmap = c->VMread64(VMCS_64BIT_CONTROL_VMREAD_BITMAP_ADDR) != 0,
 	};
 
+	if (tlbsan_simulator_on)
+		simulated_entry(entry);
 	counting->entered(entry);
 	if (oracle) {
 		GuestRegisters registers = registers_of(c);
@@ -127,6 +134,8 @@ void tlbsan_vmexit(unsigned cpu, Bit32u reason, Bit64u qualification)
 			end_guest(cpu, exit.reason, qualification);
 		oracle->exited(exit, registers_of(BX_CPU(cpu)));
 	}
+	if (tlbsan_simulator_on && !exit.failed_entry)
+		simulated_exit(cpu);
 	counting->exited(exit);
 }
 
@@ -158,6 +167,8 @@ void tlbsan_invept(unsigned cpu, unsigned type, Bit64u eptp)
 	};
 
 	counting->invept(inv);
+	if (tlbsan_simulator_on)
+		simulated_invept(cpu, inv);
 	if (oracle)
 		oracle->invept(cpu, inv);
 }
@@ -168,6 +179,8 @@ void tlbsan_invvpid(unsigned cpu, unsigned type, unsigned vpid, Bit64u linear)
 			.rip = BX_CPU(cpu)->prev_rip };
 
 	counting->invvpid(inv);
+	if (tlbsan_simulator_on)
+		simulated_invvpid(cpu, inv);
 	if (oracle)
 		oracle->invvpid(cpu, inv);
 }

@@ -24,6 +24,17 @@ extern std::unique_ptr<Oracle> oracle;		/* nullptr: off */
 Tag tag_of(const BX_CPU_C *cpu);
 GuestRegisters registers_of(const BX_CPU_C *cpu);
 
+/* The simulated TLB; only simulate() and simulated_settle*() may be called while it is off. */
+void simulate(unsigned cpu_count);
+/* Give what was counted since the last call to the level that the CPU is at. */
+void simulated_settle(unsigned cpu);
+void simulated_settle_all();
+void simulated_entry(const VmEntry &entry);
+void simulated_exit(unsigned cpu);
+void simulated_invvpid(unsigned cpu, const Invvpid &inv);
+void simulated_invept(unsigned cpu, const Invept &inv);
+void simulated_reset(unsigned cpu);
+
 /* A CPU begins to run a guest, or stops. */
 void begin_guest(unsigned cpu);
 void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification);

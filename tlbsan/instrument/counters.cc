@@ -86,6 +86,12 @@ void Counters::reported(const Report &report)
 	(report.debt ? stale : guestowned)[static_cast<size_t>(report.finding)]++;
 }
 
+void Counters::simulated(Level level, uint16_t vpid, const TlbCounts &counts)
+{
+	if (counts.accesses)
+		tlb[index(level)][vpid].add(counts);
+}
+
 template <size_t n>
 static void add_each(std::array<uint64_t, n> &sum, const std::array<uint64_t, n> &more)
 {
@@ -121,6 +127,9 @@ void Counters::add(const Counters &more)
 	add_each(executed, more.executed);
 	add_each(stale, more.stale);
 	add_each(guestowned, more.guestowned);
+	for (size_t level = 0; level < levels; level++)
+		for (const auto &[vpid, counts] : more.tlb[level])
+			tlb[level][vpid].add(counts);
 }
 
 void Counters::clear()
@@ -184,6 +193,17 @@ void Counters::each(const Visit &visit) const
 
 	reports("tlbsan.stale", stale);
 	reports("tlbsan.guestowned", guestowned);
+
+	for (size_t level = 0; level < levels; level++) {
+		for (const auto &[vpid, counts] : tlb[level]) {
+			std::string name = std::string("sim.") + level_names[level] + ".vpid." +
+					   std::to_string(vpid);
+
+			nonzero(name + ".accesses", counts.accesses);
+			nonzero(name + ".l1_misses", counts.l1_misses);
+			nonzero(name + ".l2_misses", counts.l2_misses);
+		}
+	}
 }
 
 } /* namespace tlbsan */

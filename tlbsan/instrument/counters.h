@@ -14,6 +14,7 @@
  *	vmfail.<error number>
  *	instr.{root,L1,L2}
  *	tlbsan.{stale,guestowned}, tlbsan.{stale,guestowned}.<finding>
+ *	sim.{root,L1,L2}.vpid.<number>.{accesses,l1_misses,l2_misses}
  */
 #ifndef TLBSAN_COUNTERS_H
 #define TLBSAN_COUNTERS_H
@@ -26,6 +27,7 @@
 
 #include "events.h"
 #include "reports.h"
+#include "simulated_counts.h"
 #include "vmcs_levels.h"
 
 namespace tlbsan {
@@ -40,6 +42,7 @@ public:
 	void vmfail(const VmFail &fail);
 	void instructions(Level level, uint64_t number);
 	void reported(const Report &report);
+	void simulated(Level level, uint16_t vpid, const TlbCounts &counts);
 
 	void add(const Counters &more);
 	void clear();
@@ -74,6 +77,7 @@ private:
 	Numbers<levels> executed {};
 	Numbers<findings> stale {};
 	Numbers<findings> guestowned {};
+	std::array<std::map<uint16_t, TlbCounts>, levels> tlb;
 };
 
 } /* namespace tlbsan */

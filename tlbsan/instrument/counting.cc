@@ -76,6 +76,11 @@ void Counting::reset(unsigned cpu)
 	levels.reset(cpu);
 }
 
+void Counting::simulated(unsigned cpu, uint16_t vpid, const TlbCounts &counts)
+{
+	counters.simulated(levels.level(cpu), vpid, counts);
+}
+
 void Counting::reported(const Report &report)
 {
 	counters.reported(report);

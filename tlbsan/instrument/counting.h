@@ -32,6 +32,8 @@ public:
 	void invept(const Invept &inv);
 	void failed(const VmFail &fail);
 	void reset(unsigned cpu);
+	/* Of this CPU since its last change of level. */
+	void simulated(unsigned cpu, uint16_t vpid, const TlbCounts &counts);
 	void reported(const Report &report);
 	/* True when this ended a region. */
 	bool prefetched(uint64_t address);

@@ -42,14 +42,30 @@ void tlbsan_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear);
 void tlbsan_vmx_instruction(unsigned cpu, unsigned reason, bool memory, Bit64u linear,
 			    unsigned reg1, unsigned reg2);
 
+/* The simulated TLB's; called only where it is on. */
+extern bool tlbsan_simulator_on;
+void tlbsan_sim_access(unsigned cpu, bool fetch, Bit64u linear);
+void tlbsan_sim_ept_walk(unsigned cpu, int level);
+void tlbsan_sim_walk(unsigned cpu, Bit64u linear, Bit32u mask, unsigned access);
+void tlbsan_sim_refused(unsigned cpu, Bit64u linear);
+void tlbsan_sim_ept_refused(unsigned cpu, Bit64u guest, Bit64u linear, bool translates);
+void tlbsan_sim_mov_cr3(unsigned cpu, Bit64u value);
+void tlbsan_sim_tlb_control(unsigned cpu, unsigned what, Bit64u value);
+void tlbsan_sim_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear);
+
+#define TLBSAN_SIMULATOR(call)	do { if (tlbsan_simulator_on) call; } while (0)
 #define TLBSAN_ORACLE(call)	do { if (tlbsan_oracle_on) call; } while (0)
 
 #define BX_INSTR_INITIALIZE(cpu)			tlbsan_initialize(cpu)
 #define BX_INSTR_RESET(cpu, type)			tlbsan_reset(cpu)
 #define BX_INSTR_PREFETCH_HINT(cpu, what, seg, offset)	tlbsan_prefetch(offset)
 #define BX_INSTR_VMEXIT(cpu, reason, qualification)	tlbsan_vmexit(cpu, reason, qualification)
-#define BX_INSTR_TLB_CNTRL(cpu, what, value) \
-	TLBSAN_ORACLE(tlbsan_tlb_control(cpu, what, value))
+#define BX_INSTR_LIN_ACCESS(cpu, linear, physical, length, memtype, rw) \
+	TLBSAN_SIMULATOR(tlbsan_sim_access(cpu, false, linear))
+#define BX_INSTR_TLB_CNTRL(cpu, what, value) do { \
+	TLBSAN_ORACLE(tlbsan_tlb_control(cpu, what, value)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_tlb_control(cpu, what, value)); \
+} while (0)
 
 #define BX_TLBSAN_VMENTRY(cpu)				tlbsan_vmentry(cpu)
 #define BX_TLBSAN_VMCLEAR(cpu, vmcs)			tlbsan_vmclear(vmcs)
@@ -59,18 +75,36 @@ void tlbsan_vmx_instruction(unsigned cpu, unsigned reason, bool memory, Bit64u l
 #define BX_TLBSAN_VMFAIL(cpu, error)			tlbsan_vmfail(cpu, error)
 
 #define BX_TLBSAN_PTE(cpu, level, entry)		TLBSAN_ORACLE(tlbsan_pte(cpu, level, entry))
-#define BX_TLBSAN_PAGE_FAULT(cpu, fault, linear, user, rw) \
-	TLBSAN_ORACLE(tlbsan_page_fault(cpu, fault, linear, user, rw))
-#define BX_TLBSAN_WALK(cpu, linear, host, mask, access, rw) \
-	TLBSAN_ORACLE(tlbsan_walk(cpu, linear, host, mask, access, rw))
+#define BX_TLBSAN_PAGE_FAULT(cpu, fault, linear, user, rw) do { \
+	TLBSAN_ORACLE(tlbsan_page_fault(cpu, fault, linear, user, rw)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_refused(cpu, linear)); \
+} while (0)
+#define BX_TLBSAN_WALK(cpu, linear, host, mask, access, rw) do { \
+	TLBSAN_ORACLE(tlbsan_walk(cpu, linear, host, mask, access, rw)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_walk(cpu, linear, mask, access)); \
+} while (0)
 #define BX_TLBSAN_EPT_PTE(cpu, level, entry)		TLBSAN_ORACLE(tlbsan_ept_pte(cpu, level, entry))
-#define BX_TLBSAN_EPT_WALK(cpu, guest, host, level, entry, access, rw) \
-	TLBSAN_ORACLE(tlbsan_ept_walk(cpu, guest, host, level, entry, access, rw))
-#define BX_TLBSAN_EPT_REFUSAL(cpu, guest, linear, linear_valid, page_walk, level, wanted) \
-	TLBSAN_ORACLE(tlbsan_ept_refusal(cpu, guest, linear, linear_valid, page_walk, level, wanted))
-#define BX_TLBSAN_MOV_CR3(cpu, value)			TLBSAN_ORACLE(tlbsan_mov_cr3(cpu, value))
-#define BX_TLBSAN_INVPCID(cpu, type, pcid, linear) \
-	TLBSAN_ORACLE(tlbsan_invpcid(cpu, type, pcid, linear))
+#define BX_TLBSAN_EPT_WALK(cpu, guest, host, level, entry, access, rw) do { \
+	TLBSAN_ORACLE(tlbsan_ept_walk(cpu, guest, host, level, entry, access, rw)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_ept_walk(cpu, level)); \
+} while (0)
+#define BX_TLBSAN_EPT_REFUSAL(cpu, guest, linear, linear_valid, page_walk, level, wanted) do { \
+	TLBSAN_ORACLE(tlbsan_ept_refusal(cpu, guest, linear, linear_valid, page_walk, level, wanted)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_ept_refused(cpu, guest, linear, \
+						(linear_valid) && !(page_walk))); \
+} while (0)
+#define BX_TLBSAN_MOV_CR3(cpu, value) do { \
+	TLBSAN_ORACLE(tlbsan_mov_cr3(cpu, value)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_mov_cr3(cpu, value)); \
+} while (0)
+#define BX_TLBSAN_INVPCID(cpu, type, pcid, linear) do { \
+	TLBSAN_ORACLE(tlbsan_invpcid(cpu, type, pcid, linear)); \
+	TLBSAN_SIMULATOR(tlbsan_sim_invpcid(cpu, type, pcid, linear)); \
+} while (0)
+/* Instructions are fetched from this page from now on. */
+#define BX_TLBSAN_FETCH(cpu, linear)	TLBSAN_SIMULATOR(tlbsan_sim_access(cpu, true, linear))
+/* A string instruction's fast way goes through this page. */
+#define BX_TLBSAN_STRING(cpu, linear)	TLBSAN_SIMULATOR(tlbsan_sim_access(cpu, false, linear))
 /* Expands inside a method of the CPU, which can resolve the operand's address. */
 #define BX_TLBSAN_VMX_INSTRUCTION(cpu, reason, i) \
 	TLBSAN_ORACLE(tlbsan_vmx_instruction(cpu, reason, !(i)->modC0(), \
@@ -98,7 +132,6 @@ void tlbsan_vmx_instruction(unsigned cpu, unsigned reason, bool memory, Bit64u l
 #define BX_INSTR_BEFORE_EXECUTION(cpu, instruction)
 #define BX_INSTR_AFTER_EXECUTION(cpu, instruction)
 #define BX_INSTR_REPEAT_ITERATION(cpu, instruction)
-#define BX_INSTR_LIN_ACCESS(cpu, linear, physical, length, memtype, rw)
 #define BX_INSTR_PHY_ACCESS(cpu, physical, length, memtype, rw)
 #define BX_INSTR_INP(port, length)
 #define BX_INSTR_INP2(port, length, value)

@@ -7,6 +7,13 @@
 
 namespace tlbsan {
 
+std::string setting(const char *variable)
+{
+	const char *text = getenv(variable);
+
+	return text ? text : "";
+}
+
 FILE *open_output(const char *variable)
 {
 	const char *path = getenv(variable);

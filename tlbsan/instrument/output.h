@@ -7,6 +7,9 @@
 
 namespace tlbsan {
 
+/* What an environment variable says; nothing if it is unset. */
+std::string setting(const char *variable);
+
 /* The file that an environment variable names, made anew; nullptr if it is unset. */
 FILE *open_output(const char *variable);
 

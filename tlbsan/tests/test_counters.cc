@@ -162,3 +162,24 @@ TEST(counters_add_every_kind)
 	sum.clear();
 	CHECK(all(sum).empty());
 }
+
+TEST(counters_name_the_simulated_tlb_by_level_and_vpid)
+{
+	Counters counters, more;
+
+	counters.simulated(Level::root, 0, { 10, 5, 0 });
+	counters.simulated(Level::L2, 3, { 100, 20, 7 });
+	counters.simulated(Level::L2, 3, { 1, 1, 1 });
+	counters.simulated(Level::L1, 3, {});
+	more.simulated(Level::L2, 3, { 1000, 0, 0 });
+	more.simulated(Level::L1, 65535, { 2, 0, 0 });
+	counters.add(more);
+
+	CHECK_EQUAL(value(counters, "sim.root.vpid.0.accesses"), 10u);
+	CHECK_EQUAL(value(counters, "sim.root.vpid.0.l1_misses"), 5u);
+	CHECK_EQUAL(value(counters, "sim.L2.vpid.3.accesses"), 1101u);
+	CHECK_EQUAL(value(counters, "sim.L2.vpid.3.l1_misses"), 21u);
+	CHECK_EQUAL(value(counters, "sim.L2.vpid.3.l2_misses"), 8u);
+	CHECK_EQUAL(value(counters, "sim.L1.vpid.65535.accesses"), 2u);
+	CHECK_EQUAL(all(counters).size(), 6u);
+}
