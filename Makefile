@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -26,6 +26,7 @@ help:
 #:            TOOLCHAIN=         auto, rootfs (Debian's, made here) or host
 #:            V=1 the console as it runs; CPUS=N of the machine; JOBS=N of builds;
 #:            TLBSAN=0 Debian's own Bochs, without the witness
+#:            SIM=default make bench: what a TLB of a real size would miss too
 #: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
 
 demo test shell bench mutants removals:

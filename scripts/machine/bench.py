@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+import simulated
 import verdict
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
@@ -37,6 +38,7 @@ _PATCH_MAY_COST = 0.005
 _HEADS = ("stock C", "patched C", "Rust", "patched/stock", "Rust/C", "spread of C")
 _WIDTHS = (10, 11, 10, 15, 9, 13)
 STOCK, PATCHED, RUST = "stock", "patched", "rust"
+_KINDS = {STOCK: "stock C", PATCHED: "patched C", RUST: "Rust"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Sample:
     region: str
     instructions: float
     root: float
+    # What the simulated TLB missed, if one was simulated.
+    simulated_tlb: simulated.Misses = field(default_factory=dict)
 
 
 def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repeat: int) -> int:
@@ -82,17 +86,21 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
         problems.append("no workload printed `# bench REGION ROUNDS` of a region it marked")
     table = summarise(samples)
     problems += _too_dear(table)
+    misses = simulated_misses(samples)
     report = {
         "workloads": [" ".join(command) for command in commands],
         "kernels": {each.boot.name: each.outcome.console.kernel for each in finished},
         "unit": "instructions per nested round trip",
         "regions": table,
+        "simulated_tlb": {"sizes": parts.emulator.simulated_tlb, "regions": misses},
         "samples": [vars(sample) for sample in samples],
         "problems": problems,
     }
     path = parts.output / "bench.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(render(table))
+    if misses:
+        print(simulated.render(parts.emulator.simulated_tlb, _KINDS, misses))
     for problem in problems:
         print(f"WRONG: {problem}")
     print(f"as JSON: {path}", flush=True)
@@ -113,8 +121,21 @@ def samples_of(finished: Finished) -> list[Sample]:
                 counters, rounds = regions[match[1]], int(match[2])
                 total = sum(counters[f"instr.{level}"] for level in _LEVELS)
                 root = counters["instr.root"] / rounds
-                samples.append(Sample(group.name, match[1], total / rounds, root))
+                misses = simulated.per_round(counters, rounds)
+                samples.append(Sample(group.name, match[1], total / rounds, root, misses))
     return samples
+
+
+def simulated_misses(samples: list[Sample]) -> dict[str, dict[str, simulated.Misses]]:
+    """By region and kind; empty where no TLB was simulated."""
+    table: dict[str, dict[str, simulated.Misses]] = {}
+    counted = [sample for sample in samples if sample.simulated_tlb]
+    for region in dict.fromkeys(sample.region for sample in counted):
+        for kind in _KINDS:
+            found = [s.simulated_tlb for s in counted if (s.region, s.kind) == (region, kind)]
+            if found:
+                table.setdefault(region, {})[kind] = simulated.summarise(found)
+    return table
 
 
 def summarise(samples: list[Sample]) -> dict[str, dict]:

@@ -30,6 +30,8 @@ class Emulator:
     megabytes: int = 768
     # Debian's own build: with its debugger, without the witness.
     debian: bool = False
+    # Sizes of a TLB that it simulates, in the words of TLBSAN_SIM; nothing: none.
+    simulated_tlb: str = ""
 
     @property
     def has_witness(self) -> bool:
@@ -76,11 +78,12 @@ class Process:
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         command += [str(emulator.binary), "-q", "-f", str(config)]
         environment = dict(os.environ)
-        for variable in ("TLBSAN_OUT", "TLBSAN_REPORTS"):
+        for variable in ("TLBSAN_OUT", "TLBSAN_REPORTS", "TLBSAN_SIM"):
             environment.pop(variable, None)
         if emulator.has_witness:
             environment["TLBSAN_OUT"] = str(witness)
             environment["TLBSAN_REPORTS"] = str(witness.with_name("reports.jsonl"))
+            environment["TLBSAN_SIM"] = emulator.simulated_tlb
         if emulator.debian:
             # Its debugger waits for a command before the first instruction.
             commands = config.with_suffix(".rc")

@@ -76,6 +76,12 @@ def _common(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="--bochs is Debian's own build: what needs the witness is not checked",
     )
+    command.add_argument(
+        "--simulate",
+        default="",
+        metavar="SIZES",
+        help="count what a TLB of these sizes would miss: `default`, or as tlbsan/README.md says",
+    )
     command.add_argument("--cpus", type=int, default=None, help="processors (2; bench: 1)")
     command.add_argument("--memory", type=int, default=768, metavar="MB")
     command.add_argument("--verbose", action="store_true", help="show the console as it runs")
@@ -88,10 +94,14 @@ def _parts(options: argparse.Namespace) -> Parts:
     for needed in (options.kernel, options.tools, options.bochs, options.module):
         if needed is not None and not needed.exists():
             raise MachineError(f"{needed} does not exist")
+    if options.simulate and options.debian_bochs:
+        raise MachineError("Debian's Bochs simulates no TLB: not with TLBSAN=0")
     return Parts(
         kernel=options.kernel,
         tools=options.tools,
-        emulator=Emulator(options.bochs, cpus, options.memory, options.debian_bochs),
+        emulator=Emulator(
+            options.bochs, cpus, options.memory, options.debian_bochs, options.simulate
+        ),
         output=options.out.absolute(),
         limits=Limits(total=options.timeout, silence=options.silence),
         verbose=options.verbose,

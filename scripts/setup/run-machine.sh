@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # run-machine.sh {test|demo|shell|bench|mutants|removals} [ARGUMENT...]: make what the
-# emulated machine needs, and call its runner. `make` calls this; its variables T, V, CPUS
-# and TLBSAN are read here, ARGUMENTs go to the runner as they are.
+# emulated machine needs, and call its runner. `make` calls this; its variables T, V,
+# CPUS, SIM and TLBSAN are read here, ARGUMENTs go to the runner as they are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -48,6 +48,7 @@ else
 	bochs=$(path bochs)
 	args+=(--bochs "$bochs/bochs")
 fi
+[ -z "${SIM:-}" ] || args+=(--simulate "$SIM")
 [ -z "${T:-}" ] || args+=(--test "$T")
 [ "${V:-0}" = 0 ] || args+=(--verbose)
 [ -z "${CPUS:-}" ] || args+=(--cpus "$CPUS")
