@@ -97,10 +97,10 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
     """NAME, or NAME[ept=0,contexts=8]: without blanks, the machine's reports are words."""
     shown = parameters.split()
-    for word in arguments:
+    for before, word in zip(["", *arguments], arguments, strict=False):
         if word.startswith("--"):
             shown.append(word[2:])
-        elif shown and arguments[arguments.index(word) - 1].startswith("--"):
+        elif before.startswith("--"):
             shown[-1] += f"={word}"
     return f"{program}[{','.join(shown)}]" if shown else program
 

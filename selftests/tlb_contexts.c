@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L1 and its L2s back one linear address by a page of their own each and read it
+ * in turn, so that whatever one of them leaves in the TLB is wrong for the next.
+ * KVM runs them all with one or two VPIDs: each reason for a flush between two
+ * of them stands alone in one part.
+ *
+ *   off     no vpid12: entry and exit flush
+ *   own     a vpid12 each: its change flushes
+ *   one     the same vpid12 for all: L1's INVVPID flushes, of each type
+ *   again   one L2 and L1 in turn: must not need a flush, unless they share a VPID
+ *
+ * With --no-vpid02 and the path of vpid_exhausted.ko KVM finds no VPID for L2.
+ */
+#include "backing.h"
+#include "invalidate.h"
+#include "modules.h"
+
+#define NR_CONTEXTS	3
+#define ROUNDS		2
+#define ONE_VPID12	9
+
+enum vpid12 { OFF, OWN, ONE };
+enum { DONE, IN_VMX };
+
+/* Without EPT in vmcs12 and, where L1 has it, with. */
+static struct l2_context *contexts[2][NR_CONTEXTS];
+static struct l2_context *l1, *current;
+static bool has_ept, has_vpid, evmcs;
+
+static void l2_code(void)
+{
+	for (;;) {
+		check_page(READ_ONCE(current), 0, 0);
+		vmcall();
+	}
+}
+
+static void run(struct l2_context *context)
+{
+	WRITE_ONCE(current, context);
+	l1_run_to_vmcall(context);
+	check_page(l1, 0, 0);
+}
+
+static u16 vpid12_of(enum vpid12 policy, int number)
+{
+	if (policy == OFF)
+		return 0;
+	return policy == OWN ? 1 + number : ONE_VPID12;
+}
+
+static void in_turn(struct l2_context **set, enum vpid12 policy, enum invvpid_type type)
+{
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < NR_CONTEXTS; i++) {
+			l1_load(set[i], l2_code);
+			l1_set_vpid(set[i], vpid12_of(policy, i));
+			if (policy == ONE)
+				l1_invvpid(type, ONE_VPID12, L2_DATA_GVA);
+			run(set[i]);
+		}
+	}
+}
+
+static void again(struct l2_context *context)
+{
+	int round;
+
+	l1_load(context, l2_code);
+	for (round = 0; round < ROUNDS; round++)
+		run(context);
+}
+
+static void l1_parts(struct l2_context **set)
+{
+	enum invvpid_type type;
+
+	in_turn(set, OFF, 0);
+	if (!has_vpid)
+		return;
+
+	in_turn(set, OWN, 0);
+	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
+		in_turn(set, ONE, type);
+	again(set[NR_CONTEXTS - 1]);
+}
+
+static void l1_code(u64 hypercall_gpa)
+{
+	/* HOST_CR3 is taken from here. */
+	set_cr3(l1->cr3);
+	if (evmcs)
+		l1_hyperv_on(contexts[0][0], hypercall_gpa);
+	l1_vmxon(contexts[0][0]);
+	GUEST_SYNC(IN_VMX);
+	l1_parts(contexts[0]);
+	if (has_ept)
+		l1_parts(contexts[1]);
+	GUEST_DONE();
+}
+
+static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
+{
+	gva_t gva;
+
+	context_create(vm, number, 1, ept, &gva);
+	return (struct l2_context *)gva;
+}
+
+static void create_all(struct kvm_vm *vm)
+{
+	struct l2_context *context, *first = NULL;
+	int set, i;
+
+	l1 = create(vm, 100, L2_EPT_OFF);
+	for (set = 0; set <= has_ept; set++) {
+		for (i = 0; i < NR_CONTEXTS; i++) {
+			contexts[set][i] = create(vm, 10 * set + i,
+						  set ? L2_EPT_SHARED : L2_EPT_OFF);
+			context = addr_gva2hva(vm, (gva_t)contexts[set][i]);
+			if (evmcs)
+				context_use_evmcs(vm, context, first);
+			if (!first)
+				first = context;
+		}
+	}
+	contexts_finish(vm);
+	sync_global_to_guest(vm, contexts);
+	sync_global_to_guest(vm, l1);
+	sync_global_to_guest(vm, has_ept);
+	sync_global_to_guest(vm, has_vpid);
+	sync_global_to_guest(vm, evmcs);
+}
+
+/* Whatever happens: the next test needs its VPIDs. */
+static void unload(void)
+{
+	module_unload("vpid_exhausted");
+}
+
+int main(int argc, char *argv[])
+{
+	const char *exhauster = argc == 3 && !strcmp(argv[2], "--no-vpid02") ? argv[1] : NULL;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+
+	evmcs = argc == 2 && !strcmp(argv[1], "--evmcs");
+	TEST_ASSERT(argc == 1 || evmcs || exhauster,
+		    "Usage: %s [--evmcs | .../vpid_exhausted.ko --no-vpid02]", argv[0]);
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(!evmcs || kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	has_ept = kvm_cpu_has_ept();
+	has_vpid = kvm_has_vpid();
+	pin_self_to_any_cpu();
+
+	vm = contexts_vm_create(1, 2 * NR_CONTEXTS + 1, 1);
+	vcpu = vm_vcpu_add(vm, 0, l1_code);
+	if (evmcs) {
+		vcpu_set_hv_cpuid(vcpu);
+		vcpu_enable_evmcs(vcpu);
+	}
+	if (has_ept)
+		vm_enable_ept(vm);
+	create_all(vm);
+	vcpu_args_set(vcpu, 1, addr_gva2gpa(vm, vm_alloc_page(vm)));
+
+	if (exhauster) {
+		atexit(unload);
+		/* Not before: vpid01 is allocated with the vCPU. */
+		TEST_ASSERT(!module_load(exhauster, "on=1"), "Loading %s failed", exhauster);
+	}
+	TEST_ASSERT_EQ(run_to_sync(vcpu), IN_VMX);
+	if (exhauster)
+		TEST_ASSERT(!module_unload("vpid_exhausted"), "Unloading failed");
+	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
+
+	kvm_vm_free(vm);
+	return 0;
+}
