@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import MachineError
@@ -26,6 +26,8 @@ class Rule:
     rust: str = ""
     # Other rules whose flush comes as well, so that only all of them removed are seen.
     masked: tuple[str, ...] = ()
+    # Why the oracle can't see it; a program must fail by what it reads itself.
+    values: str = ""
     # Why nothing can see it.
     unseen: str = ""
 
@@ -46,11 +48,9 @@ def read_rules(path: Path = LIST) -> dict[str, Rule]:
             rule = Rule(name, **record)
         except TypeError as error:
             raise MachineError(f"{path}: {name}: {error}") from error
-        if rule.masked and rule.unseen:
-            raise MachineError(f"{path}: {name} is both masked and unseen")
-        rules[name] = Rule(
-            name, rule.removes, tuple(rule.boots), rule.rust, tuple(rule.masked), rule.unseen
-        )
+        if sum(map(bool, (rule.masked, rule.values, rule.unseen))) > 1:
+            raise MachineError(f"{path}: {name} is more than one of masked, values, unseen")
+        rules[name] = replace(rule, boots=tuple(rule.boots), masked=tuple(rule.masked))
     for rule in rules.values():
         for other in rule.masked:
             if other not in rules:

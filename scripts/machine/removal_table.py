@@ -53,11 +53,12 @@ def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
 
 def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:
     masked = sum(1 for rule in rules if rule.masked)
+    values = sum(1 for rule in rules if rule.values)
     unseen = sum(1 for rule in rules if rule.unseen)
-    seen = len(rules) - masked - unseen
+    alone = len(rules) - masked - values - unseen
     return (
-        f"{len(rules)} rules: {seen} listed as seen alone, {masked} as masked, {unseen} as not"
-        f" to be seen; {len(runs)} runs; {len(wrong)} not as listed"
+        f"{len(rules)} rules: {alone} listed as reported alone, {masked} as masked, {values} as read"
+        f" wrong, {unseen} as not to be seen; {len(runs)} runs; {len(wrong)} not as listed"
     )
 
 
@@ -87,17 +88,35 @@ def _cell(rule: Rule, runs: list[Run]) -> tuple[str, str]:
         if alone:
             return _listed(alone) + note, "is reported, but listed as not to be seen"
         return f"cannot be seen: {rule.unseen}{note}", ""
+    if rule.values:
+        failed = _failed(runs, rule.name)
+        if alone:
+            return _listed(alone) + note, "is reported, but listed as seen by values alone"
+        if failed:
+            return f"not reported: {rule.values}; read wrong by {', '.join(failed)}{note}", ""
+        return "NOT SEEN" + note, "no program fails by what it reads"
     if not rule.masked:
         if alone:
             return _listed(alone) + note, ""
         return "NOT SEEN" + note, "no program reports it"
     if alone:
-        return _listed(alone) + note, f"is reported alone, but listed as masked by {rule.masked}"
+        return _listed(alone) + note, "is reported alone, but listed as masked"
     together = _counts(runs, rule.names())
     names = " and ".join(rule.masked)
     if together:
         return f"masked by {names}; without both: {_listed(together)}", ""
     return f"NOT SEEN, nor without {names}", f"no program reports it without {names} either"
+
+
+def _failed(runs: list[Run], name: str) -> list[str]:
+    """The programs that ended in failure with NAME alone left out."""
+    return [
+        program
+        for run in runs
+        if run.names == (name,)
+        for program, status in run.ended.items()
+        if status not in (0, 4, None)
+    ]
 
 
 def _counts(runs: list[Run], names: tuple[str, ...]) -> dict[str, int]:

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is left out, and what is said of it: a rule that nothing notices must fail."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import unittest
+from pathlib import Path
+
+import removal_table
+from errors import MachineError
+from mutants import read_mutants
+from removal_list import CHECKOUT, Rule, choose, read_rules
+from removals import Run, _plan_runs
+
+
+def _report(rules: list[Rule], runs: list[Run]) -> tuple[int, str]:
+    """The exit status, and all that was printed."""
+    printed = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as output,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        status = removal_table.report(rules, runs, Path(output))
+    return status, printed.getvalue()
+
+
+def _run(names: tuple[str, ...], stale: int, status: int | None = 0) -> Run:
+    return Run("c", names, "", {"tlb_a": stale}, {"tlb_a": status})
+
+
+INTACT = _run((), 0)
+
+
+class Verdicts(unittest.TestCase):
+    """The table, and the exit status."""
+
+    def test_seen(self) -> None:
+        status, text = _report([Rule("H1", "x")], [INTACT, _run(("H1",), 3)])
+        self.assertEqual(status, 0)
+        self.assertIn("tlb_a 3", text)
+
+    def test_not_seen(self) -> None:
+        status, text = _report([Rule("H1", "x")], [INTACT, _run(("H1",), 0, 1)])
+        self.assertEqual(status, 1)
+        self.assertIn("NOT SEEN", text)
+
+    def test_intact_is_reported(self) -> None:
+        self.assertEqual(_report([Rule("H1", "x")], [_run((), 1), _run(("H1",), 3)])[0], 1)
+
+    def test_intact_fails(self) -> None:
+        for ended in (1, None):
+            runs = [_run((), 0, ended), _run(("H1",), 3)]
+            self.assertEqual(_report([Rule("H1", "x")], runs)[0], 1)
+
+    def test_masked(self) -> None:
+        rule = Rule("T6", "x", masked=("H9",))
+        alone, both = _run(("T6",), 0), _run(("T6", "H9"), 2)
+        status, text = _report([rule], [INTACT, alone, both])
+        self.assertEqual(status, 0)
+        self.assertIn("masked by H9; without both: tlb_a 2", text)
+        self.assertEqual(_report([rule], [INTACT, alone, _run(("T6", "H9"), 0)])[0], 1)
+        self.assertEqual(_report([rule], [INTACT, _run(("T6",), 1), both])[0], 1)
+
+    def test_values(self) -> None:
+        rule = Rule("T13", "x", values="why")
+        self.assertEqual(_report([rule], [INTACT, _run(("T13",), 0, 254)])[0], 0)
+        self.assertEqual(_report([rule], [INTACT, _run(("T13",), 0)])[0], 1)
+        self.assertEqual(_report([rule], [INTACT, _run(("T13",), 5, 254)])[0], 1)
+
+    def test_unseen(self) -> None:
+        rule = Rule("T10", "x", unseen="why")
+        self.assertEqual(_report([rule], [INTACT, _run(("T10",), 0)])[0], 0)
+        self.assertEqual(_report([rule], [INTACT, _run(("T10",), 1)])[0], 1)
+
+
+class List(unittest.TestCase):
+    """The list is whole."""
+
+    def test_every_name_of_the_kernel(self) -> None:
+        patch = CHECKOUT / "selftests/removals/linux-7.3.patch"
+        lines = patch.read_text(encoding="utf-8").splitlines()
+        known = [line[4:].split(")")[0] for line in lines if line.startswith("+\tX(")]
+        self.assertEqual(sorted(known), sorted(read_rules()))
+
+    def test_every_edit_exists(self) -> None:
+        edits = {mutant.name for mutant in read_mutants()}
+        self.assertLessEqual({rule.rust for rule in read_rules().values()} - {""}, edits)
+
+    def test_choice(self) -> None:
+        rules = read_rules()
+        self.assertEqual([r.name for r in choose(rules, "H1")], ["H1_ept", "H1_vpid"])
+        self.assertEqual([r.name for r in choose(rules, "T4")], ["T4"])
+        with self.assertRaises(MachineError):
+            choose(rules, "X")
+
+    def test_bad_lists(self) -> None:
+        for text in (
+            "H1 = { removes = 'x', typo = 1 }",
+            "H1 = { removes = 'x', masked = ['H9'] }",
+            "H1 = { removes = 'x', values = 'a', unseen = 'b' }",
+            "H1 = ",
+        ):
+            with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+                file.write(text)
+                file.flush()
+                with self.assertRaises(MachineError, msg=text):
+                    read_rules(Path(file.name))
+
+    def test_runs(self) -> None:
+        rules = {
+            "A": Rule("A", "x", ("", "ept=0"), rust="edit", masked=("B",)),
+            "B": Rule("B", "x"),
+        }
+        runs = _plan_runs(list(rules.values()), rules)
+        plain = [run.names for run in runs if run.side == "c" and not run.parameters]
+        self.assertEqual(plain, [(), ("A",), ("A", "B"), ("B",)])
+        self.assertEqual({run.parameters for run in runs if run.side == "rust"}, {"", "ept=0"})
+
+
+if __name__ == "__main__":
+    unittest.main()
