@@ -13,8 +13,11 @@ import reports
 import verdict
 import witness
 from bochs import Emulator
+from code_names import CodeNames
+from console import Console
 from errors import MachineError
-from plan import Plan, guest_script
+from explain import explain_all
+from plan import MODULE, Plan, guest_script
 from results import Result
 from session import STOP, Limits, Outcome, Session
 
@@ -60,6 +63,30 @@ class Boot:
     plan: Plan
     programs: tuple[str, ...]
     parts: Parts
+
+    def code_names(self, console: Console, step: str) -> CodeNames:
+        """Names for addresses seen in STEP, or outside of all."""
+        group = next((g for g in self.plan.groups if step.startswith(f"{g.name}/")), None)
+        files = image.module_files(self.parts.kernel)
+        modules = self.parts.extra_modules + ((self.parts.module,) if self.parts.module else ())
+        files |= {path.stem: path for path in modules}
+        if group and group.file in files:
+            files[MODULE] = files[group.file]
+        record = console.steps.get(step)
+        places = record.modules if record else console.modules
+        by_name = {name.replace("-", "_"): path for name, path in files.items()}
+        return CodeNames(
+            self.parts.kernel / "vmlinux",
+            {name: (by_name[name], at) for name, at in places.items() if at and name in by_name},
+            self._program(step),
+        )
+
+    def _program(self, step: str) -> Path | None:
+        for group in self.plan.groups:
+            for each in group.steps:
+                if f"{group.name}/{each.name}" == step:
+                    return self.parts.find_program(Path(each.command[0]).name)
+        return None
 
 
 @dataclass(frozen=True)
@@ -120,9 +147,7 @@ def _run(boot: Boot) -> Finished:
     steps = boot.plan.step_names()
     regions = witness.read_regions(directory / "witness.jsonl")
     found = reports.read_reports(directory / "reports.jsonl")
-    return Finished(
-        boot,
-        outcome,
-        witness.by_step(regions, steps),
-        reports.by_step(found, regions, steps),
-    )
+    placed = reports.by_step(found, steps)
+    for step, own in placed.items():
+        explain_all(own, boot.code_names(outcome.console, step))
+    return Finished(boot, outcome, witness.by_step(regions, steps), placed)

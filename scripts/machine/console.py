@@ -49,6 +49,8 @@ class StepRecord:
     output: list[str] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     probes: dict[str, int] = field(default_factory=dict)
+    # Where each of the kernel's modules was at its begin or end.
+    modules: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -63,6 +65,7 @@ class Console:
         self.missing_probes: list[str] = []
         # Faults outside of any step, and the machine's own failures.
         self.faults: list[Fault] = []
+        self.modules: dict[str, int] = {}
         self._probe_totals: dict[str, int] = {}
         self._kernel_step = ""
         self._boots = 0
@@ -77,6 +80,7 @@ class Console:
         values = rest.split()
         if word == "begin":
             self.current = self._step(rest)
+            self.current.modules = dict(self.modules)
         elif word == "end" and len(values) == 4:
             record = self._step(values[0])
             record.status = int(values[1])
@@ -88,6 +92,11 @@ class Console:
             total = int(values[1])
             self.current.probes[values[0]] = total - self._probe_totals.get(values[0], 0)
             self._probe_totals[values[0]] = total
+        elif word == "modules" and len(values) % 2 == 0:
+            pairs = zip(values[::2], values[1::2], strict=True)
+            self.modules = {name: int(address, 16) for name, address in pairs}
+            if self.current:
+                self.current.modules |= self.modules
         elif word == "wrongstate" and self.current:
             self.current.wrong_state = rest
         elif word == "noprobe":

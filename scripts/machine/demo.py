@@ -13,7 +13,7 @@ import hooks
 import reports
 from boots import Boot, Finished, Parts, run_boots
 from plan import Group, Plan, Step
-from results import Status
+from results import Status, stale_text
 from session import console_tail
 
 _LIMIT = 120
@@ -65,9 +65,10 @@ def run_demo(parts: Parts, workload: list[str]) -> int:
 def make_report(finished: Finished, module: str) -> dict:
     """All figures, and under "problems" everything that is not as it must be."""
     console = finished.outcome.console
+    results = finished.results()
     problems = [
         f"{result.group}/{result.name}: {reason}"
-        for result in finished.results()
+        for result in results
         if result.status is Status.FAILED
         for reason in result.reasons
     ]
@@ -88,12 +89,14 @@ def make_report(finished: Finished, module: str) -> dict:
         }
     witness = finished.witness is not None
     problems += _problems(runs, console.missing_probes, witness)
+    stale = [line for result in results for line in stale_text(result)]
     return {
         "kernel": console.kernel,
         "module": module,
         "witness": witness,
         "runs": runs,
         "problems": problems,
+        "stale": stale,
         "emulator_peak_kib": finished.outcome.peak_kib,
         "seconds": round(finished.outcome.seconds, 1),
     }
@@ -162,6 +165,7 @@ def render(report: dict) -> str:
     elif not report["problems"]:
         lines.append("The emulator and the module agree on every INVVPID and INVEPT.")
     lines += [f"WRONG: {problem}" for problem in report["problems"]]
+    lines += [f"  {line}" for line in report["stale"]]
     return "\n".join(lines)
 
 

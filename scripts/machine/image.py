@@ -18,8 +18,11 @@ BUSYBOX = Path("/bin/busybox")
 # no_timer_check and tsc=reliable: the emulator's timers are exact, and the
 # kernel's own checks of them take seconds there. oops=panic: the first fault
 # ends the run, before what follows from it. printk.devkmsg: the step marks and
-# signs of life must not fall to the rate limit.
-KERNEL_ARGUMENTS = "console=ttyS0,115200 tsc=reliable no_timer_check oops=panic printk.devkmsg=on"
+# signs of life must not fall to the rate limit. nokaslr: functions are named by
+# their addresses in vmlinux.
+KERNEL_ARGUMENTS = (
+    "console=ttyS0,115200 tsc=reliable no_timer_check oops=panic printk.devkmsg=on nokaslr"
+)
 _KERNEL_MODULES = {
     "irqbypass": "virt/lib/irqbypass.ko",
     "kvm": "arch/x86/kvm/kvm.ko",
@@ -34,13 +37,21 @@ def build_initramfs(kernel: Path, modules: tuple[Path, ...], tools: Path) -> Ini
     root.add("/bin/tsmark", _read(tools / "tsmark", "guest tools"))
     root.add("/init", _read(GUEST / "init", "the checkout"))
     root.add("/machine.sh", _read(GUEST / "machine.sh", "the checkout"), 0o644)
-    for name, where in _KERNEL_MODULES.items():
-        # irqbypass is a module only where something else asked for one.
-        if name != "irqbypass" or (kernel / where).exists():
-            root.add(f"/modules/{name}.ko", _read(kernel / where, "kernel build"), 0o644)
+    for name, path in module_files(kernel).items():
+        root.add(f"/modules/{name}.ko", _read(path, "kernel build"), 0o644)
     for module in modules:
         root.add(f"/modules/{module.name}", _read(module, "module build"), 0o644)
     return root
+
+
+def module_files(kernel: Path) -> dict[str, Path]:
+    """KVM's modules in a kernel's build, by name."""
+    return {
+        name: kernel / where
+        for name, where in _KERNEL_MODULES.items()
+        # irqbypass is a module only where something else asked for one.
+        if name != "irqbypass" or (kernel / where).exists()
+    }
 
 
 def add_program(root: Initramfs, program: Path) -> None:

@@ -16,12 +16,18 @@ STALE, GUEST_OWNED = "stale", "guestowned"
 
 @dataclass
 class Report:
-    """A finding; COUNT more lines may have told of the same code at other addresses."""
+    """A finding, the first of those alike: by the same code, at other addresses or times."""
 
     raw: dict
-    count: int = 1
-    # For people, if it was worth explaining.
+    # How many there are in each region.
+    regions: dict[str, int] = field(default_factory=dict)
+    # For people; only the first few of a step are explained.
     text: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many lines told of it."""
+        return sum(self.regions.values())
 
     @property
     def kind(self) -> str:
@@ -42,47 +48,24 @@ def read_reports(path: Path) -> list[dict]:
     for line in lines:
         try:
             raw = json.loads(line)
-            _ = raw["report"], raw["region"], raw["finding"], raw["now"], raw["old"]
+            _ = raw["promised"]  # the last of its fields
         except (ValueError, KeyError, TypeError):
             continue
         found.append(raw)
     return found
 
 
-def by_step(found: list[dict], regions: list[tuple[str, Counter]], steps: list[str]) -> StepReports:
+def by_step(found: list[dict], steps: list[str]) -> StepReports:
     """The reports of each of STEPS, and of OUTSIDE, those alike collapsed."""
     result: dict[str, dict[tuple, Report]] = {}
-    for step, raw in zip(_steps_of(found, regions, steps), found, strict=True):
-        now, old = raw["now"], raw["old"]
-        alike = (raw["report"], raw["region"], raw["finding"], raw["debt"], now["rip"], old["rip"])
-        own = result.setdefault(step, {})
-        if alike in own:
-            own[alike].count += 1
-        else:
-            own[alike] = Report(raw)
-    return {step: list(own.values()) for step, own in result.items()}
-
-
-def _steps_of(found: list[dict], regions: list[tuple[str, Counter]], steps: list[str]) -> list[str]:
-    """The step of each report, in whose regions it falls. Both lists are in order, and a
-    region without findings in its counters has no report."""
-    places: list[tuple[str, str]] = []
-    step = OUTSIDE
-    for name, counters in regions:
-        step = step_begun(name, steps, step)
-        if counters[f"tlbsan.{STALE}"] or counters[f"tlbsan.{GUEST_OWNED}"]:
-            places.append((name, step))
-    result = []
-    at = 0
     for raw in found:
-        if "step" in raw:
-            result.append(step_begun(str(raw["step"]), steps, OUTSIDE))
-            continue
-        while at < len(places) and places[at][0] != raw["region"]:
-            at += 1
-        # A region that the machine's end cut off has no counters.
-        result.append(places[at][1] if at < len(places) else step)
-    return result
+        step = step_begun(str(raw["step"]), steps, OUTSIDE)
+        alike = tuple(raw[key] for key in ("report", "finding", "debt"))
+        alike += raw["now"]["rip"], raw["old"]["rip"]
+        own = result.setdefault(step, {})
+        regions = own.setdefault(alike, Report(raw)).regions
+        regions[raw["region"]] = regions.get(raw["region"], 0) + 1
+    return {step: list(own.values()) for step, own in result.items()}
 
 
 def findings(kind: str, regions: Regions, reports: list[Report]) -> dict[str, int]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TextIO
 
+from reports import GUEST_OWNED, STALE
+
 
 class Status(StrEnum):
     """How a test ended."""
@@ -62,9 +64,20 @@ def describe(kind: str, findings: dict[str, int]) -> str:
     return f"{sum(findings.values())} {kind} ({each})"
 
 
+def stale_text(result: Result) -> list[str]:
+    """The oracle's reports of stale translations, in words."""
+    stale = [report for report in result.reports if report["raw"]["report"] == STALE]
+    lines = [line for report in stale for line in report["text"]]
+    more = [report for report in stale if not report["text"]]
+    if more:
+        number = sum(sum(report["regions"].values()) for report in more)
+        lines.append(f"and {number} more, of {len(more)} kinds: all of them are in reports.jsonl")
+    return lines
+
+
 def _write_result(index: int, result: Result, out: TextIO) -> None:
     if result.guestowned:
-        print(f"  # {describe('guestowned', result.guestowned)} in {result.name}", file=out)
+        print(f"  # {describe(GUEST_OWNED, result.guestowned)} in {result.name}", file=out)
     if result.status is Status.SKIPPED:
         why = "; ".join(result.reasons) or "no reason given"
         print(f"  ok {index} {result.name} # SKIP {why}", file=out)
@@ -75,6 +88,8 @@ def _write_result(index: int, result: Result, out: TextIO) -> None:
         if len(result.reasons) > _SHOWN_REASONS:
             more = len(result.reasons) - _SHOWN_REASONS
             print(f"  # {result.name}: and {more} more reasons", file=out)
+        for line in stale_text(result):
+            print(f"  #   {line}", file=out)
         for line in result.output[-_SHOWN_OUTPUT:]:
             print(f"  # | {line[:_SHOWN_WIDTH]}", file=out)
     verdict = "not ok" if result.status is Status.FAILED else "ok"

@@ -6,6 +6,7 @@ counters=/sys/kernel/debug/rust_kvm_nvmx
 tracing=/sys/kernel/tracing
 heartbeat=0
 number=0
+modules=
 
 # The host reads these lines; the empty line ends whatever a test left open.
 report() {
@@ -48,6 +49,13 @@ report_counters() {
 	done <$counters/counters
 }
 
+# Where the modules' code is, for the host to name functions by their addresses.
+report_modules() {
+	now=$(cut -d ' ' -f 1,6 /proc/modules | tr '\n' ' ')
+	[ "$now" = "$modules" ] || report modules "$now"
+	modules=$now
+}
+
 module_state() {
 	if [ -d /sys/module/rust_kvm_nvmx ]; then echo loaded; else echo absent; fi
 }
@@ -65,6 +73,7 @@ step() {
 	shift 3
 	kernel_log begin "$step"
 	report begin "$step"
+	report_modules
 	case $* in
 	insmod* | rmmod*) ;;
 	*) [ "$state" = "$(module_state)" ] || report wrongstate "$(module_state)" ;;
@@ -81,6 +90,7 @@ step() {
 	[ "$heartbeat" = 0 ] || kill $! 2>/dev/null
 	report_counters
 	report_probes
+	report_modules
 	kernel_log end "$step"
 	report end "$step" "$status" "$start" "$end"
 }
