@@ -33,6 +33,8 @@ static bool no_vmcs(const BX_CPU_C *cpu)
 static void finish()
 {
 	simulated_settle_all();
+	if (oracle)
+		oracle->settle_all();
 	counting->finish();
 }
 
@@ -90,7 +92,12 @@ void tlbsan_reset(unsigned cpu)
 void tlbsan_prefetch(Bit64u address)
 {
 	simulated_settle_all();
-	if (counting->prefetched(address) && reports)
+	auto before_end = [](const std::string &label) {
+		if (oracle && is_step(label))
+			oracle->settle_all();
+	};
+
+	if (counting->prefetched(address, before_end) && reports)
 		reports->region(counting->region());
 }
 

@@ -86,13 +86,16 @@ void Counting::reported(const Report &report)
 	counters.reported(report);
 }
 
-bool Counting::prefetched(uint64_t address)
+bool Counting::prefetched(uint64_t address,
+			  const std::function<void(const std::string &)> &before_end)
 {
 	std::string label;
 
 	if (!labels.read(address, label))
 		return false;
 	settle_all();
+	if (before_end)
+		before_end(label);
 	log.next(label, counters);
 	return true;
 }

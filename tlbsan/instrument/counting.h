@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <vector>
 
 #include "counters.h"
@@ -35,8 +36,12 @@ public:
 	/* Of this CPU since its last change of level. */
 	void simulated(unsigned cpu, uint16_t vpid, const TlbCounts &counts);
 	void reported(const Report &report);
-	/* True when this ended a region. */
-	bool prefetched(uint64_t address);
+	/*
+	 * True when this ended a region; before_end is called first, with the
+	 * label of the next one.
+	 */
+	bool prefetched(uint64_t address,
+			const std::function<void(const std::string &)> &before_end = nullptr);
 	void finish();
 
 	const VmcsLevels &vmcs_levels() const { return levels; }

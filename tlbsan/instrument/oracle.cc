@@ -47,11 +47,16 @@ void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
 
 void Oracle::settle(Cpu &cpu, const VmEntry &entry)
 {
+	auto runs = [&](const Tag &tag) {
+		return tag.ep4ta ? tag.ep4ta == entry.ep4ta : tag.vpid == entry.vpid;
+	};
+
+	for (Suspect &suspect : cpu.suspects)
+		suspect.entered |= runs(suspect.name.tag);
 	std::erase_if(cpu.suspects, [&](const Suspect &suspect) {
 		const Report &report = suspect.report;
-		const Tag &tag = suspect.name.tag;
 
-		if (tag.ep4ta ? tag.ep4ta != entry.ep4ta : tag.vpid != entry.vpid)
+		if (!runs(suspect.name.tag))
 			return false;
 		if (cpu.invalidations.newest(suspect.name) > report.old.read)
 			return true;
@@ -60,6 +65,18 @@ void Oracle::settle(Cpu &cpu, const VmEntry &entry)
 		sink(report);
 		return true;
 	});
+}
+
+void Oracle::settle_all()
+{
+	for (Cpu &cpu : cpus) {
+		for (const Suspect &suspect : cpu.suspects) {
+			if (suspect.entered && cpu.invalidations.newest(suspect.name) <=
+						       suspect.report.old.read)
+				sink(suspect.report);
+		}
+		cpu.suspects.clear();
+	}
 }
 
 void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)

@@ -20,7 +20,8 @@
  * A hypervisor changes its own tables on one CPU and then makes the others
  * flush.  One that walks them in between finds the change before it is told.
  * Such a finding is a suspect until the CPU enters a guest under the same tag again:
- * cleared if the flush came, reported if it did not come in patience instructions.
+ * cleared if the flush came, reported if it did not come in patience instructions
+ * or until the step that was marked ended.
  */
 #ifndef TLBSAN_ORACLE_H
 #define TLBSAN_ORACLE_H
@@ -65,6 +66,12 @@ public:
 	void ept_walked(const EptWalk &walk);
 	void ept_refused(const EptRefusal &refusal);
 
+	/*
+	 * What ran so far is over: report what is still held back, unless no guest
+	 * with the same tags ran since.
+	 */
+	void settle_all();
+
 	/* What guests leave to the hypervisor is told to these directly. */
 	VirtualCpus &virtual_cpus() { return vcpus; }
 
@@ -73,6 +80,7 @@ private:
 	struct Suspect {
 		Report report;
 		Name name;
+		bool entered = false;	/* a guest with the same tags, since */
 	};
 
 	struct Cpu {

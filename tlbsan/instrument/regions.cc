@@ -39,6 +39,11 @@ bool LabelReader::read(uint64_t address, std::string &label)
 	return true;
 }
 
+bool is_step(const std::string &label)
+{
+	return label == "boot" || label == "idle" || label.rfind("step.", 0) == 0;
+}
+
 std::string region_json(const std::string &region, unsigned seq, const Counters &counters)
 {
 	std::string line = "{\"region\": \"" + region + "\", \"seq\": " + std::to_string(seq) +

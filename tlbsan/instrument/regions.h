@@ -30,6 +30,9 @@ private:
 	std::string pending;
 };
 
+/* Does a region of this name begin or end a step of whoever runs the machine? */
+bool is_step(const std::string &label);
+
 /* The line of one region, without a line end. */
 std::string region_json(const std::string &region, unsigned seq, const Counters &counters);
 

@@ -2,9 +2,9 @@
 #include "reports.h"
 
 #include <cinttypes>
-#include <set>
 
 #include "output.h"
+#include "regions.h"
 
 namespace tlbsan {
 
@@ -105,10 +105,8 @@ void ReportLog::write(const Report &report)
 
 void ReportLog::region(const std::string &label)
 {
-	static const std::set<std::string> outside = { "boot", "idle" };
-
 	current = label;
-	if (outside.count(label) || label.rfind("step.", 0) == 0)
+	if (is_step(label))
 		step = label;
 	written.clear();
 	notes = 0;

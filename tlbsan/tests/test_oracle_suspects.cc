@@ -112,3 +112,25 @@ TEST(a_promise_to_the_guest_itself_waits_for_nothing)
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.reports.size(), 1u);
 }
+
+TEST(a_suspect_is_reported_when_its_step_ends)
+{
+	for (bool entered : { false, true }) {
+		for (bool flushed : { false, true }) {
+			Machine m;
+
+			m.enter_l1();
+			m.walk(guest_a, host_a);
+			m.walk(guest_a, host_b);
+			m.exit();
+			if (entered) {
+				m.enter_l1();
+				m.exit();
+			}
+			if (flushed)
+				m.invept(2);
+			m.oracle.settle_all();
+			CHECK_EQUAL(m.reports.size(), entered && !flushed ? 1u : 0u);
+		}
+	}
+}

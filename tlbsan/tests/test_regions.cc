@@ -195,3 +195,11 @@ TEST(no_file_is_no_error)
 	mark(counting, "second");
 	counting.finish();
 }
+
+TEST(steps_are_told_from_other_regions)
+{
+	for (const char *step : { "boot", "idle", "step.1", "step.20" })
+		CHECK(is_step(step));
+	for (const char *other : { "unjudged", "step", "steps.1", "tlb.step.1" })
+		CHECK(!is_step(other));
+}
