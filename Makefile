@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SEED EPT KVM_INTEL SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -25,7 +25,9 @@ help:
 #:            KERNEL_TARBALL=    build another 7.3.y: path or URL, with KERNEL_SHA256=
 #:            TOOLCHAIN=         auto, rootfs (Debian's, made here) or host
 #:            V=1 the console as it runs; CPUS=N of the machine; JOBS=N of builds;
-#:            TLBSAN=0 Debian's own Bochs, without the witness
+#:            SEED=N another interleaving: order of the tests, turns of the CPUs, clock
+#:            EPT=0, KVM_INTEL='ept=0 vpid=0' parameters of kvm_intel for make test
+#:            TLBSAN=0 Debian's own Bochs, without the witness and the oracle
 #:            SIM=default make bench: what a TLB of a real size would miss too
 #: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -18,7 +19,37 @@ VGA_BIOS = Path("/usr/share/vgabios/vgabios-stdvga.bin")
 CPU_MODEL = "corei7_haswell_4770"
 # Emulated instructions per emulated second: close to what a host does in one
 # real second, so that the machine's clock is not far from the wall's.
-INSTRUCTIONS_PER_SECOND = 50_000_000
+_INSTRUCTIONS_PER_SECOND = 50_000_000
+# The most instructions that a processor runs before it is the next one's turn:
+# Bochs's own figure and the highest it takes. It can do 1, in five times the time.
+_QUANTUM, _SHORTEST_QUANTUM, _LONGEST_QUANTUM = 16, 4, 32
+# What the machine's clock shows at its start: the tests seed their random numbers
+# with it.
+_DATE = 1_700_000_000
+
+
+@dataclass(frozen=True)
+class Interleaving:
+    """What decides in which order things happen. The same seed is nearly the same run: the
+    emulator's devices still vary by microseconds from one to the next."""
+
+    quantum: int
+    instructions_per_second: int
+    date: int
+
+    @classmethod
+    def of(cls, seed: int) -> Self:
+        """By SEED; 0 is the plain one."""
+        if seed == 0:
+            return cls(_QUANTUM, _INSTRUCTIONS_PER_SECOND, _DATE)
+        choice = random.Random(seed)
+        # Where there is one processor, timer ticks at other instructions are all there is.
+        speed = _INSTRUCTIONS_PER_SECOND * choice.randint(80, 120) // 100
+        return cls(
+            choice.randint(_SHORTEST_QUANTUM, _LONGEST_QUANTUM),
+            speed,
+            _DATE + choice.randint(1, 10**8),
+        )
 
 
 @dataclass(frozen=True)
@@ -32,6 +63,7 @@ class Emulator:
     debian: bool = False
     # Sizes of a TLB that it simulates, in the words of TLBSAN_SIM; nothing: none.
     simulated_tlb: str = ""
+    seed: int = 0
 
     @property
     def has_witness(self) -> bool:
@@ -47,14 +79,16 @@ def configuration(
         if not needed.exists():
             raise MachineError(f"{needed} is missing: install bochsbios and vgabios")
     display = 'rfb, options="timeout=0"' if emulator.debian else "nogui"
+    interleaving = Interleaving.of(emulator.seed)
+    pace = f"ips={interleaving.instructions_per_second}, quantum={interleaving.quantum}"
     lines = [
         f"romimage: file={BIOS}",
         f"vgaromimage: file={VGA_BIOS}",
         f"display_library: {display}",
-        f"cpu: model={CPU_MODEL}, count={emulator.cpus}, ips={INSTRUCTIONS_PER_SECOND}",
+        f"cpu: model={CPU_MODEL}, count={emulator.cpus}, {pace}",
         "cpu: reset_on_triple_fault=0, ignore_bad_msrs=1",
         f"memory: guest={emulator.megabytes}, host={emulator.megabytes}",
-        "clock: sync=none, time0=utc",
+        f"clock: sync=none, time0={interleaving.date}",
         f"ata0-master: type=cdrom, path={iso}, status=inserted",
         "boot: cdrom",
         *(f"{port}: enabled=1, {how}" for port, how in serial.items()),

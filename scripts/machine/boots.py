@@ -85,7 +85,8 @@ class Boot:
         for group in self.plan.groups:
             for each in group.steps:
                 if f"{group.name}/{each.name}" == step:
-                    return self.parts.find_program(Path(each.command[0]).name)
+                    name = Path(each.command[0]).name
+                    return self.parts.find_program(name) if name in self.programs else None
         return None
 
 

@@ -23,7 +23,7 @@ from mutants import run_mutants
 from removals import run_removals
 from session import Limits
 from shell import run_shell
-from suite import run_suite
+from suite import Selection, parameters_of, run_suite
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
         _common(command)
         if name in ("test", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this one alone")
+        if name == "test":
+            command.add_argument(
+                "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
+            )
         if name == "demo":
             command.add_argument(
                 "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
@@ -83,6 +87,7 @@ def _common(command: argparse.ArgumentParser) -> None:
         help="count what a TLB of these sizes would miss: `default`, or as tlbsan/README.md says",
     )
     command.add_argument("--cpus", type=int, default=None, help="processors (2; bench: 1)")
+    command.add_argument("--seed", type=int, default=0, help="another interleaving for each")
     command.add_argument("--memory", type=int, default=768, metavar="MB")
     command.add_argument("--verbose", action="store_true", help="show the console as it runs")
     command.add_argument("--timeout", type=float, default=Limits.total, metavar="SECONDS")
@@ -100,7 +105,12 @@ def _parts(options: argparse.Namespace) -> Parts:
         kernel=options.kernel,
         tools=options.tools,
         emulator=Emulator(
-            options.bochs, cpus, options.memory, options.debian_bochs, options.simulate
+            options.bochs,
+            cpus,
+            options.memory,
+            options.debian_bochs,
+            options.simulate,
+            options.seed,
         ),
         output=options.out.absolute(),
         limits=Limits(total=options.timeout, silence=options.silence),
@@ -133,7 +143,8 @@ def main() -> int:
         parts.output.mkdir(parents=True, exist_ok=True)
         lock = _lock(parts.output)  # noqa: F841, held until the end
         if options.command == "test":
-            return run_suite(parts, bool(options.upstream), bool(options.own), options.test)
+            selection = Selection(options.test, parameters_of(options.kvm_intel, parts.kernel))
+            return run_suite(parts, bool(options.upstream), bool(options.own), selection)
         if options.command == "shell":
             return run_shell(parts)
         if options.command == "mutants":

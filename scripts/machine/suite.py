@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import hooks
+import image
 import results
 import verdict
+from bochs import Emulator, Interleaving
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from plan import Group, Plan
@@ -28,17 +31,26 @@ _GROUPS = [
 ]
 
 
-def run_suite(parts: Parts, upstream: bool, own: bool, only: str | None) -> int:
+@dataclass(frozen=True)
+class Selection:
+    """Which tests run: one or all, and with which parameters of kvm_intel."""
+
+    only: str | None = None
+    parameters: str = ""
+
+
+def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> int:
     """Run the tests, write the results; 0 if all is well."""
     lists = []
     if upstream:
         lists.append(read_upstream_list(UPSTREAM_LIST))
     if own:
         lists.append(read_own_plan(OWN_PLAN))
-    boots = make_boots(parts, _choose(lists, only))
+    entries = with_parameters(_choose(lists, selection.only), selection.parameters)
+    boots = make_boots(parts, entries, selection.parameters)
     if not boots:
         raise MachineError("nothing to run: give --upstream, --own, or both")
-    return _report(parts.output, run_boots(boots), complete=only is None)
+    return _report(parts.output, run_boots(boots), selection)
 
 
 def _choose(lists: list[TestList], only: str | None) -> list[Entry]:
@@ -55,9 +67,45 @@ def _choose(lists: list[TestList], only: str | None) -> list[Entry]:
     raise MachineError(f"no test {only} in the lists; there are: {names}")
 
 
-def make_boots(parts: Parts, entries: list[Entry]) -> list[Boot]:
+def parameters_of(text: str, kernel: Path) -> str:
+    """TEXT in order, if kvm_intel of this kernel takes it."""
+    words = sorted(set(text.split()))
+    module = image.module_files(kernel)["kvm-intel"]
+    if words and not module.exists():
+        raise MachineError(f"{module} does not exist: KVM is not a module there, so no parameters")
+    for word in words:
+        name, _, value = word.partition("=")
+        if not value or f"\0parmtype={name}:".encode() not in module.read_bytes():
+            raise MachineError(f"{word}: kvm_intel has no such parameter, or it has no value")
+    if len({word.partition("=")[0] for word in words}) != len(words):
+        raise MachineError(f"kvm_intel: {' '.join(words)} gives one parameter two values")
+    return " ".join(words)
+
+
+def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
+    """Those that can run with PARAMETERS, where given; the plan's own runs with them come in
+    the place of the same without."""
+    if not parameters:
+        return entries
+    wanted = set(parameters.split())
+    planned = [entry for entry in entries if set(entry.parameters.split()) == wanted]
+    plain = [
+        # What the plan has without parameters may be of no use with them.
+        replace(entry, step=replace(entry.step, may_skip=True))
+        for entry in entries
+        if not entry.parameters
+        and all(entry.step.command != other.step.command for other in planned)
+    ]
+    found = [replace(entry, parameters="") for entry in planned] + plain
+    if not found:
+        raise MachineError(f"nothing in the plan runs with kvm_intel {parameters}")
+    return found
+
+
+def make_boots(parts: Parts, entries: list[Entry], parameters: str = "") -> list[Boot]:
     """Share the tests among as many machines as there are processors, each of which
-    takes all its tests through all groups; other parameters of kvm_intel are more machines."""
+    takes all its tests through all groups; entries with parameters of kvm_intel besides
+    PARAMETERS are more machines."""
     if parts.module is None:
         entries = [entry for entry in entries if not entry.needs_module]
     plain = [entry for entry in entries if not entry.parameters]
@@ -68,17 +116,19 @@ def make_boots(parts: Parts, entries: list[Entry]) -> list[Boot]:
     boots = []
     for number, share in enumerate(shares, start=1):
         share.sort(key=entries.index)
-        boots.append(_make_boot(f"machine-{number}", parts, share, ""))
-    for parameters in dict.fromkeys(entry.parameters for entry in entries if entry.parameters):
-        share = [entry for entry in entries if entry.parameters == parameters]
+        boots.append(_make_boot(f"machine-{number}", parts, share, parameters))
+    for other in dict.fromkeys(entry.parameters for entry in entries if entry.parameters):
+        share = [entry for entry in entries if entry.parameters == other]
         # The emulator's configuration takes no "=" or blank in a path.
-        name = parameters.replace("=", "").replace(" ", "-")
-        boots.append(_make_boot(name, parts, share, parameters))
+        name = other.replace("=", "").replace(" ", "-")
+        boots.append(_make_boot(name, parts, share, other))
     return boots
 
 
 def _make_boot(name: str, parts: Parts, share: list[Entry], parameters: str) -> Boot:
     groups = _GROUPS if parts.module else _GROUPS[:1]
+    if parts.emulator.seed:
+        share = random.Random(parts.emulator.seed).sample(share, len(share))
     plan = Plan(
         tuple(
             Group(name, title, state, tuple(e.step for e in share if name in e.groups))
@@ -94,7 +144,7 @@ def _cost(entry: Entry) -> int:
     return entry.step.limit * len(entry.groups)
 
 
-def _report(output: Path, finished: list[Finished], complete: bool) -> int:
+def _report(output: Path, finished: list[Finished], selection: Selection) -> int:
     everything: list[Result] = []
     for each in finished:
         own = each.results()
@@ -106,26 +156,46 @@ def _report(output: Path, finished: list[Finished], complete: bool) -> int:
     last = [step for each in finished for step in each.boot.plan.groups[-1].steps]
     if len(groups) > 1 and any(step.takeover for step in last):
         everything += hooks.judge_takeover(
-            [(each.boot.plan, each.outcome.console) for each in finished], complete
+            [(each.boot.plan, each.outcome.console) for each in finished], selection.only is None
         )
         groups.append((hooks.GROUP, hooks.TITLE))
     groups.append((verdict.MACHINE, "the machines themselves"))
     with open(output / "results.ktap", "w", encoding="utf-8") as file:
         results.write_ktap(groups, everything, file)
     results.write_ktap(groups, everything, sys.stdout)
-    _write_json(output / "results.json", finished, everything)
+    settings = _settings(finished[0].boot.parts.emulator, selection)
+    _write_json(output / "results.json", settings, finished, everything)
     failed = any(result.status is Status.FAILED for result in everything)
     if failed:
         _show_tails(finished)
     peak = max(each.outcome.peak_kib for each in finished) // 1024
+    print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
     print(f"# results: {output}/results.json; peak memory of an emulator: {peak} MiB")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0
 
 
-def _write_json(path: Path, finished: list[Finished], everything: list[Result]) -> None:
+def _settings(emulator: Emulator, selection: Selection) -> dict[str, str | int]:
+    """What it takes to run the like again."""
+    interleaving = Interleaving.of(emulator.seed)
+    return {
+        "seed": emulator.seed,
+        "quantum": interleaving.quantum,
+        "instructions_per_second": interleaving.instructions_per_second,
+        "cpus": emulator.cpus,
+        "kvm_intel": selection.parameters or "as planned",
+    }
+
+
+def _write_json(
+    path: Path,
+    settings: dict[str, str | int],
+    finished: list[Finished],
+    everything: list[Result],
+) -> None:
     report = {
         "summary": results.summary(everything),
+        "settings": settings,
         "machines": [
             {
                 "name": each.boot.name,
