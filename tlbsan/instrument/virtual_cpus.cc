@@ -106,12 +106,16 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 	bool pcide = now.cr4 & CR4_PCIDE;
 	uint16_t pcid = pcide ? now.cr3 & 0xfff : 0;
 
+	/* SDM 4.10.4.1, by MOV to CR0; and by INIT, an SMI or from outside, too */
+	if (was.cr0 & ~now.cr0 & CR0_PG)
+		promise(vcpu, { .scope = Scope::all, .name = "CR0.PG cleared" });
+
 	if (vcpu.reason == EXIT_CR_ACCESS) {
 		uint64_t cr4 = was.cr4 ^ now.cr4;
 
 		/* SDM 4.10.4.1, MOV to control register */
-		if ((was.cr0 & ~now.cr0 & CR0_PG) || (cr4 & CR4_PGE) || (was.cr4 & cr4 & CR4_PCIDE))
-			promise(vcpu, { .scope = Scope::all, .name = "MOV CR0 or CR4" });
+		if ((cr4 & CR4_PGE) || (was.cr4 & cr4 & CR4_PCIDE))
+			promise(vcpu, { .scope = Scope::all, .name = "MOV CR4" });
 		else if ((cr4 & CR4_PAE) || (now.cr4 & cr4 & CR4_SMEP))
 			promise(vcpu, { .scope = Scope::pcid_and_globals, .pcid = pcid,
 					.name = "MOV CR4" });
