@@ -106,8 +106,11 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 	bool pcide = now.cr4 & CR4_PCIDE;
 	uint16_t pcid = pcide ? now.cr3 & 0xfff : 0;
 
-	/* SDM 4.10.4.1, by MOV to CR0; and by INIT, an SMI or from outside, too */
-	if (was.cr0 & ~now.cr0 & CR0_PG)
+	/*
+	 * SDM 4.10.4.1, by MOV to CR0; SDM table 10-1, by INIT, which clears CR3 as
+	 * well.  An SMI, which does not, invalidates nothing.
+	 */
+	if ((was.cr0 & ~now.cr0 & CR0_PG) && (vcpu.reason == EXIT_CR_ACCESS || !now.cr3))
 		promise(vcpu, { .scope = Scope::all, .name = "CR0.PG cleared" });
 
 	if (vcpu.reason == EXIT_CR_ACCESS) {

@@ -139,21 +139,24 @@ TEST(cr0_pg_cleared_and_cr4_pge_toggled_by_a_vm_exit_owe_a_flush)
 	}
 }
 
-TEST(cr0_pg_cleared_by_the_hypervisor_owes_a_flush)
+TEST(init_owes_a_flush_and_an_smi_does_not)
 {
-	Machine m;
+	for (bool init : { false, true }) {
+		Machine m;
 
-	m.registers = { .cr0 = 1u << 31, .cr3 = 0x9000, .cr4 = 0 };
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.exit();			/* for INIT, say */
-	m.registers.cr0 = 0;
-	m.enter_l1();
-	m.exit();
-	m.registers.cr0 = 1u << 31;
-	m.enter_l1();
-	m.walk(guest_b, host_b);
-	CHECK_EQUAL(m.verdict(), "stale other_page");
+		m.registers = { .cr0 = 1u << 31, .cr3 = 0x9000 };
+		m.enter_l1();
+		m.walk(guest_a, host_a);
+		m.exit();
+		m.registers.cr0 = 0;
+		m.registers.cr3 = init ? 0 : 0x9000;
+		m.enter_l1();
+		m.exit();
+		m.registers = { .cr0 = 1u << 31, .cr3 = 0x9000 };
+		m.enter_l1();
+		m.walk(guest_b, host_b);
+		CHECK_EQUAL(m.verdict(), init ? "stale other_page" : "guestowned other_page");
+	}
 }
 
 TEST(cr4_smep_set_by_a_vm_exit_owes_a_flush_and_cleared_does_not)
