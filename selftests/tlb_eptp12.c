@@ -27,12 +27,9 @@ static u64 expected;	/* what L2 must read; 0: nothing to read */
 
 static void l2_code(void)
 {
-	u64 want;
-
 	for (;;) {
-		want = READ_ONCE(expected);
-		if (want)
-			GUEST_ASSERT_EQ(READ_ONCE(*(u64 *)L2_DATA_GVA), want);
+		if (READ_ONCE(expected))
+			GUEST_ASSERT_EQ(READ_ONCE(*(u64 *)L2_DATA_GVA), READ_ONCE(expected));
 		vmcall();
 	}
 }
@@ -89,6 +86,8 @@ static void refused(struct nested_ept *ept, int then)
 	GUEST_ASSERT_EQ(vmreadz(GUEST_PHYSICAL_ADDRESS), L2_DATA_GPA);
 	/* The violation has invalidated: no INVEPT. */
 	l1_back_ept(ept, then);
+	/* L1 keeps no registers of L2's: from the start. */
+	GUEST_ASSERT(!vmwrite(GUEST_RIP, (u64)l2_code));
 	l1_run_to_vmcall(context);
 }
 
