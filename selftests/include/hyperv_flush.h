@@ -74,14 +74,14 @@ static inline void guest_hv_flush_space(const struct hv_input *input, u64 proces
 static inline void l2_hv_flush_space_and_exit(const struct hv_input *input, u64 processors)
 {
 	u64 control = HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, gpa = input->gpa;
-	register u64 output asm("r8") = 0;
 
 	guest_hv_fill_space(input, processors);
-	asm volatile("push %%rbp\n\t"
+	asm volatile("xor %%r8d, %%r8d\n\t"
+		     "push %%rbp\n\t"
 		     "vmcall\n\t"
 		     "pop %%rbp"
-		     : "+c"(control), "+d"(gpa), "+r"(output)
-		     : : "rax", "rbx", "rsi", "rdi", "r9", "r10", "r11", "r12", "r13", "r14",
+		     : "+c"(control), "+d"(gpa)
+		     : : "rax", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
 			 "r15", "memory");
 }
 

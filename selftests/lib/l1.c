@@ -32,13 +32,12 @@ static void use_vmcs_of(struct l2_context *context)
 static void l1_make_current(struct l2_context *context)
 {
 	use_vmcs_of(context);
-	if (context->hv) {
+	if (context->hv)
 		GUEST_ASSERT(load_evmcs(context->hv));
-	} else if (context->launched) {
+	else if (context->launched)
 		GUEST_ASSERT(!vmptrld(context->vmx->vmcs_gpa));
-	} else {
+	else
 		GUEST_ASSERT(load_vmcs(context->vmx));
-	}
 }
 
 void l1_set_vpid(struct l2_context *context, u16 vpid)
