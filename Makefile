@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SEED EPT KVM_INTEL SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -16,6 +16,7 @@ help:
 #: make bench           the cost of a nested round trip, Rust beside C
 #: make mutants         break each rule once: which test notices?
 #: make removals        leave out each TLB flush once: whose run does the oracle report?
+#: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make check           formatters and linters: all clean?
 #: make check-policy    the rules alone, tried with every input on this host
@@ -26,13 +27,16 @@ help:
 #:            TOOLCHAIN=         auto, rootfs (Debian's, made here) or host
 #:            V=1 the console as it runs; CPUS=N of the machine; JOBS=N of builds;
 #:            SEED=N another interleaving: order of the tests, turns of the CPUs, clock
-#:            EPT=0, KVM_INTEL='ept=0 vpid=0' parameters of kvm_intel for make test
+#:            EPT=0, KVM_INTEL='ept=0 vpid=0' parameters of kvm_intel
 #:            TLBSAN=0 Debian's own Bochs, without the witness and the oracle
 #:            SIM=default make bench: what a TLB of a real size would miss too
 #: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
 
 demo test shell bench mutants removals:
 	@$(setup)/run-machine.sh $@
+
+tlbsan:
+	@$(setup)/run-tlbsan.sh
 
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
@@ -46,4 +50,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench mutants removals module modules check check-policy clean distclean
+.PHONY: help demo test shell bench mutants removals tlbsan module modules check check-policy clean distclean

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ BUSYBOX = Path("/bin/busybox")
 KERNEL_ARGUMENTS = (
     "console=ttyS0,115200 tsc=reliable no_timer_check oops=panic printk.devkmsg=on nokaslr"
 )
+_INTERPRETER = 3  # p_type
 _KERNEL_MODULES = {
     "irqbypass": "virt/lib/irqbypass.ko",
     "kvm": "arch/x86/kvm/kvm.ko",
@@ -46,12 +48,33 @@ def build_initramfs(kernel: Path, modules: tuple[Path, ...], tools: Path) -> Ini
 
 def module_files(kernel: Path) -> dict[str, Path]:
     """KVM's modules in a kernel's build, by name."""
-    return {
-        name: kernel / where
-        for name, where in _KERNEL_MODULES.items()
+    files = {name: kernel / where for name, where in _KERNEL_MODULES.items()}
+    for name, option in (("kvm", "KVM"), ("kvm-intel", "KVM_INTEL"), ("irqbypass", "")):
         # irqbypass is a module only where something else asked for one.
-        if name != "irqbypass" or (kernel / where).exists()
-    }
+        if not files[name].exists() and (not option or _built_in(kernel, option)):
+            del files[name]
+    return files
+
+
+def _built_in(kernel: Path, option: str) -> bool:
+    try:
+        lines = (kernel / ".config").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return f"CONFIG_{option}=y" in lines
+
+
+def needs_libraries(program: Path) -> bool:
+    """Whether an ELF file names a program that is to load its libraries."""
+    data = program.read_bytes()
+    if data[:5] != b"\x7fELF\x02":
+        return False
+    (offset,) = struct.unpack_from("<Q", data, 0x20)
+    size, count = struct.unpack_from("<HH", data, 0x36)
+    return any(
+        struct.unpack_from("<I", data, offset + number * size)[0] == _INTERPRETER
+        for number in range(count)
+    )
 
 
 def add_program(root: Initramfs, program: Path) -> None:

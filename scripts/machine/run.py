@@ -24,6 +24,7 @@ from removals import run_removals
 from session import Limits
 from shell import run_shell
 from suite import Selection, parameters_of, run_suite
+from tlbsan import run_tlbsan
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,13 +36,19 @@ def _parser() -> argparse.ArgumentParser:
         ("shell", "a console in the machine, everything loaded"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
+        ("tlbsan", "the oracle alone, on any kernel and any test program"),
         ("removals", "leave out each TLB flush once: which program's run is reported?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
         if name in ("test", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this one alone")
-        if name == "test":
+        if name == "tlbsan":
+            command.add_argument(
+                "--program", action="append", default=[], metavar="NAME", help="what runs"
+            )
+            command.add_argument("--given", type=Path, help="directory of the user's programs")
+        if name in ("test", "tlbsan"):
             command.add_argument(
                 "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
             )
@@ -117,7 +124,11 @@ def _parts(options: argparse.Namespace) -> Parts:
         verbose=options.verbose,
         module=options.module,
         extra_modules=tuple(options.extra_module),
-        program_directories=tuple(d for d in (options.own, options.upstream) if d),
+        program_directories=tuple(
+            directory
+            for directory in (getattr(options, "given", None), options.own, options.upstream)
+            if directory
+        ),
     )
 
 
@@ -145,6 +156,9 @@ def main() -> int:
         if options.command == "test":
             selection = Selection(options.test, parameters_of(options.kvm_intel, parts.kernel))
             return run_suite(parts, bool(options.upstream), bool(options.own), selection)
+        if options.command == "tlbsan":
+            parameters = parameters_of(options.kvm_intel, parts.kernel)
+            return run_tlbsan(parts, options.program, parameters)
         if options.command == "shell":
             return run_shell(parts)
         if options.command == "mutants":

@@ -3,21 +3,34 @@
 # KDIR: a kernel tree that the user has built. Nothing is built in it; what it
 # lacks is named.
 
-# check_kdir: print its path.
-check_kdir() {
+# check_options OPTION...: print KDIR's path, if it is configured with these.
+check_options() {
 	local kdir option wrong=()
 	kdir=$(realpath -e "$KDIR" 2>/dev/null) || die "KDIR: there is no $KDIR"
 	[ -f "$kdir/.config" ] || die "KDIR: $kdir is not a configured kernel tree (no .config)"
-	for option in 64BIT MODULES RUST KVM KVM_INTEL; do
+	for option; do
 		grep -qE "^CONFIG_$option=[ym]" "$kdir/.config" || wrong+=("CONFIG_$option")
 	done
 	[ ${#wrong[@]} = 0 ] ||
 		die "KDIR: $kdir lacks ${wrong[*]}: switch on what scripts/kernel/kernel.config has, and build it"
+	echo "$kdir"
+}
+
+# check_kdir: print its path, if our module can be built for it.
+check_kdir() {
+	local kdir
+	kdir=$(check_options 64BIT MODULES RUST KVM KVM_INTEL)
 	[ -f "$kdir/Module.symvers" ] ||
 		die "KDIR: $kdir is not built: run \`make -C $kdir -j\$(nproc)\`"
-	grep -q "$PATCH_SYMBOL" "$kdir/Module.symvers" ||
+	has_hook_table "$kdir" ||
 		die "KDIR: $kdir was built without this project's patches: \`cd $kdir && git am $patch_dir/*.patch\`, and build it"
 	echo "$kdir"
+}
+
+# check_bootable_kdir: print its path, if the emulated machine can boot it.
+check_bootable_kdir() {
+	check_options 64BIT KVM KVM_INTEL PCI ACPI PRINTK SERIAL_8250_CONSOLE BLK_DEV_INITRD \
+		BINFMT_ELF BINFMT_SCRIPT DEVTMPFS PROC_FS SYSFS TMPFS
 }
 
 # kdir_tools: the tools that built KDIR, since Rust's metadata is of one rustc.

@@ -110,4 +110,9 @@ run() {
 	say "  $label: done in $(clock $((SECONDS - start)))"
 }
 
+# has_hook_table TREE: whether it was built with this project's patches, for Rust.
+has_hook_table() {
+	grep -qs "$PATCH_SYMBOL" "$1/Module.symvers" && grep -qxF CONFIG_RUST=y "$1/.config"
+}
+
 in_tools() { "$here/in-toolchain.sh" "$@"; }

@@ -12,6 +12,7 @@
 . "$here/kdir.sh"
 . "$here/emulator.sh"
 . "$here/selftests.sh"
+. "$here/kdir-selftests.sh"
 . "$here/module.sh"
 
 # need NAME: the one place that knows who makes what.
@@ -24,6 +25,9 @@ need() {
 	kernel-stock) kernel kernel-stock ;;
 	kernel-patched) kernel_patched ;;
 	kernel-removals) kernel_removals ;;
+	# With our hooks or without: what the oracle runs on.
+	kernel-any) if [ -n "${KDIR:-}" ]; then check_bootable_kdir; else kernel_patched; fi ;;
+	kselftests-any) if [ -n "${KDIR:-}" ]; then kdir_selftests; else upstream; fi ;;
 	bochs) bochs ;;
 	guest-tools) guest_tools ;;
 	kselftests-upstream) upstream ;;
@@ -31,7 +35,7 @@ need() {
 	module) modules "$checkout" module rust_kvm_nvmx ;;
 	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
 	ruff) ruff ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals bochs guest-tools kselftests-upstream selftests-own module test-modules ruff" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules ruff" ;;
 	esac
 }
 
