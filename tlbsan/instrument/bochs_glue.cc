@@ -91,7 +91,9 @@ void tlbsan_reset(unsigned cpu)
 
 void tlbsan_prefetch(Bit64u address)
 {
-	simulated_settle_all();
+	if (LabelReader::marks(address))
+		simulated_settle_all();
+
 	auto before_end = [](const std::string &label) {
 		if (oracle && is_step(label))
 			oracle->settle_all();

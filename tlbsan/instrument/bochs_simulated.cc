@@ -8,6 +8,7 @@
  * each page that instructions are fetched from anew.  How a page is mapped is known
  * from Bochs' last walk for it, which came before any access that can miss here.
  */
+#include <cinttypes>
 #include <unordered_map>
 #include <vector>
 
@@ -154,8 +155,17 @@ void tlbsan_sim_access(unsigned number, bool fetch, Bit64u linear)
 
 	if (!translated(BX_CPU(number), access))
 		return;
-	if (cpu.tlb.access(access) == SimulatedTlb::Found::nowhere)
-		cpu.tlb.fill(access, cpu.mappings[linear >> 12]);
+	if (cpu.tlb.access(access) != SimulatedTlb::Found::nowhere)
+		return;
+
+	auto mapping = cpu.mappings.find(linear >> 12);
+
+	if (mapping == cpu.mappings.end()) {
+		fprintf(stderr, "tlbsan: TLBSAN_SIM: an access to %#" PRIx64 " without a walk before "
+			"it: Bochs is not the one that bochs.patch was made for\n", uint64_t(linear));
+		exit(EXIT_FAILURE);
+	}
+	cpu.tlb.fill(access, mapping->second);
 }
 
 void tlbsan_sim_ept_walk(unsigned cpu, int level)

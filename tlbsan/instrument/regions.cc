@@ -22,7 +22,7 @@ static char label_char(unsigned char c)
 
 bool LabelReader::read(uint64_t address, std::string &label)
 {
-	if (address >> 8 != magic >> 8)
+	if (!marks(address))
 		return false;
 
 	unsigned char c = address & 0xff;

@@ -23,6 +23,8 @@ public:
 	static constexpr uint64_t magic = 0x5453414e00000000;	/* "TSAN" << 32 */
 	static constexpr size_t max_length = 80;
 
+	/* Is this the address of a character of a mark? */
+	static bool marks(uint64_t address) { return address >> 8 == magic >> 8; }
 	/* True when this address ended a label, which is then in label. */
 	bool read(uint64_t address, std::string &label);
 

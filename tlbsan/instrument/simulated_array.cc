@@ -3,24 +3,11 @@
 
 namespace tlbsan {
 
-bool Past::left(Cached &entry) const
+bool Past::not_covered(Cached &entry) const
 {
-	if (!entry.valid)
-		return false;
-	if (entry.checked == now)
-		return true;
 	entry.valid = invalidations.newest(entry.name) <= entry.filled;
 	entry.checked = now;
 	return entry.valid;
-}
-
-static bool translates(const Cached &entry, const Access &access, unsigned shift)
-{
-	const Tag &has = entry.name.tag, &wants = access.tag;
-
-	return entry.valid && entry.page == access.address >> shift && entry.shift == shift &&
-	       entry.name.kind == access.kind && has.vpid == wants.vpid &&
-	       has.ep4ta == wants.ep4ta && (has.pcid == wants.pcid || has.pcid == GLOBAL);
 }
 
 Cached *TlbArray::find(const Access &access, unsigned shift, const Past &past)
@@ -33,7 +20,7 @@ Cached *TlbArray::find(const Access &access, unsigned shift, const Past &past)
 	return nullptr;
 }
 
-void TlbArray::insert(const Cached &entry, const Past &past)
+Cached &TlbArray::insert(const Cached &entry, const Past &past)
 {
 	Cached *set = set_of(entry.page), *oldest = set;
 
@@ -47,6 +34,7 @@ void TlbArray::insert(const Cached &entry, const Past &past)
 	}
 	*oldest = entry;
 	touch(*oldest);
+	return *oldest;
 }
 
 void TlbArray::sweep(const Past &past)

@@ -48,18 +48,36 @@ struct Past {
 	Time now;
 
 	/* Is the entry there still?  Empties it if not. */
-	bool left(Cached &entry) const;
+	bool left(Cached &entry) const
+	{
+		return entry.valid && (entry.checked == now || not_covered(entry));
+	}
+
+private:
+	bool not_covered(Cached &entry) const;
 };
+
+/* Is this a translation of the address, whether or not it was invalidated? */
+inline bool translates(const Cached &entry, const Access &access, unsigned shift)
+{
+	const Tag &has = entry.name.tag, &wants = access.tag;
+
+	return entry.valid && entry.page == access.address >> shift && entry.shift == shift &&
+	       entry.name.kind == access.kind && has.vpid == wants.vpid &&
+	       has.ep4ta == wants.ep4ta && (has.pcid == wants.pcid || has.pcid == GLOBAL);
+}
 
 class TlbArray {
 public:
 	explicit TlbArray(const TlbSize &size) : size(size), entries(size.entries) {}
 
+	Cached &operator[](size_t index) { return entries[index]; }
+	size_t index(const Cached &entry) const { return &entry - entries.data(); }
 	/* The entry of this size that translates the address; nullptr if there is none. */
 	Cached *find(const Access &access, unsigned shift, const Past &past);
 	/* It was used: the last to make room. */
 	void touch(Cached &entry) { entry.used = ++uses; }
-	void insert(const Cached &entry, const Past &past);
+	Cached &insert(const Cached &entry, const Past &past);
 	/* Ask every entry. */
 	void sweep(const Past &past);
 

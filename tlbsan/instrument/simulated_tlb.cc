@@ -21,16 +21,36 @@ SimulatedTlb::SimulatedTlb(const TlbSizes &sizes)
 {
 }
 
+SimulatedTlb::Guess &SimulatedTlb::guess(const Access &access)
+{
+	return guesses[access.fetch][access.address >> 12 & (guesses[0].size() - 1)];
+}
+
+/* Level 1 has this entry now. */
+void SimulatedTlb::expect(const Access &access, const Cached &entry)
+{
+	bool large = entry.shift == shifts[1];
+
+	guess(access) = { uint32_t(l1[access.fetch][large].index(entry)), large };
+}
+
 SimulatedTlb::Found SimulatedTlb::access(const Access &access)
 {
 	TlbArray *first = l1[access.fetch];
+	Guess where = guess(access);
+	Cached &guessed = first[where.large][where.index];
 
 	counts.accesses++;
+	if (translates(guessed, access, guessed.shift) && past().left(guessed)) {
+		first[where.large].touch(guessed);
+		return Found::l1;
+	}
 	for (unsigned large = 0; large < 2; large++) {
 		Cached *entry = first[large].find(access, shifts[large], past());
 
 		if (entry) {
 			first[large].touch(*entry);
+			expect(access, *entry);
 			return Found::l1;
 		}
 	}
@@ -41,7 +61,7 @@ SimulatedTlb::Found SimulatedTlb::access(const Access &access)
 
 		if (entry) {
 			l2.touch(*entry);
-			first[large].insert(*entry, past());
+			expect(access, first[large].insert(*entry, past()));
 			return Found::l2;
 		}
 	}
@@ -67,7 +87,7 @@ void SimulatedTlb::fill(const Access &access, const Mapping &mapping)
 		.checked = time,
 	};
 
-	l1[access.fetch][large].insert(entry, past());
+	expect(access, l1[access.fetch][large].insert(entry, past()));
 	l2.insert(entry, past());
 }
 

@@ -17,6 +17,7 @@
 #ifndef TLBSAN_SIMULATED_TLB_H
 #define TLBSAN_SIMULATED_TLB_H
 
+#include <array>
 #include <cstdint>
 
 #include "events.h"
@@ -58,6 +59,14 @@ public:
 	TlbCounts take();
 
 private:
+	/* Where the entry of a page was last; most accesses end their search there. */
+	struct Guess {
+		uint32_t index = 0;
+		bool large = false;
+	};
+
+	Guess &guess(const Access &access);
+	void expect(const Access &access, const Cached &entry);
 	Time tick();
 	Past past() const { return { invalidations, time }; }
 
@@ -66,6 +75,7 @@ private:
 	Invalidations invalidations;
 	Time time = 1;
 	TlbCounts counts;
+	std::array<Guess, 256> guesses[2];	/* by page; data, instructions */
 };
 
 } /* namespace tlbsan */
