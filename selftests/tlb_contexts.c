@@ -9,6 +9,7 @@
  *   own     a vpid12 each: its change flushes
  *   one     the same vpid12 for all: L1's INVVPID flushes, of each type
  *   again   one L2 and L1 in turn: must not need a flush, unless they share a VPID
+ *   changed L1 puts another page into its L2's table, and INVVPID flushes
  *
  * With --no-vpid02 and the path of vpid_exhausted.ko KVM finds no VPID for L2.
  */
@@ -17,6 +18,7 @@
 #include "modules.h"
 
 #define NR_CONTEXTS	3
+#define NR_PAGES	2
 #define ROUNDS		2
 #define ONE_VPID12	9
 
@@ -26,12 +28,13 @@ enum { DONE, IN_VMX };
 /* Without EPT in vmcs12 and, where L1 has it, with. */
 static struct l2_context *contexts[2][NR_CONTEXTS];
 static struct l2_context *l1, *current;
+static int current_page;	/* what backs the address in it */
 static bool has_ept, has_vpid, evmcs;
 
 static void l2_code(void)
 {
 	for (;;) {
-		check_page(READ_ONCE(current), 0, 0);
+		check_page(READ_ONCE(current), 0, READ_ONCE(current_page));
 		vmcall();
 	}
 }
@@ -74,6 +77,19 @@ static void again(struct l2_context *context)
 		run(context);
 }
 
+static void changed(struct l2_context *context, enum invvpid_type type)
+{
+	l1_load(context, l2_code);
+	for (current_page = 0; current_page < NR_PAGES; current_page++) {
+		back_page(context, 0, current_page);
+		l1_invvpid(type, context->vpid, L2_DATA_GVA);
+		run(context);
+	}
+	current_page = 0;
+	back_page(context, 0, 0);
+	l1_invvpid(type, context->vpid, L2_DATA_GVA);
+}
+
 static void l1_parts(struct l2_context **set)
 {
 	enum invvpid_type type;
@@ -86,6 +102,8 @@ static void l1_parts(struct l2_context **set)
 	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
 		in_turn(set, ONE, type);
 	again(set[NR_CONTEXTS - 1]);
+	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
+		changed(set[NR_CONTEXTS - 1], type);
 }
 
 static void l1_code(u64 hypercall_gpa)
@@ -106,7 +124,7 @@ static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
 	gva_t gva;
 
-	context_create(vm, number, 1, ept, &gva);
+	context_create(vm, number, NR_PAGES, ept, &gva);
 	return (struct l2_context *)gva;
 }
 
@@ -156,7 +174,7 @@ int main(int argc, char *argv[])
 	has_vpid = kvm_has_vpid();
 	pin_self_to_any_cpu();
 
-	vm = contexts_vm_create(1, 2 * NR_CONTEXTS + 1, 1);
+	vm = contexts_vm_create(1, 2 * NR_CONTEXTS + 1, NR_PAGES);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	if (evmcs) {
 		vcpu_set_hv_cpuid(vcpu);

@@ -1,54 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hardware's VPIDs have more lives than one.  L1 leaves VMX operation and comes
- * back: KVM frees vpid02 and allocates it anew, and the same vpid12 may name
- * another L2 then.  The VM goes away, and the next one gets its VPIDs.  In each
- * life another page stands behind one linear address, in L1 and in L2.
+ * Hardware's VPIDs have more lives than one.  L1 leaves VMX operation, and KVM
+ * frees vpid02; another VM's L1 enters it, and KVM gives that VPID to it; both in
+ * turn, with the same vpid12.  Then a VM goes away, and the next one gets its
+ * VPIDs.  In each VM another page stands behind one linear address, in L1 and in
+ * L2, and KVM must see that nothing of the life before is used.
+ *
+ * Between the lives of one L1 there is nothing to see: VMXON and VMXOFF invalidate
+ * nothing, so another L2 with the same vpid12 would be L1's to invalidate.
  */
 #include "backing.h"
 
-#define NR_CONTEXTS	2
-#define NR_VMS		3
+#define NR_LIVES	4	/* of a VM */
+#define NR_VMS		4
 #define VPID12		1
 
-enum { DONE };
+enum { DONE, LIFE };
 
-static struct l2_context *l1, *contexts[NR_CONTEXTS], *current;
-static bool has_vpid, leaves_vmx;
+static struct l2_context *l1, *l2;
+static bool has_vpid;
+
+struct vm {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+};
 
 static void l2_code(void)
 {
 	for (;;) {
-		check_page(READ_ONCE(current), 0, 0);
+		check_page(l2, 0, 0);
 		vmcall();
 	}
 }
 
-static void vmx_life(struct l2_context *context)
-{
-	l1_vmxon(context);
-	l1_load(context, l2_code);
-	if (has_vpid)
-		l1_set_vpid(context, VPID12);
-	WRITE_ONCE(current, context);
-	l1_run_to_vmcall(context);
-	l1_run_to_vmcall(context);
-	check_page(l1, 0, 0);
-}
-
 static void l1_code(void)
 {
-	int i;
+	int life;
 
 	set_cr3(l1->cr3);
 	check_page(l1, 0, 0);
-	for (i = 0; i < NR_CONTEXTS; i++) {
-		vmx_life(contexts[i]);
-		/* VMXOFF, or leave that to the end of the VM. */
-		if (leaves_vmx || i < NR_CONTEXTS - 1) {
-			GUEST_ASSERT(!vmclear(contexts[i]->vmx->vmcs_gpa));
+	for (life = 0; life < NR_LIVES; life++) {
+		l1_vmxon(l2);
+		l2->launched = false;
+		l1_load(l2, l2_code);
+		if (has_vpid)
+			l1_set_vpid(l2, VPID12);
+		l1_run_to_vmcall(l2);
+		l1_run_to_vmcall(l2);
+		check_page(l1, 0, 0);
+		/* The last one is left to the end of the VM. */
+		if (life < NR_LIVES - 1) {
+			GUEST_ASSERT(!vmclear(l2->vmx->vmcs_gpa));
 			vmxoff();
 		}
+		GUEST_SYNC(LIFE);
 	}
 	GUEST_DONE();
 }
@@ -61,38 +66,52 @@ static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 	return (struct l2_context *)gva;
 }
 
-static void vm_life(int number, bool ept)
+static struct vm vm_create_for(int number, bool ept)
 {
-	struct kvm_vm *vm = contexts_vm_create(1, 1 + NR_CONTEXTS, 1);
-	struct kvm_vcpu *vcpu = vm_vcpu_add(vm, 0, l1_code);
-	int i;
+	struct vm vm;
 
+	vm.vm = contexts_vm_create(1, 2, 1);
+	vm.vcpu = vm_vcpu_add(vm.vm, 0, l1_code);
 	if (ept)
-		vm_enable_ept(vm);
-	l1 = create(vm, number, L2_EPT_OFF);
-	for (i = 0; i < NR_CONTEXTS; i++)
-		contexts[i] = create(vm, number + 1 + i, ept ? L2_EPT_SHARED : L2_EPT_OFF);
-	contexts_finish(vm);
-	leaves_vmx = number & 1;
-	sync_global_to_guest(vm, l1);
-	sync_global_to_guest(vm, contexts);
-	sync_global_to_guest(vm, has_vpid);
-	sync_global_to_guest(vm, leaves_vmx);
+		vm_enable_ept(vm.vm);
+	l1 = create(vm.vm, number, L2_EPT_OFF);
+	l2 = create(vm.vm, number + 1, ept ? L2_EPT_SHARED : L2_EPT_OFF);
+	contexts_finish(vm.vm);
+	sync_global_to_guest(vm.vm, l1);
+	sync_global_to_guest(vm.vm, l2);
+	sync_global_to_guest(vm.vm, has_vpid);
+	return vm;
+}
 
-	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
-	kvm_vm_free(vm);
+/* Two VMs in turn; when both have lived, the older one makes room for the next. */
+static void vms_in_turn(bool ept)
+{
+	struct vm older, younger = vm_create_for(0, ept);
+	int number, life;
+
+	for (number = 1; number < NR_VMS; number++) {
+		older = younger;
+		younger = vm_create_for(10 * number, ept);
+		for (life = 0; life < NR_LIVES / 2; life++) {
+			TEST_ASSERT_EQ(run_to_sync(older.vcpu), LIFE);
+			TEST_ASSERT_EQ(run_to_sync(younger.vcpu), LIFE);
+		}
+		if (number > 1)
+			TEST_ASSERT_EQ(run_to_sync(older.vcpu), DONE);
+		kvm_vm_free(older.vm);
+	}
+	kvm_vm_free(younger.vm);
 }
 
 int main(int argc, char *argv[])
 {
-	int ept, i;
+	int ept;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	has_vpid = kvm_has_vpid();
 	pin_self_to_any_cpu();
 
 	for (ept = 0; ept <= kvm_cpu_has_ept(); ept++)
-		for (i = 0; i < NR_VMS; i++)
-			vm_life(100 * ept + 11 * i, ept);
+		vms_in_turn(ept);
 	return 0;
 }
