@@ -120,6 +120,7 @@ static gva_t create_contexts(struct kvm_vm *vm)
 static void provoke_flushes(struct kvm_vm *vm, struct kvm_vcpu *vcpu,
 			    struct kvm_steal_time *steal_time)
 {
+	bool moves = get_nprocs() > 1;
 	char name[80];
 
 	snprintf(name, sizeof(name), "%s.flushes", region);
@@ -127,14 +128,16 @@ static void provoke_flushes(struct kvm_vm *vm, struct kvm_vcpu *vcpu,
 	witness_mark(name);
 	TEST_ASSERT(!madvise(addr_gva2hva(vm, input.gva), PAGE_SIZE, MADV_DONTNEED),
 		    "madvise() failed");
-	if (get_nprocs() > 1)
+	if (moves)
 		pin_self_to_cpu(1);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), FLUSH_GUEST);
 	steal_time->preempted = KVM_VCPU_FLUSH_TLB;
 	TEST_ASSERT_EQ(run_to_sync(vcpu), FLUSH_END);
 	witness_mark(UNJUDGED);
 
-	witness_expect(name, kvm_has_ept() ? "invept.all" : "invvpid.all", ">=", 1);
+	/* No guest may have used the page; the change of CPU flushes all in any case. */
+	if (moves)
+		witness_expect(name, kvm_has_ept() ? "invept.all" : "invvpid.all", ">=", 1);
 	witness_expect(name, kvm_has_ept() ? "invept.single" : "invvpid.single", ">=", 1);
 	witness_expect(name, "invvpid.single.vpid01", ">=", 1);
 	if (options.evmcs && kvm_has_ept())

@@ -24,7 +24,9 @@ enum { WAITING = 1, SENT, USED };
 
 enum level { L1, L2 };
 
-enum method { BY_ADDRESS, BY_TOO_MANY, BY_SPACE, BY_SPACE_WITH_TRAP, NR_METHODS };
+enum method {
+	BY_ADDRESS, BY_TOO_MANY, BY_SPACE, BY_SPACE_FAST, BY_SPACE_WITH_TRAP, NR_METHODS
+};
 
 /* What the target does, one step for each level's turn. */
 enum action { USE, WAIT, USE_WAIT_USE };
@@ -101,16 +103,17 @@ static void target_l1(struct l2_context *context, u64 hypercall_gpa)
 	}
 }
 
-/* The last of a list is the address that was changed. */
-static void flush_list(int nr)
+/* Pages that nobody uses, and as the last one the one that was changed. */
+static void flush_list(int others, bool changed)
 {
-	u64 entries[NR_OTHERS];
+	u64 entries[NR_OTHERS + 1];
 	int i;
 
-	for (i = 0; i < nr; i++)
-		entries[i] = (u64)backing_gva(NR_PAGES + nr - 1 - i);
-	entries[nr - 1] = (u64)backing_gva(0);
-	guest_hv_flush_list(&input, BIT(TARGET), entries, nr);
+	for (i = 0; i < others; i++)
+		entries[i] = (u64)backing_gva(NR_PAGES + i);
+	if (changed)
+		entries[i++] = (u64)backing_gva(0);
+	guest_hv_flush_list(&input, BIT(TARGET), entries, i);
 }
 
 static void change_and_flush(enum level level)
@@ -118,11 +121,15 @@ static void change_and_flush(enum level level)
 	back_page(tables[level], 0, now.by);
 	switch (now.method) {
 	case BY_ADDRESS:
-		flush_list(1);
+		flush_list(0, true);
 		break;
 	case BY_TOO_MANY:
-		flush_list(NR_OTHERS);
-		flush_list(NR_OTHERS);
+		/* The second list finds no room any more. */
+		flush_list(NR_OTHERS, false);
+		flush_list(NR_OTHERS, true);
+		break;
+	case BY_SPACE_FAST:
+		guest_hv_flush_space_fast(BIT(TARGET));
 		break;
 	default:
 		if (now.method == BY_SPACE_WITH_TRAP && level == L2)

@@ -67,8 +67,21 @@ static inline void guest_hv_flush_space(const struct hv_input *input, u64 proces
 	hyperv_hypercall(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, input->gpa, 0);
 }
 
+/* Guest: the same with the input in registers ("fast"). */
+static inline void guest_hv_flush_space_fast(u64 processors)
+{
+	struct {
+		u64 processor_mask;
+		u64 unused;
+	} xmm0 = { processors, 0 };
+
+	hyperv_write_xmm_input(&xmm0, 1);
+	hyperv_hypercall(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE | HV_HYPERCALL_FAST_BIT, 0,
+			 HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES);
+}
+
 /*
- * L2: the same where L1 asked for the synthetic exit after it.  L1 keeps none of
+ * L2: flush everything where L1 asked for the synthetic exit after it.  L1 keeps none of
  * L2's registers, so the status is lost.
  */
 static inline void l2_hv_flush_space_and_exit(const struct hv_input *input, u64 processors)
