@@ -11,7 +11,7 @@ help:
 
 #: make demo            a nested guest whose TLB flushes run in Rust, and a report
 #: make test            all tests, in the emulated machine
-#: make test T=NAME     one of them
+#: make test T=NAME     one of them, or several: T="NAME NAME"
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, Rust beside C
 #: make mutants         break each rule once: which test notices?

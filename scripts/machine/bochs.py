@@ -124,6 +124,8 @@ class Process:
             commands.write_text("c\n")
             command += ["-rc", str(commands)]
         self.peak_kib = 0
+        # Of processors' time, not of the wall clock's: hosts have other work.
+        self.cpu_seconds = 0.0
         with open(config.with_suffix(".out"), "wb") as output:
             try:
                 self._process = subprocess.Popen(
@@ -148,9 +150,13 @@ class Process:
         self._process.wait()
 
     def ended(self) -> bool:
-        """Whether it is gone; keeps the highest memory use seen so far."""
+        """Whether it is gone; keeps the memory and time it has used."""
+        directory = Path(f"/proc/{self._process.pid}")
         try:
-            for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            # Behind the name in parentheses, fields 14 and 15 of proc(5).
+            times = (directory / "stat").read_text().rpartition(")")[2].split()[11:13]
+            self.cpu_seconds = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+            for line in (directory / "status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
                     self.peak_kib = max(self.peak_kib, int(line.split()[1]))
         except OSError:

@@ -18,7 +18,8 @@ _NOW = {
     "page_fault": "a page fault",
     "no_table": "no next table",
     "ept_refusal": "an EPT violation or misconfiguration",
-    "ept_dirty": "the same page, with its dirty flag clear",
+    "dirty": "the same page, with its dirty flag clear",
+    "ept_dirty": "the same page, with its dirty flag in EPT clear",
 }
 
 # What an operation names.
@@ -51,7 +52,7 @@ def explain(raw: dict, count: int, regions: dict[str, int], names: CodeNames) ->
     """The lines about one report; COUNT are alike, as many in each of REGIONS."""
     now, old = raw["now"], raw["old"]
     alike = f", the first of {count} alike" if count > 1 else ""
-    where = ", ".join(f"{name} {number}" for name, number in regions.items())
+    where = ", ".join(f"{_region(name)} {number}" for name, number in regions.items())
     executed = raw["since"]
     age = now["instructions"] - old["instructions"]
     return [
@@ -71,6 +72,11 @@ def explain(raw: dict, count: int, regions: dict[str, int], names: CodeNames) ->
         *_operations(f"  executed on CPU {now['cpu']} since, newest first:", executed, names),
         *([] if executed else [f"  no invalidation was executed on CPU {now['cpu']} since"]),
     ]
+
+
+def _region(name: str) -> str:
+    """Of a test that marks none there is only the one of the whole step."""
+    return "unmarked" if name.startswith("step.") else name
 
 
 def _hex(value: object) -> int:

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
         if name in ("test", "mutants", "removals"):
-            command.add_argument("--test", metavar="NAME", help="this one alone")
+            command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
             command.add_argument(
                 "--program", action="append", default=[], metavar="NAME", help="what runs"

@@ -43,6 +43,8 @@ class Outcome:
     seconds: float
     boot_seconds: float
     peak_kib: int
+    # What the emulator used of the host's processors.
+    cpu_seconds: float
 
 
 class Session:
@@ -91,7 +93,12 @@ class Session:
             self._watch(process)
         seconds = time.monotonic() - self._start
         return Outcome(
-            self._console, self._directory, seconds, self._boot_seconds, process.peak_kib
+            self._console,
+            self._directory,
+            seconds,
+            self._boot_seconds,
+            process.peak_kib,
+            process.cpu_seconds,
         )
 
     def _watch(self, process: Process) -> None:

@@ -33,7 +33,7 @@ _GROUPS = [
 
 @dataclass(frozen=True)
 class Selection:
-    """Which tests run: one or all, and with which parameters of kvm_intel."""
+    """Which tests run: those named or all, and with which parameters of kvm_intel."""
 
     only: str | None = None
     parameters: str = ""
@@ -46,7 +46,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_upstream_list(UPSTREAM_LIST))
     if own:
         lists.append(read_own_plan(OWN_PLAN))
-    entries = with_parameters(_choose(lists, selection.only), selection.parameters)
+    entries = with_parameters(choose(lists, selection.only), selection.parameters)
     entries = for_cpus(entries, parts.emulator.cpus)
     boots = make_boots(parts, entries, selection.parameters)
     if not boots:
@@ -54,18 +54,21 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
     return _report(parts.output, run_boots(boots), selection)
 
 
-def _choose(lists: list[TestList], only: str | None) -> list[Entry]:
+def choose(lists: list[TestList], only: str | None) -> list[Entry]:
+    """Those named in ONLY, or all."""
     entries = [entry for each in lists for entry in each.entries]
     if only is None:
         return entries
-    chosen = [entry for entry in entries if only in (entry.program, entry.step.name)]
-    if chosen:
-        return chosen
-    for each in lists:
-        if only in each.omitted:
-            raise MachineError(f"{only} is left out: {each.omitted[only]}")
-    names = " ".join(sorted({entry.program for entry in entries}))
-    raise MachineError(f"no test {only} in the lists; there are: {names}")
+    wanted = set(only.split())
+    chosen = [entry for entry in entries if wanted & {entry.program, entry.step.name}]
+    missing = wanted - {name for entry in chosen for name in (entry.program, entry.step.name)}
+    for name in sorted(missing):
+        for each in lists:
+            if name in each.omitted:
+                raise MachineError(f"{name} is left out: {each.omitted[name]}")
+        names = " ".join(sorted({entry.program for entry in entries}))
+        raise MachineError(f"no test {name} in the lists; there are: {names}")
+    return chosen
 
 
 def parameters_of(text: str, kernel: Path) -> str:
@@ -177,8 +180,10 @@ def _report(output: Path, finished: list[Finished], selection: Selection) -> int
     if failed:
         _show_tails(finished)
     peak = max(each.outcome.peak_kib for each in finished) // 1024
+    used = sum(each.outcome.cpu_seconds for each in finished)
     print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
-    print(f"# results: {output}/results.json; peak memory of an emulator: {peak} MiB")
+    print(f"# results: {output}/results.json")
+    print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0
 
@@ -210,6 +215,7 @@ def _write_json(
                 "kernel": each.outcome.console.kernel,
                 "seconds": round(each.outcome.seconds, 1),
                 "boot_seconds": round(each.outcome.boot_seconds, 1),
+                "cpu_seconds": round(each.outcome.cpu_seconds, 1),
                 "peak_kib": each.outcome.peak_kib,
                 "logs": str(each.outcome.directory),
             }

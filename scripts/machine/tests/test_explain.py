@@ -196,6 +196,23 @@ class Words(unittest.TestCase):
         self.assertIn(f"missing    {vpid} on CPU 0", text)
         self.assertIn("no EPT", text)
 
+    def test_what_is_there_now(self) -> None:
+        page = "guest-physical page 0x162000 at host page 0x15ab000"
+        for finding, there in (
+            ("other_page", page),
+            ("other_host_page", page),
+            ("guest_physical", page),
+            ("page_fault", "a page fault"),
+            ("other_table", "next table 0x162000"),
+            ("no_table", "no next table"),
+            ("dirty", "the same page, with its dirty flag clear"),
+            ("ept_dirty", "the same page, with its dirty flag in EPT clear"),
+            ("ept_refusal", "an EPT violation or misconfiguration"),
+            ("ept_table", "next table 0x15ab000"),
+        ):
+            self.assertIn(f"now there  {there}\n", self._text(finding=finding), finding)
+        self.assertIn("no next table\n", self._text(finding="ept_table", host="0x0"))
+
     def test_tables(self) -> None:
         old = line("step.1")["old"] | {"size": 1 << 39}
         text = self._text(finding="other_table", old=old)

@@ -14,8 +14,8 @@ from boots import Parts
 from errors import MachineError
 from plan import Step, guest_script
 from session import Limits
-from suite import make_boots, parameters_of, with_parameters
-from testlist import Entry
+from suite import choose, make_boots, parameters_of, with_parameters
+from testlist import Entry, TestList
 
 HERE = Path("/")
 
@@ -59,6 +59,23 @@ class Seeds(unittest.TestCase):
             if seed == 0:
                 self.assertEqual(names, tuple(each.step.name for each in entries))
         self.assertEqual(len(orders), 3)
+
+
+class Choice(unittest.TestCase):
+    """Tests by name."""
+
+    def test_names(self) -> None:
+        lists = [TestList([entry("a"), entry("a", "ept=0"), entry("b")], {"c": "no such thing"})]
+
+        def names(only: str | None) -> list[str]:
+            return [each.step.name for each in choose(lists, only)]
+
+        self.assertEqual(names(None), ["a", "a[ept=0]", "b"])
+        self.assertEqual(names("b a"), ["a", "a[ept=0]", "b"])
+        self.assertEqual(names("a[ept=0]"), ["a[ept=0]"])
+        for only in ("d", "a d", "c", "a c"):
+            with self.assertRaises(MachineError, msg=only):
+                names(only)
 
 
 class Parameters(unittest.TestCase):

@@ -106,7 +106,7 @@ class Outcomes(unittest.TestCase):
         steps = tuple(Step(name, (f"/tests/{name}",), may_skip=True) for name in codes)
         plan = Plan((Group(tlbsan.GROUP, "", "absent", steps),))
         boot = Boot("machine-1", plan, (), Parts(here, here, Emulator(here), here, Limits(), False))
-        self._finished = Finished(boot, Outcome(console, here, 1, 1, 1), {}, found)
+        self._finished = Finished(boot, Outcome(console, here, 1, 1, 1, 1), {}, found)
         return self._finished.results()
 
     def _text(self, results: list[Result]) -> str:
