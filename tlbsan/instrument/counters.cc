@@ -88,8 +88,7 @@ void Counters::reported(const Report &report)
 
 void Counters::simulated(Level level, uint16_t vpid, const TlbCounts &counts)
 {
-	if (counts.accesses)
-		tlb[index(level)][vpid].add(counts);
+	tlb[index(level)][vpid].add(counts);
 }
 
 template <size_t n>

@@ -173,6 +173,19 @@ TEST(simulated_page_fault_takes_what_would_be_used)
 	CHECK_EQUAL(f.left(), "bpverG");
 }
 
+TEST(simulated_page_fault_takes_all_that_would_be_used)
+{
+	SimulatedTlb tlb { TlbSizes() };
+	Access own = data(here, { 1, 2, 0 }), other = data(here, { 1, 7, 0 });
+
+	/* one for this PCID, then one for all: the guest made the page global in between */
+	use(tlb, own);
+	use(tlb, other, global_page);
+	tlb.refused(own);
+	CHECK(!held(tlb, own));
+	CHECK(!held(tlb, other));
+}
+
 TEST(simulated_operation_is_over_for_later_entries)
 {
 	Filled f;

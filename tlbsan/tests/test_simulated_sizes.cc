@@ -76,6 +76,7 @@ TEST(sizes_refuse_sets_that_are_no_power_of_two)
 {
 	CHECK(refused("l2=96x2", "power of two"));	/* 48 sets */
 	CHECK(refused("l2=64x3", "power of two"));	/* no whole number */
+	CHECK(refused("l2=13x3", "power of two"));
 	CHECK(refused("l2=4x8", "power of two"));	/* less than one */
 }
 

@@ -71,6 +71,19 @@ TEST(simulated_order_of_use_counts_in_level_1)
 	CHECK(use(tlb, page(1)) == Found::l2);
 }
 
+/* Pages so far apart that they share the place where an entry is looked for first. */
+TEST(simulated_order_of_use_counts_for_pages_far_apart)
+{
+	SimulatedTlb tlb(tiny);
+
+	use(tlb, page(0));
+	use(tlb, page(1 << 16));
+	CHECK(use(tlb, page(0)) == Found::l1);
+	use(tlb, page(1));
+	CHECK(use(tlb, page(0)) == Found::l1);
+	CHECK(use(tlb, page(1 << 16)) == Found::l2);
+}
+
 TEST(simulated_invalidated_entry_makes_room_before_a_used_one)
 {
 	SimulatedTlb tlb(tiny);
