@@ -172,13 +172,18 @@ class Session:
         """The emulator left by itself: that is right only after a power-off."""
         if self._console.done or any(f.fatal for f in self._console.all_faults()):
             return
-        panics = [
-            line.split(">>PANIC<<", 1)[1].strip()
-            for name in ("bochs.out", "bochs.log")
+        # Bochs' own, and what tlbsan says when it ends the emulator.
+        reasons = [
+            line.split(mark, 1)[1].strip()
+            for name, mark in (
+                ("bochs.out", "tlbsan: "),
+                ("bochs.out", ">>PANIC<<"),
+                ("bochs.log", ">>PANIC<<"),
+            )
             for line in _read_lines(self._directory / name)
-            if ">>PANIC<<" in line
+            if mark in line
         ]
-        reason = panics[-1] if panics else "it gave no reason"
+        reason = reasons[-1] if reasons else "it gave no reason"
         self._console.faults.append(Fault("emulator ended", reason, fatal=True))
         self._say(f"emulator ended: {reason}")
 
