@@ -101,11 +101,22 @@ def _cell(rule: Rule, runs: list[Run]) -> tuple[str, str]:
         return "NOT SEEN" + note, "no program reports it"
     if alone:
         return _listed(alone) + note, "is reported alone, but listed as masked"
-    together = _counts(runs, rule.names())
     names = " and ".join(rule.masked)
-    if together:
-        return f"masked by {names}; without both: {_listed(together)}", ""
-    return f"NOT SEEN, nor without {names}", f"no program reports it without {names} either"
+    shown = _more(_counts(runs, rule.masked), _counts(runs, rule.names()))
+    if shown:
+        return f"masked by {names}; without that too: {shown}", ""
+    return f"NOT SEEN, nor without {names}", f"leaving out {names} too gives no more reports"
+
+
+def _more(masks: dict[str, int], together: dict[str, int]) -> str:
+    """The programs that report clearly more with the rule left out TOGETHER with what masks
+    it than with its MASKS alone left out."""
+    shown = []
+    for program, count in together.items():
+        without = masks.get(program, 0)
+        if count >= without + 2 and count >= 1.5 * without:
+            shown.append(f"{program} {count}" + (f" (else {without})" if without else ""))
+    return ", ".join(shown)
 
 
 def _failed(runs: list[Run], name: str) -> list[str]:

@@ -67,7 +67,8 @@ def run_removals(parts: Parts, only: str | None) -> int:
 
 
 def _plan_runs(chosen: list[Rule], rules: dict[str, Rule]) -> list[Run]:
-    """Each rule alone and, where listed as masked, with what masks it; behind nothing."""
+    """Nothing left out, then each rule alone; where listed as masked also what masks it,
+    without the rule and with it."""
     runs = []
     for side in ("c", "rust"):
         wanted: dict[tuple[str, tuple[str, ...]], None] = {}
@@ -77,6 +78,7 @@ def _plan_runs(chosen: list[Rule], rules: dict[str, Rule]) -> list[Run]:
             for parameters in rule.boots:
                 wanted[parameters, ()] = None
                 wanted[parameters, (rule.name,)] = None
+                wanted[parameters, rule.masked] = None
                 wanted[parameters, rule.names()] = None
         runs += [Run(side, names, parameters) for parameters, names in wanted]
     return runs
