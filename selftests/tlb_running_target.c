@@ -26,7 +26,7 @@ enum { DONE };
 static struct l2_context *tables;
 static struct hv_input input;
 /* Counted up by the sender when the call has returned, by the target when it has looked. */
-static volatile u64 returned, looked, ready;
+static u64 returned, looked, ready;
 
 static void hyperv_on(u64 hypercall_gpa)
 {
@@ -36,9 +36,9 @@ static void hyperv_on(u64 hypercall_gpa)
 	rdmsr(HV_X64_MSR_VP_INDEX);
 }
 
-static void wait_for(volatile u64 *number, u64 value)
+static void wait_for(u64 *number, u64 value)
 {
-	while (*number != value)
+	while (READ_ONCE(*number) != value)
 		asm volatile("pause");
 }
 
@@ -50,11 +50,11 @@ static void target_code(u64 hypercall_gpa)
 	asm volatile("sti");
 	for (round = 1; round <= ROUNDS; round++) {
 		check_page(tables, 0, (round - 1) & 1);
-		ready = round;
+		WRITE_ONCE(ready, round);
 		wait_for(&returned, round);
 		READ_ONCE(*(u64 *)EVICTING_GVA);
 		check_page(tables, 0, round & 1);
-		looked = round;
+		WRITE_ONCE(looked, round);
 	}
 	GUEST_DONE();
 }
@@ -73,7 +73,7 @@ static void sender_code(u64 hypercall_gpa)
 			guest_hv_flush_list(&input, BIT(TARGET), &entry, 1);
 		else
 			guest_hv_flush_space(&input, BIT(TARGET));
-		returned = round;
+		WRITE_ONCE(returned, round);
 		wait_for(&looked, round);
 	}
 	GUEST_DONE();
