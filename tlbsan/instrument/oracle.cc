@@ -148,6 +148,8 @@ Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) cons
 
 	if (then.vcpu != now.vcpu)
 		return { "made for another virtual CPU" };
+	if (vcpus.restored(at.cpu) > entry.read)
+		return { "made before this L2's state was set" };
 	if (then.known != now.known || then.visit != now.visit)
 		return {};
 	if (then.vpid != now.vpid)

@@ -91,8 +91,20 @@ void VirtualCpus::enters_l2(Cpu &vcpu)
 	vcpu.in_l2 = true;
 }
 
+/*
+ * An L2 goes on, on another VMCS than the one that was left: the hypervisor has set
+ * the state of this or of another L2, and L1 does not know.
+ */
+void VirtualCpus::restored_l2(Cpu &vcpu)
+{
+	vcpu.asked_by_l2.clear();
+	vcpu.restored = clock.tick();
+	vcpu.l2 = { .vcpu = vcpu.number, .visit = ++last_visit, .vpid = unknown_vpid };
+}
+
 void VirtualCpus::leaves_l2(Cpu &vcpu)
 {
+	vcpu.restored = 0;
 	vcpu.asked_by_l2.clear();
 	if (vcpu.l2.known && !vcpu.l2.vpid)
 		vcpu.promises.vpid(now("VM exit with VPID off in vmcs12", vcpu), 0);
@@ -167,6 +179,8 @@ void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
 		enters_l2(vcpu);
 	else if (!l2 && vcpu.in_l2)
 		leaves_l2(vcpu);
+	else if (l2 && (vcpu.vmcs != entry.vmcs || vcpu.vmcs_life != levels.life(entry.vmcs)))
+		restored_l2(vcpu);
 	else if (vcpu.vmcs == entry.vmcs)
 		goes_on(vcpu, entry, registers);
 	vcpu.evmcs = {};
@@ -181,6 +195,7 @@ void VirtualCpus::exited(const VmExit &exit, const GuestRegisters &registers)
 	if (exit.failed_entry || !vcpu)
 		return;
 	vcpu->vmcs = levels.running_on(exit.cpu);
+	vcpu->vmcs_life = levels.life(vcpu->vmcs);
 	vcpu->reason = exit.reason;
 	vcpu->registers = registers;
 }
@@ -194,6 +209,13 @@ VirtualTag VirtualCpus::context(unsigned cpu) const
 	if (vcpu->in_l2)
 		return vcpu->l2;
 	return { .vcpu = vcpu->number, .known = true };
+}
+
+Time VirtualCpus::restored(unsigned cpu) const
+{
+	const Cpu *vcpu = running(cpu);
+
+	return vcpu ? vcpu->restored : 0;
 }
 
 Time VirtualCpus::promised(unsigned cpu, const Name &name, uint64_t cr3) const

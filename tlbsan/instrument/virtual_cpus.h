@@ -90,6 +90,8 @@ public:
 
 	/* The context of the guest that runs on this CPU. */
 	VirtualTag context(unsigned cpu) const;
+	/* When its state was set from outside, over that of an L2; 0: it was not. */
+	Time restored(unsigned cpu) const;
 	/* Newest promise for an entry made under cr3; see Name. */
 	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
 	/* What was promised since a time, newest first. */
@@ -114,6 +116,7 @@ private:
 		VirtualTag l2;
 		Vmcs12 l2_vmcs12;	/* of its last L2 */
 		bool in_l2 = false;
+		Time restored = 0;	/* when this L2 took another's place without L1 */
 		std::vector<GuestOperation> asked_by_l2;
 		std::optional<uint64_t> eptp_switch;
 		std::optional<Call> call;
@@ -122,6 +125,7 @@ private:
 		uint64_t steal_time = 0;
 		/* the last exit */
 		uint64_t vmcs = 0;
+		unsigned vmcs_life = 0;
 		uint16_t reason = 0;
 		GuestRegisters registers;
 	};
@@ -132,6 +136,7 @@ private:
 	Operation now(const char *name, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	void enters_l2(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
+	void restored_l2(Cpu &vcpu);
 	void goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
 	void registers_changed(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
 	void call_returned(Cpu &vcpu, const GuestRegisters &now, bool to_l2);

@@ -111,3 +111,38 @@ TEST(an_l2_that_was_restored_is_judged_until_l1_runs)
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
+
+/* KVM_SET_NESTED_STATE while the virtual CPU is in L2: VMCS02 is made anew. */
+TEST(an_l2_set_in_the_place_of_another_uses_nothing_of_before)
+{
+	Machine m;
+
+	m.nest(7, 0);
+	m.walk(guest_a, host_a);
+	m.exit();
+	m.levels.cleared({ vmcs02 });
+	m.levels.cleared({ vmcs02 });
+	m.enter_l2();
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "stale other_page");
+
+	/* What it read itself is its own again. */
+	m.exit();
+	m.enter_l2();
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
+/* A change of CPU clears the VMCS, too, but once: it is the same L2. */
+TEST(an_l2_that_moves_to_another_cpu_is_the_same)
+{
+	Machine m;
+
+	m.nest(7, 0);
+	m.walk(guest_a, host_a);
+	m.exit();
+	m.levels.cleared({ vmcs02 });
+	m.enter_l2();
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
