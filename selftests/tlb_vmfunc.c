@@ -3,7 +3,11 @@
  * L2 switches its EPT pointer itself, by VMFUNC, among more of them than KVM
  * keeps roots for; with each another page stands behind one linear address.
  * Without vpid12 and with one.
+ *
+ * Without, a switch also invalidates what L2 left under VPID 0, so L2 may change
+ * its own page table before a switch and needs no INVLPG.
  */
+#include "backing.h"
 #include "nested_ept.h"
 
 #define NR_EPTS			6
@@ -19,11 +23,24 @@ static struct l2_context *context;
 static struct nested_ept *epts[NR_EPTS];
 static u64 *eptp_list;
 static gpa_t eptp_list_gpa;
-static bool has_vpid;
+static bool has_vpid, switch_flushes;
 
 static void vmfunc(u32 function, u32 index)
 {
 	asm volatile("vmfunc" : : "a"(function), "c"(index) : "memory");
+}
+
+static void l2_change_table(void)
+{
+	vmfunc(EPTP_SWITCHING, 0);
+	check_page(context, 1, 1);
+	vmfunc(EPTP_SWITCHING, 1);
+	back_page(context, 1, 0);
+	vmfunc(EPTP_SWITCHING, 0);
+	check_page(context, 1, 0);
+
+	back_page(context, 1, 1);
+	invlpg((u64)backing_gva(1));
 }
 
 static void l2_code(void)
@@ -31,6 +48,8 @@ static void l2_code(void)
 	int round, i;
 
 	for (;;) {
+		if (READ_ONCE(switch_flushes))
+			l2_change_table();
 		for (round = 0; round < ROUNDS; round++) {
 			for (i = 0; i < NR_EPTS; i++) {
 				vmfunc(EPTP_SWITCHING, i);
@@ -44,6 +63,7 @@ static void l2_code(void)
 
 static void l1_run_with(u16 vpid)
 {
+	switch_flushes = !vpid;
 	if (vpid)
 		l1_set_vpid(context, vpid);
 	l1_run_to_vmcall(context);
@@ -86,10 +106,10 @@ int main(int argc, char *argv[])
 	has_vpid = kvm_has_vpid();
 	pin_self_to_any_cpu();
 
-	vm = contexts_vm_create(1, 1 + NR_EPTS, 1);
+	vm = contexts_vm_create(1, 1 + NR_EPTS, 2);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	vm_enable_ept(vm);
-	context_create(vm, 0, 1, L2_EPT_SHARED, &gva);
+	context_create(vm, 0, 2, L2_EPT_SHARED, &gva);
 	context = (struct l2_context *)gva;
 	for (i = 0; i < NR_EPTS; i++) {
 		nested_ept_create(vm, i + 1, &gva);
