@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,13 +58,20 @@ def run_removals(parts: Parts, only: str | None) -> int:
     chosen = choose(rules, only)
     runs = _plan_runs(chosen, rules)
     _build_modules(runs, rules, parts)
-    entries = [
-        entry
-        for entry in read_own_plan(CHECKOUT / "selftests/plan.txt").entries
-        if entry.program.startswith("tlb_") or entry.program == "nested_workload"
-    ]
-    _run_all(runs, [entry for entry in entries if not entry.needs_module], rules, parts)
+    _run_all(runs, _programs(), rules, parts)
     return removal_table.report(chosen, runs, parts.output)
+
+
+def _programs() -> list[Entry]:
+    """The programs that drive flush rules, and the workload once for each parameters: its
+    other runs take long and are reported for nothing more."""
+    chosen: dict[tuple[str, str], Entry] = {}
+    for entry in read_own_plan(CHECKOUT / "selftests/plan.txt").entries:
+        if entry.program.startswith("tlb_"):
+            chosen[entry.step.name, entry.parameters] = entry
+        elif entry.program == "nested_workload":
+            chosen.setdefault((entry.program, entry.parameters), entry)
+    return [entry for entry in chosen.values() if not entry.needs_module]
 
 
 def _plan_runs(chosen: list[Rule], rules: dict[str, Rule]) -> list[Run]:
@@ -106,14 +114,18 @@ def _build_modules(runs: list[Run], rules: dict[str, Rule], parts: Parts) -> Non
     shutil.rmtree(parts.output / "mutants", ignore_errors=True)
     known = {mutant.name: mutant for mutant in read_mutants()}
     wanted = {run.name: run for run in runs if run.side == "rust"}
-    for number, run in enumerate(wanted.values(), start=1):
-        print(f"[{number}/{len(wanted)}] {run.name}", file=sys.stderr, flush=True)
+
+    def build(run: Run) -> None:
         tree = copy_sources(run.name, parts)
         for edit in _edits(run, rules):
             if edit not in known:
                 raise MachineError(f"{run.name}: no edit {edit} in selftests/mutants.toml")
             apply_edit(tree, known[edit])
         build_module(tree, _module_file(run, parts), parts)
+        print(f"built {run.name}", file=sys.stderr, flush=True)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(build, wanted.values()))
 
 
 def _run_all(runs: list[Run], entries: list[Entry], rules: dict[str, Rule], parts: Parts) -> None:
