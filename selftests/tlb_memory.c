@@ -6,7 +6,7 @@
  * their own meanwhile, with translations that were used before, and use
  * them again when the host is done.
  *
- * In 4 KiB and in 2 MiB pages, with EPT in vmcs12 and without.
+ * Each in 4 KiB and in 2 MiB pages, with EPT in vmcs12 and without.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -17,22 +17,25 @@
 
 #define IN_L1		0
 #define IN_L2		1
-#define OTHER_SLOT	(MEMORY_SLOT + 1)
-#define OTHER_GPA	(MEMORY_GPA + 2 * MEMORY_SIZE)
-#define FAR_GPA		(MEMORY_GPA + 4 * MEMORY_SIZE)
+#define OTHER_GPA	(MEMORY_GPA + 4 * MEMORY_SIZE)
+#define FAR_GPA		(MEMORY_GPA + 8 * MEMORY_SIZE)
 #define LOG_FLAG	KVM_MEM_LOG_DIRTY_PAGES
 
-struct trial {
-	struct kvm_vm *vm;
-	struct memory_control *control;
-	void *memory, *other;		/* what the two slots show */
-	bool huge;
-	u64 last_value;
+/* What the host shows of one size of pages: a slot that guests use, and another. */
+struct piece {
+	u32 slot, other_slot;
+	u64 gpa, other_gpa;
+	void *memory, *other;
 };
+
+static struct kvm_vm *vm;
+static struct memory_control *control;
+static struct piece pieces[MEMORY_SIZES];
+static u64 last_value;
 
 /* Guest globals */
 static struct memory_control *guest_control;
-static struct memory_page *guest_memory;
+static void *guest_memory;
 
 static void l1_only(void)
 {
@@ -64,9 +67,8 @@ static void *run_vcpu(void *argument)
 }
 
 /* Give an order and wait until both vCPUs have carried it out, in the guest. */
-static void order(struct trial *trial, enum memory_order order)
+static void order(enum memory_order order)
 {
-	struct memory_control *control = trial->control;
 	u64 generation = control->generation + 1;
 
 	WRITE_ONCE(control->order, order);
@@ -76,151 +78,176 @@ static void order(struct trial *trial, enum memory_order order)
 		usleep(500);
 }
 
-static void use(struct trial *trial, u64 value)
+/* The guests must see what the host sees. */
+static void use(void)
 {
-	WRITE_ONCE(trial->control->value, value);
-	order(trial, MEMORY_USE);
-}
-
-/* The MMU notifier: the same hva, other pages. */
-static void take_pages(struct trial *trial)
-{
-	void *other = memory_alloc(trial->huge, ++trial->last_value);
-
-	TEST_ASSERT(mremap(other, MEMORY_SIZE, MEMORY_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   trial->memory) == trial->memory, "mremap() failed");
-	use(trial, trial->last_value);
-
-	/* The old pages are kept busy, or the new ones could be the same. */
-	other = memory_alloc(trial->huge, 0);
-	TEST_ASSERT(!madvise(trial->memory, MEMORY_SIZE, MADV_DONTNEED), "madvise() failed");
-	memory_fill(other, 0);
-	memory_fill(trial->memory, ++trial->last_value);
-	use(trial, trial->last_value);
-	memory_free(other);
-}
-
-static void delete_slot(struct trial *trial)
-{
-	void *other = memory_alloc(trial->huge, ++trial->last_value);
-
-	memory_set_slot(trial->vm, MEMORY_SLOT, MEMORY_GPA, NULL, 0);
-	memory_set_slot(trial->vm, MEMORY_SLOT, MEMORY_GPA, other, 0);
-	memory_free(trial->memory);
-	trial->memory = other;
-	use(trial, trial->last_value);
-}
-
-/* Two slots take each other's place, and then their own again. */
-static void move_slots(struct trial *trial)
-{
-	struct kvm_vm *vm = trial->vm;
-
-	memory_set_slot(vm, MEMORY_SLOT, FAR_GPA, trial->memory, 0);
-	memory_set_slot(vm, OTHER_SLOT, MEMORY_GPA, trial->other, 0);
-	use(trial, *(u64 *)trial->other);
-
-	memory_set_slot(vm, OTHER_SLOT, OTHER_GPA, trial->other, 0);
-	memory_set_slot(vm, MEMORY_SLOT, MEMORY_GPA, trial->memory, 0);
-	use(trial, *(u64 *)trial->memory);
-}
-
-/* Writes that are logged: each log that is fetched takes the right to write away. */
-static void log_writes(struct trial *trial)
-{
-	u64 value = *(u64 *)trial->memory;
-	unsigned long log[MEMORY_SIZE / PAGE_SIZE / BITS_PER_LONG];
 	int i;
 
-	memory_set_slot(trial->vm, MEMORY_SLOT, MEMORY_GPA, trial->memory, LOG_FLAG);
-	for (i = 0; i < 3; i++) {
-		use(trial, value);
-		kvm_vm_get_dirty_log(trial->vm, MEMORY_SLOT, log);
-		TEST_ASSERT(log[0] & 1, "Log %d lacks a page that was written", i);
-	}
-	use(trial, value);
-	memory_set_slot(trial->vm, MEMORY_SLOT, MEMORY_GPA, trial->memory, 0);
-	use(trial, value);
+	for (i = 0; i < MEMORY_SIZES; i++)
+		control->value[i] = *(u64 *)pieces[i].memory;
+	order(MEMORY_USE);
 }
 
-static void *share_page(struct kvm_vm *vm, void *pointer)
+static void *alloc(struct piece *piece)
 {
-	gva_t gva = vm_alloc_page(vm);
-
-	*(gva_t *)pointer = gva;
-	memset(addr_gva2hva(vm, gva), 0, PAGE_SIZE);
-	return addr_gva2hva(vm, gva);
+	return memory_alloc(piece == &pieces[MEMORY_HUGE], ++last_value);
 }
 
-static struct kvm_vm *create_vm(struct trial *trial, struct kvm_vcpu *vcpus[2], enum l2_ept ept)
+/* The MMU notifier: other pages under the same hva. */
+static void replace_pages(struct piece *piece)
 {
-	struct kvm_vm *vm = contexts_vm_create(2, 1, 1);
+	void *other = alloc(piece);
+
+	TEST_ASSERT(mremap(other, MEMORY_SIZE, MEMORY_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   piece->memory) == piece->memory, "mremap() failed");
+}
+
+static void drop_pages(struct piece *piece)
+{
+	void *keep_busy;
+
+	TEST_ASSERT(!madvise(piece->memory, MEMORY_SIZE, MADV_DONTNEED), "madvise() failed");
+	/* Or the pages that were dropped could be the new ones. */
+	keep_busy = alloc(piece);
+	memory_fill(piece->memory, ++last_value);
+	memory_free(keep_busy);
+}
+
+static void delete_slot(struct piece *piece)
+{
+	void *other = alloc(piece);
+
+	memory_set_slot(vm, piece->slot, piece->gpa, NULL, 0);
+	memory_set_slot(vm, piece->slot, piece->gpa, other, 0);
+	memory_free(piece->memory);
+	piece->memory = other;
+}
+
+/* Two slots take each other's place. */
+static void move_slots(struct piece *piece)
+{
+	memory_set_slot(vm, piece->slot, FAR_GPA, piece->memory, 0);
+	memory_set_slot(vm, piece->other_slot, piece->gpa, piece->other, 0);
+	memory_set_slot(vm, piece->slot, piece->other_gpa, piece->memory, 0);
+	*piece = (struct piece) {
+		.slot = piece->other_slot, .other_slot = piece->slot,
+		.gpa = piece->gpa, .other_gpa = piece->other_gpa,
+		.memory = piece->other, .other = piece->memory,
+	};
+}
+
+static void start_log(struct piece *piece)
+{
+	memory_set_slot(vm, piece->slot, piece->gpa, piece->memory, LOG_FLAG);
+}
+
+/* Takes the right to write away from what was written. */
+static void fetch_log(struct piece *piece)
+{
+	unsigned long log[MEMORY_SIZE / PAGE_SIZE / BITS_PER_LONG];
+
+	kvm_vm_get_dirty_log(vm, piece->slot, log);
+	TEST_ASSERT(log[0] & 1, "Slot %u's log lacks a page that was written", piece->slot);
+}
+
+static void stop_log(struct piece *piece)
+{
+	memory_set_slot(vm, piece->slot, piece->gpa, piece->memory, 0);
+}
+
+static void (*const changes[])(struct piece *piece) = {
+	replace_pages, drop_pages, delete_slot, move_slots, move_slots,
+	start_log, fetch_log, fetch_log, stop_log,
+};
+
+static void create_vm(struct kvm_vcpu *vcpus[2], enum l2_ept ept)
+{
 	gva_t gva;
+	int i;
 
-	trial->vm = vm;
+	vm = contexts_vm_create(2, 1, 1);
 	vcpus[IN_L1] = vm_vcpu_add(vm, IN_L1, l1_only);
 	vcpus[IN_L2] = vm_vcpu_add(vm, IN_L2, l1_with_l2);
 	if (ept != L2_EPT_OFF)
 		vm_enable_ept(vm);
-	trial->control = share_page(vm, &guest_control);
-	static_assert(sizeof(*trial->control) <= PAGE_SIZE, "the control is one page");
 
-	guest_memory = (void *)vm_unused_gva_gap(vm, MEMORY_SIZE, MEMORY_GPA);
+	gva = vm_alloc_page(vm);
+	guest_control = (void *)gva;
+	control = addr_gva2hva(vm, gva);
+	memset(control, 0, sizeof(*control));
+
+	guest_memory = (void *)vm_unused_gva_gap(vm, MEMORY_SIZES * MEMORY_SIZE, MEMORY_GPA);
 	TEST_ASSERT_EQ((u64)guest_memory % MEMORY_SIZE, 0);
-	virt_map_level(vm, (gva_t)guest_memory, MEMORY_GPA, MEMORY_SIZE,
-		       trial->huge ? PG_LEVEL_2M : PG_LEVEL_4K);
+	for (i = 0; i < MEMORY_SIZES; i++)
+		virt_map_level(vm, (gva_t)guest_memory + i * MEMORY_SIZE, memory_gpa(i),
+			       MEMORY_SIZE, i == MEMORY_HUGE ? PG_LEVEL_2M : PG_LEVEL_4K);
+
 	context_create(vm, 0, 1, ept, &gva)->vpid = kvm_has_vpid();
-	if (ept != L2_EPT_OFF && trial->huge)
-		__virt_pg_map(vm, &vm->stage2_mmu, MEMORY_GPA, MEMORY_GPA, PG_LEVEL_2M);
-	else if (ept != L2_EPT_OFF)
-		tdp_map(vm, MEMORY_GPA, MEMORY_GPA, MEMORY_SIZE);
-	contexts_finish(vm);
 	vcpu_args_set(vcpus[IN_L2], 1, gva);
+	if (ept != L2_EPT_OFF) {
+		tdp_map(vm, memory_gpa(MEMORY_SMALL), memory_gpa(MEMORY_SMALL), MEMORY_SIZE);
+		__virt_pg_map(vm, &vm->stage2_mmu, memory_gpa(MEMORY_HUGE),
+			      memory_gpa(MEMORY_HUGE), PG_LEVEL_2M);
+	}
+	contexts_finish(vm);
 	sync_global_to_guest(vm, guest_control);
 	sync_global_to_guest(vm, guest_memory);
-	return vm;
 }
 
-static void try_memory(enum l2_ept ept, bool huge)
+static void create_memory(void)
 {
-	struct trial trial = { .huge = huge };
-	struct kvm_vcpu *vcpus[2];
-	pthread_t threads[2];
-	struct kvm_vm *vm;
+	struct piece *piece;
 	int i;
 
-	vm = create_vm(&trial, vcpus, ept);
-	trial.memory = memory_alloc(huge, ++trial.last_value);
-	trial.other = memory_alloc(huge, ++trial.last_value);
-	memory_set_slot(vm, MEMORY_SLOT, MEMORY_GPA, trial.memory, 0);
-	memory_set_slot(vm, OTHER_SLOT, OTHER_GPA, trial.other, 0);
+	for (i = 0; i < MEMORY_SIZES; i++) {
+		piece = &pieces[i];
+		*piece = (struct piece) {
+			.slot = MEMORY_SLOT + i,
+			.other_slot = MEMORY_SLOT + MEMORY_SIZES + i,
+			.gpa = memory_gpa(i),
+			.other_gpa = OTHER_GPA + i * MEMORY_SIZE,
+			.memory = alloc(piece),
+			.other = alloc(piece),
+		};
+		memory_set_slot(vm, piece->slot, piece->gpa, piece->memory, 0);
+		memory_set_slot(vm, piece->other_slot, piece->other_gpa, piece->other, 0);
+	}
+}
+
+static void try_memory(enum l2_ept ept)
+{
+	struct kvm_vcpu *vcpus[2];
+	pthread_t threads[2];
+	int i, j;
+
+	create_vm(vcpus, ept);
+	create_memory();
 	for (i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, run_vcpu, vcpus[i]);
 
-	use(&trial, *(u64 *)trial.memory);
-	take_pages(&trial);
-	delete_slot(&trial);
-	move_slots(&trial);
-	log_writes(&trial);
-	order(&trial, MEMORY_STOP);
+	use();
+	for (i = 0; i < ARRAY_SIZE(changes); i++) {
+		for (j = 0; j < MEMORY_SIZES; j++)
+			changes[i](&pieces[j]);
+		use();
+	}
+	order(MEMORY_STOP);
 
 	for (i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	kvm_vm_free(vm);
-	memory_free(trial.memory);
-	memory_free(trial.other);
+	for (i = 0; i < MEMORY_SIZES; i++) {
+		memory_free(pieces[i].memory);
+		memory_free(pieces[i].other);
+	}
 }
 
 int main(int argc, char *argv[])
 {
-	bool huge = false;
-
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	do {
-		try_memory(L2_EPT_OFF, huge);
-		if (kvm_cpu_has_ept())
-			try_memory(L2_EPT_SHARED, huge);
-		huge = !huge;
-	} while (huge);
+
+	try_memory(L2_EPT_OFF);
+	if (kvm_cpu_has_ept())
+		try_memory(L2_EPT_SHARED);
 	return 0;
 }

@@ -7,8 +7,6 @@
 #include "backing.h"
 #include "memory.h"
 
-#define NR_PAGES	(MEMORY_SIZE / sizeof(struct memory_page[PAGE_SIZE / 16]))
-
 /* Pages that guests use: with 2 MiB pages they share one translation. */
 static const int used_pages[] = { 0, 5 };
 
@@ -21,8 +19,8 @@ void memory_fill(void *memory, u64 value)
 {
 	int i;
 
-	for (i = 0; i < NR_PAGES; i++)
-		memory_at(memory, i)->value = value;
+	for (i = 0; i < ARRAY_SIZE(used_pages); i++)
+		memory_at(memory, used_pages[i])->value = value;
 }
 
 void *memory_alloc(bool huge, u64 value)
@@ -56,33 +54,35 @@ void memory_set_slot(struct kvm_vm *vm, u32 slot, u64 gpa, void *hva, u32 flags)
 	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-static void use_pages(const struct memory_control *control, struct memory_page *memory)
+static void use_piece(u64 value, void *memory)
 {
 	struct memory_page *page;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(used_pages); i++) {
 		page = memory_at(memory, used_pages[i]);
-		GUEST_ASSERT_EQ(READ_ONCE(page->value), READ_ONCE(control->value));
+		GUEST_ASSERT_EQ(READ_ONCE(page->value), value);
 		WRITE_ONCE(page->written, READ_ONCE(page->written) + 1);
 	}
 }
 
-void guest_use_memory(struct memory_control *control, int vcpu, struct memory_page *memory)
+void guest_use_memory(struct memory_control *control, int vcpu, void *memory)
 {
-	u64 generation = READ_ONCE(control->done[vcpu]);
-	enum memory_order order = MEMORY_PAUSE;
+	u64 generation = 0;
+	enum memory_order order;
+	int size;
 
+	/* Who spins with interrupts off can stop the machine. */
+	sti();
 	do {
 		while (READ_ONCE(control->generation) == generation)
 			cpu_relax();
 		generation = READ_ONCE(control->generation);
 		order = READ_ONCE(control->order);
-		if (order == MEMORY_USE) {
-			use_pages(control, memory);
+		for (size = 0; order == MEMORY_USE && size < MEMORY_SIZES; size++)
+			use_piece(READ_ONCE(control->value[size]), memory + size * MEMORY_SIZE);
+		if (order == MEMORY_USE)
 			outlast_patience();
-			use_pages(control, memory);
-		}
 		WRITE_ONCE(control->done[vcpu], generation);
 	} while (order != MEMORY_STOP);
 }
