@@ -137,6 +137,11 @@ class Outcomes(unittest.TestCase):
         self.assertIn("1 failed otherwise", self._text(results))
         self.assertIn("exit code 1", self._text(results))
 
+    def test_loading_the_module_is_no_run(self) -> None:
+        results = self._run({}, {"insmod": 0, "a": 4})
+        self.assertEqual(tlbsan._status(results), 2)
+        self.assertIn("in 0 of 1 runs", self._text(results))
+
     def test_nothing_ran(self) -> None:
         results = self._run({}, {"a": 4})
         self.assertEqual(tlbsan._status(results), 2)
