@@ -47,6 +47,7 @@ void begin_walks(unsigned cpu)
 static Place place(unsigned cpu)
 {
 	BX_CPU_C *c = BX_CPU(cpu);
+	bool apic_on = c->vmcs.vmexec_ctrls2.VIRTUALIZE_APIC_ACCESSES();
 
 	return {
 		.cpu = cpu,
@@ -57,6 +58,7 @@ static Place place(unsigned cpu)
 		.rip = c->prev_rip,
 		.cpl = uint8_t(c->sregs[BX_SEG_REG_CS].selector.rpl),
 		.table_bits = uint8_t(c->cr4.get_PAE() ? 9 : 10),
+		.apic_page = apic_on ? uint64_t(c->vmcs.apic_access_page) : 0,
 	};
 }
 

@@ -200,7 +200,7 @@ void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, co
 Origin Oracle::origin(const Place &at) const
 {
 	return { .context = vcpus.context(at.cpu), .vmcs = at.vmcs, .cr3 = at.cr3, .rip = at.rip,
-		 .instructions = at.instructions };
+		 .instructions = at.instructions, .apic_page = at.apic_page };
 }
 
 void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t guest,

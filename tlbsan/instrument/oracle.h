@@ -96,6 +96,7 @@ private:
 	void limit(Cpu &cpu);
 	void settle(Cpu &cpu, const VmEntry &entry);
 	Verdict debt(const Place &at, const Entry &entry, const Name &name) const;
+	Verdict apic_debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict shadow_debt(const Place &at, const Entry &entry, const Name &name,
 			    const char *otherwise) const;
 	void report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,

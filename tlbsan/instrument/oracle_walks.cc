@@ -34,6 +34,14 @@ void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables
 	}
 }
 
+/* The APIC-access page of an L1 is the hypervisor's to turn on; that of an L2 is L1's. */
+Verdict Oracle::apic_debt(const Place &at, const Entry &entry, const Name &name) const
+{
+	if (levels.level(at.cpu) == Level::L1)
+		return { "its APIC-access page was turned on, no flush" };
+	return debt(at, entry, name);
+}
+
 void Oracle::walked(const Walk &walk)
 {
 	const Place &at = walk.at;
@@ -51,6 +59,9 @@ void Oracle::walked(const Walk &walk)
 			if (!old)
 				continue;
 			if (old->host + offset == walk.host) {
+				if (at.apic_page == walk.host && old->origin.apic_page != walk.host)
+					report(at, Finding::apic_access, apic_debt(at, *old, name), *old,
+					       name, walk.linear, walk.guest, walk.host);
 				if (walk.sets_dirty && old->write) {
 					report(at, Finding::dirty,
 					       shadow_debt(at, *old, name, "its shadow page table's dirty flag was cleared"),

@@ -34,6 +34,7 @@ struct Origin {
 	uint64_t cr3 = 0;
 	uint64_t rip = 0;
 	uint64_t instructions = 0;
+	uint64_t apic_page = 0;	/* see Place */
 };
 
 struct Entry {

@@ -10,7 +10,7 @@ namespace tlbsan {
 
 static const char *const names[findings] = {
 	"other_page", "other_host_page", "page_fault", "other_table", "no_table", "dirty",
-	"guest_physical", "ept_dirty", "ept_refusal", "ept_table",
+	"guest_physical", "ept_dirty", "ept_refusal", "ept_table", "apic_access",
 };
 
 const char *finding_name(Finding finding)

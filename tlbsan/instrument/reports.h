@@ -31,9 +31,10 @@ enum class Finding {
 	ept_dirty,		/* the same of EPT */
 	ept_refusal,		/* EPT refuses the access, the entry allows it */
 	ept_table,		/* an EPT paging-structure entry points elsewhere or nowhere */
+	apic_access,		/* the page is the APIC now, to the entry it is memory */
 };
 
-inline constexpr unsigned findings = 10;
+inline constexpr unsigned findings = 11;
 
 const char *finding_name(Finding finding);
 

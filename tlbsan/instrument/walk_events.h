@@ -23,6 +23,7 @@ struct Place {
 	uint64_t rip = 0;
 	uint8_t cpl = 0;
 	uint8_t table_bits = 9;	/* address bits a table level resolves; 10 without PAE */
+	uint64_t apic_page = 0;	/* host page whose accesses are virtualized; 0: none */
 };
 
 /* The paging-structure entries a walk read, by level: 0 is a page table's. */

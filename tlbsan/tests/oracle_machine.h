@@ -31,6 +31,7 @@ public:
 
 	bool ept = true;
 	uint64_t cr3 = 0x9000;
+	uint64_t apic_page = 0;
 	uint16_t pcid = 0;
 	uint64_t instructions = 0;
 	GuestRegisters registers = { .cr0 = 1u << 31, .cr3 = 0x9000, .cr4 = 0 };
@@ -107,7 +108,7 @@ public:
 
 	Place place(unsigned cpu = 0) const
 	{
-		Place place = { .cpu = cpu, .instructions = instructions, .vmcs = at[cpu].vmcs, .tag = at[cpu].tag, .cr3 = cr3 };
+		Place place = { .cpu = cpu, .instructions = instructions, .vmcs = at[cpu].vmcs, .tag = at[cpu].tag, .cr3 = cr3, .apic_page = apic_page };
 
 		place.tag.pcid = pcid;
 		return place;

@@ -290,3 +290,43 @@ TEST(a_reset_forgets_everything)
 	m.walk(guest_a, host_b);
 	CHECK_EQUAL(m.verdict(), "");
 }
+
+TEST(finding_apic_access)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.apic_page = host_b;
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "");
+	m.apic_page = host_a;
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "stale apic_access");
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(invept_does_for_an_apic_access_page_that_is_turned_on)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.apic_page = host_a;
+	m.oracle.invept(0, { 1, root01, 0 });
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+/* L1 turns on that of its L2, and owes the flush. */
+TEST(an_apic_access_page_of_an_l2_is_l1s)
+{
+	Machine m;
+
+	m.nest(7, 0);
+	m.walk(guest_a, host_a);
+	m.apic_page = host_a;
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "guestowned apic_access");
+}
