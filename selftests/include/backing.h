@@ -48,7 +48,7 @@ static inline void outlast_patience(void)
 {
 	unsigned long i;
 
-	for (i = 0; i < 60000; i++)
+	for (i = 0; i < 80000; i++)
 		asm volatile("nop");
 	guest_exit();
 }
