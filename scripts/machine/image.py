@@ -37,6 +37,7 @@ def build_initramfs(kernel: Path, modules: tuple[Path, ...], tools: Path) -> Ini
     root = Initramfs()
     root.add("/bin/busybox", _read(BUSYBOX, "package busybox-static"))
     root.add("/bin/tsmark", _read(tools / "tsmark", "guest tools"))
+    root.add("/bin/without", _read(GUEST / "without", "the checkout"))
     root.add("/init", _read(GUEST / "init", "the checkout"))
     root.add("/machine.sh", _read(GUEST / "machine.sh", "the checkout"), 0o644)
     for name, path in module_files(kernel).items():

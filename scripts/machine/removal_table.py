@@ -114,7 +114,7 @@ def _more(masks: dict[str, int], together: dict[str, int]) -> str:
     shown = []
     for program, count in together.items():
         without = masks.get(program, 0)
-        if count >= without + 2 and count >= 1.5 * without:
+        if count > 1.5 * without:
             shown.append(f"{program} {count}" + (f" (else {without})" if without else ""))
     return ", ".join(shown)
 
