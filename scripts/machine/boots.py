@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import image
 import reports
 import verdict
 import witness
-from bochs import Emulator
+from bochs import APICV, Emulator
 from code_names import CodeNames
 from console import Console
 from errors import MachineError
@@ -140,7 +140,8 @@ def _run(boot: Boot) -> Finished:
     parts = boot.parts
     iso = make_image(boot, {"/plan": guest_script(boot.plan).encode()})
     directory = iso.parent
-    session = Session(boot.plan, parts.emulator, iso, directory, parts.limits, parts.verbose)
+    emulator = replace(parts.emulator, apicv=APICV in boot.plan.kvm_intel())
+    session = Session(boot.plan, emulator, iso, directory, parts.limits, parts.verbose)
     outcome = session.run()
     iso.unlink()
     if not parts.emulator.has_witness:

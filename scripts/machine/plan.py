@@ -46,6 +46,10 @@ class Plan:
     # instructions, so measurements go without.
     heartbeat: bool = True
 
+    def kvm_intel(self) -> list[str]:
+        """The parameters of kvm_intel."""
+        return self.kvm_options.get("kvm-intel", "").split()
+
     def step_names(self) -> list[str]:
         """Every step's full name, in the order it runs."""
         return [f"{g.name}/{s.name}" for g in self.groups for s in self.all_steps(g)]

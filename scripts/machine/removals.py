@@ -24,9 +24,8 @@ from plan import Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
 from testlist import Entry, read_own_plan
 
-# How guest/without ends when it could not leave the flushes out, and what it runs before.
+# How guest/without ends when it could not leave the flushes out.
 _NOT_LEFT_OUT = 98
-_EMPTIER = "empty_tlbs"
 # What a program takes is below one second of the machine's; a guest that a missing
 # flush has led astray must not hold up the rest.
 _LIMIT = 8
@@ -185,7 +184,7 @@ def _boot(
     return Boot(
         name,
         plan,
-        (_EMPTIER, *dict.fromkeys(entry.program for entry in fitting)),
+        tuple(dict.fromkeys(entry.program for entry in fitting)),
         replace(parts, module=None, extra_modules=parts.extra_modules + files),
     )
 

@@ -16,12 +16,12 @@
 namespace tlbsan {
 
 inline constexpr uint64_t vmcs01 = 0x1000, vmcs02 = 0x2000, other_vmcs = 0x3000;
-inline constexpr uint64_t root01 = 0x10000, root02 = 0x20000;
+inline constexpr uint64_t root01 = 0x10000, root02 = 0x20000, root_smm = 0x30000;
 inline constexpr uint16_t vpid01 = 1, vpid02 = 2;
 inline constexpr uint64_t linear = 0x7f0012345000;
 inline constexpr uint64_t guest_a = 0x100000, guest_b = 0x200000;
 inline constexpr uint64_t host_a = 0x5100000, host_b = 0x5200000;
-inline constexpr uint16_t EXIT_VMCALL = 18;
+inline constexpr uint16_t EXIT_INTERRUPT = 1, EXIT_RSM = 17, EXIT_VMCALL = 18;
 
 class Machine {
 public:

@@ -294,3 +294,48 @@ TEST(cr3_of_l2_changed_by_l1_owes_nothing)
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
+
+/* To hardware that L2 does not use, SMM and RSM are a VM exit and a VM entry of L2. */
+TEST(an_smi_of_an_l2_without_vpid_owes_a_flush_and_with_it_does_not)
+{
+	for (uint32_t vpid12 : { 0, 7 }) {
+		Machine m;
+
+		m.nest(vpid12, 0xb000);
+		m.walk(guest_a, host_a);
+		m.exit(EXIT_INTERRUPT);
+		m.enter_l1();
+		m.exit(EXIT_RSM);
+		m.enter_l2();
+		m.walk(guest_b, host_b);
+		CHECK_EQUAL(m.verdict(), vpid12 ? "guestowned other_page" : "stale other_page");
+	}
+}
+
+/* SMM has an EPT of its own: what it makes of an address is no one else's. */
+TEST(the_memory_of_smm_is_another_under_the_same_address)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.exit(EXIT_INTERRUPT);
+	m.enter(vmcs01, vpid01, root_smm);
+	m.walk(guest_a, host_b);
+	m.exit(EXIT_RSM);
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "");
+}
+
+TEST(the_memory_of_smm_under_the_ept_of_its_guest_is_a_report)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.exit(EXIT_INTERRUPT);
+	m.enter_l1();
+	m.walk(guest_a, host_b);
+	CHECK_EQUAL(m.verdict(), "stale other_host_page");
+}

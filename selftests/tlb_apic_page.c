@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page of the local APIC.  While its xAPIC mode is off, L1 has it as plain
+ * memory and may have cached that; once the mode is on, be it by a WRMSR of L1 or of
+ * an L2 that L1 lets do it, accesses must reach the APIC.  So must they when the
+ * host has moved the page, for whichever level it did.
+ *
+ * Needs APICv: without, KVM maps the page for no guest.
+ */
+#include <sys/mman.h>
+
+#include "apic.h"
+#include "backing.h"
+#include "witness.h"
+
+#define PLAIN_VALUE	0x5a5a5a5au
+#define OTHER_PAGES	64
+
+enum { DONE, MOVE_PAGE };
+
+static u32 apic_version;
+
+static void set_apic(u64 mode)
+{
+	u64 base = rdmsr(MSR_IA32_APICBASE) & ~(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
+
+	wrmsr(MSR_IA32_APICBASE, base | mode);
+}
+
+static void use_as_memory(void)
+{
+	xapic_write_reg(APIC_LVR, PLAIN_VALUE);
+	GUEST_ASSERT_EQ(xapic_read_reg(APIC_LVR), PLAIN_VALUE);
+}
+
+static void check_apic(void)
+{
+	GUEST_ASSERT_EQ(xapic_read_reg(APIC_LVR), apic_version);
+}
+
+static void l2_code(void)
+{
+	/* L1 has turned it off. */
+	set_apic(MSR_IA32_APICBASE_ENABLE);
+	vmcall();
+	GUEST_SYNC(MOVE_PAGE);
+	vmcall();
+}
+
+static void l1_code(struct l2_context *context)
+{
+	apic_version = xapic_read_reg(APIC_LVR);
+
+	set_apic(0);
+	use_as_memory();
+	set_apic(MSR_IA32_APICBASE_ENABLE);
+	check_apic();
+
+	set_apic(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
+	use_as_memory();
+	/* The way back is through off. */
+	set_apic(0);
+	set_apic(MSR_IA32_APICBASE_ENABLE);
+	check_apic();
+
+	GUEST_SYNC(MOVE_PAGE);
+	check_apic();
+
+	l1_vmxon(context);
+	l1_load(context, l2_code);
+	/* All MSRs are L2's: the bitmap is empty. */
+	GUEST_ASSERT(!vmwrite(CPU_BASED_VM_EXEC_CONTROL,
+			      vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_USE_MSR_BITMAPS));
+	set_apic(0);
+	use_as_memory();
+	l1_run_to_vmcall(context);
+	check_apic();
+	l1_run_to_vmcall(context);
+	check_apic();
+	GUEST_DONE();
+}
+
+/* KVM has mapped the page into this process, as one page of shared memory. */
+static void *find_apic_page(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	void *found = NULL;
+	char line[256];
+
+	TEST_ASSERT(maps, "Cannot read /proc/self/maps");
+	while (fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, "/dev/zero") ||
+		    sscanf(line, "%lx-%lx", &start, &end) != 2 || end - start != PAGE_SIZE)
+			continue;
+		TEST_ASSERT(!found, "More than one page that could be the APIC's");
+		found = (void *)start;
+	}
+	fclose(maps);
+	TEST_ASSERT(found, "No page that could be the APIC's");
+	return found;
+}
+
+/* Take the page away, and keep it busy: its place must not be taken by itself. */
+static void move_page(void *page)
+{
+	void *other = kvm_mmap(OTHER_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	TEST_ASSERT(!madvise(page, PAGE_SIZE, MADV_REMOVE), "madvise() failed");
+	memset(other, 0, OTHER_PAGES * PAGE_SIZE);
+}
+
+static void try_apic_page(enum l2_ept ept)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	gva_t context;
+	void *page;
+
+	vm = contexts_vm_create(1, 1, 1);
+	vcpu = vm_vcpu_add(vm, 0, l1_code);
+	page = find_apic_page();
+	if (ept != L2_EPT_OFF)
+		vm_enable_ept(vm);
+	virt_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);
+	context_create(vm, 0, 1, ept, &context)->vpid = kvm_has_vpid();
+	contexts_finish(vm);
+	vcpu_args_set(vcpu, 1, context);
+
+	while (run_to_sync(vcpu) == MOVE_PAGE)
+		move_page(page);
+	kvm_vm_free(vm);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	__TEST_REQUIRE(get_kvm_intel_param_bool("enable_apicv"),
+		       "kvm_intel has enable_apicv=0: KVM maps the APIC's page for no guest");
+	pin_self_to_any_cpu();
+
+	try_apic_page(L2_EPT_OFF);
+	if (kvm_cpu_has_ept())
+		try_apic_page(L2_EPT_SHARED);
+	return 0;
+}
