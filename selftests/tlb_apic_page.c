@@ -19,6 +19,8 @@
 enum { DONE, MOVE_PAGE };
 
 static u32 apic_version;
+/* L0 has EPT and L2 has none: C then flushes another root than L1's (X7). */
+static bool flushes_l2_root;
 
 static void set_apic(u64 mode)
 {
@@ -40,9 +42,12 @@ static void check_apic(void)
 
 static void l2_code(void)
 {
-	/* L1 has turned it off. */
-	set_apic(MSR_IA32_APICBASE_ENABLE);
 	vmcall();
+	if (!flushes_l2_root) {
+		/* L1 has turned it off. */
+		set_apic(MSR_IA32_APICBASE_ENABLE);
+		vmcall();
+	}
 	GUEST_SYNC(MOVE_PAGE);
 	vmcall();
 }
@@ -71,10 +76,14 @@ static void l1_code(struct l2_context *context)
 	/* All MSRs are L2's: the bitmap is empty. */
 	GUEST_ASSERT(!vmwrite(CPU_BASED_VM_EXEC_CONTROL,
 			      vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_USE_MSR_BITMAPS));
-	set_apic(0);
-	use_as_memory();
+	/* The first entry on a CPU flushes everything. */
 	l1_run_to_vmcall(context);
-	check_apic();
+	if (!flushes_l2_root) {
+		set_apic(0);
+		use_as_memory();
+		l1_run_to_vmcall(context);
+		check_apic();
+	}
 	l1_run_to_vmcall(context);
 	check_apic();
 	GUEST_DONE();
@@ -126,6 +135,8 @@ static void try_apic_page(enum l2_ept ept)
 	virt_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);
 	context_create(vm, 0, 1, ept, &context)->vpid = kvm_has_vpid();
 	contexts_finish(vm);
+	flushes_l2_root = ept == L2_EPT_OFF && kvm_cpu_has_ept();
+	sync_global_to_guest(vm, flushes_l2_root);
 	vcpu_args_set(vcpu, 1, context);
 
 	while (run_to_sync(vcpu) == MOVE_PAGE)

@@ -28,7 +28,9 @@ in_common() {
 sibling() {
 	local dir best='' most=-1
 	for dir in "$cache/kernel-stock/$1" "$cache"/kernel-{patched,removals}/"$1"-*; do
-		[ -d "$dir" ] && [ "${dir%.part}" = "$dir" ] || continue
+		if [ ! -d "$dir" ] || [ "${dir%.part}" != "$dir" ]; then
+			continue
+		fi
 		[ "$(in_common "$dir")" -gt "$most" ] || continue
 		best=$dir
 		most=$(in_common "$dir")
