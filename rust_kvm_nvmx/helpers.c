@@ -39,6 +39,15 @@ struct nvmx_switch nvmx_switch_flush_tlb_gva = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_flush_tlb_guest = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_flush_tlb_reset = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_transition_tlb_flush = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_flush_tlb_apic_access = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_set_apic_access_page_addr = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_vmcs02_vpid = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_handle_invvpid = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_handle_invept = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_vmfunc_tlb_flush = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_post_set_cr0 = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_post_set_cr4 = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_steal_time_tlb_flush = { STATIC_KEY_FALSE_INIT };
 
 bool nvmx_switch_is_c(struct nvmx_switch *hook)
 {
@@ -81,4 +90,71 @@ void nvmx_request_tlb_flush_guest(struct kvm_vcpu *vcpu)
 void nvmx_request_hv_tlb_flush(struct kvm_vcpu *vcpu)
 {
 	kvm_make_request(KVM_REQ_HV_TLB_FLUSH, vcpu);
+}
+
+void nvmx_request_apic_page_reload(struct kvm_vcpu *vcpu)
+{
+	kvm_make_request(KVM_REQ_APIC_PAGE_RELOAD, vcpu);
+}
+
+void nvmx_request_apf_ready(struct kvm_vcpu *vcpu)
+{
+	kvm_make_request(KVM_REQ_APF_READY, vcpu);
+}
+
+bool nvmx_has_async_pf(struct kvm_vcpu *vcpu)
+{
+	return kvm_pv_async_pf_enabled(vcpu);
+}
+
+int nvmx_get_cpu(void)
+{
+	return get_cpu();
+}
+
+void nvmx_put_cpu(void)
+{
+	put_cpu();
+}
+
+const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot =
+		id_to_memslot(kvm_memslots(kvm), APIC_ACCESS_PAGE_PRIVATE_MEMSLOT);
+
+	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
+}
+
+/* Pairs with the barrier in kvm_mmu_invalidate_end(): read before the pfn is. */
+unsigned long nvmx_invalidations_so_far(struct kvm *kvm)
+{
+	unsigned long sequence = READ_ONCE(kvm->mmu_invalidate_seq);
+
+	smp_rmb();
+	return sequence;
+}
+
+bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn)
+{
+	return mmu_invalidate_retry_gfn(kvm, sequence, gfn);
+}
+
+bool nvmx_pfn_is_none(u64 pfn)
+{
+	return is_error_noslot_pfn(pfn);
+}
+
+u64 nvmx_pfn_to_hpa(u64 pfn)
+{
+	return pfn_to_hpa(pfn);
+}
+
+void nvmx_lock_mmu(struct kvm *kvm)
+{
+	read_lock(&kvm->mmu_lock);
+}
+
+void nvmx_unlock_mmu(struct kvm *kvm)
+{
+	read_unlock(&kvm->mmu_lock);
 }

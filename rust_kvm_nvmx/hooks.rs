@@ -7,9 +7,15 @@
 //! text stays until the call has returned. Preemption is enabled: a vCPU that moves to another CPU
 //! in between is loaded anew there, which flushes everything (H9).
 //!
-//! Implemented are H1 (`flush_tlb_all`), H2 (`flush_tlb_current`), H3 (`flush_tlb_gva`), H4
-//! (`flush_tlb_guest`), H15's flush (`flush_tlb_reset`) and T1 to T5 (`transition_tlb_flush`); TDX
-//! vCPUs never come here (H7). The hooks that are left out stay with the C code.
+//! Here are H1 (`flush_tlb_all`), H2 (`flush_tlb_current`), H3 (`flush_tlb_gva`), H4
+//! (`flush_tlb_guest`), H15's flush (`flush_tlb_reset`), T1 to T5 (`transition_tlb_flush`) and what
+//! L1 asks for in its steal time (`steal_time_tlb_flush`, hole X3). TDX vCPUs never come here (H7).
+//! The hooks that no file implements stay with the C code.
+//!
+//! - [`l2`]: what L2 runs with (T8, T11),
+//! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
+//! - [`apic`]: L1's APIC-access page (A1 to A4),
+//! - [`roles`]: changes of CR0 and CR4 (R1 to R6).
 
 use kernel::{
     jump_label::static_branch_unlikely,
@@ -59,13 +65,25 @@ macro_rules! switch {
 }
 
 /// All hooks that Rust can serve.
-pub(crate) static SWITCHES: [Switch; 6] = [
+pub(crate) static SWITCHES: [Switch; 15] = [
     switch!(c"flush_tlb_all", nvmx_switch_flush_tlb_all),
     switch!(c"flush_tlb_current", nvmx_switch_flush_tlb_current),
     switch!(c"flush_tlb_gva", nvmx_switch_flush_tlb_gva),
     switch!(c"flush_tlb_guest", nvmx_switch_flush_tlb_guest),
     switch!(c"flush_tlb_reset", nvmx_switch_flush_tlb_reset),
     switch!(c"transition_tlb_flush", nvmx_switch_transition_tlb_flush),
+    switch!(c"vmcs02_vpid", nvmx_switch_vmcs02_vpid),
+    switch!(c"vmfunc_tlb_flush", nvmx_switch_vmfunc_tlb_flush),
+    switch!(c"handle_invvpid", nvmx_switch_handle_invvpid),
+    switch!(c"handle_invept", nvmx_switch_handle_invept),
+    switch!(c"flush_tlb_apic_access", nvmx_switch_flush_tlb_apic_access),
+    switch!(
+        c"set_apic_access_page_addr",
+        nvmx_switch_set_apic_access_page_addr
+    ),
+    switch!(c"post_set_cr0", nvmx_switch_post_set_cr0),
+    switch!(c"post_set_cr4", nvmx_switch_post_set_cr4),
+    switch!(c"steal_time_tlb_flush", nvmx_switch_steal_time_tlb_flush),
 ];
 
 /// The table that KVM calls through; `None` is C's.
@@ -76,17 +94,33 @@ pub(crate) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
     flush_tlb_guest: Some(flush_tlb_guest),
     flush_tlb_reset: Some(flush_tlb_reset),
     transition_tlb_flush: Some(transition_tlb_flush),
+    vmcs02_vpid: Some(l2::vmcs02_vpid),
+    vmfunc_tlb_flush: Some(l2::vmfunc_tlb_flush),
+    handle_invvpid: Some(instructions::handle_invvpid),
+    handle_invept: Some(instructions::handle_invept),
+    flush_tlb_apic_access: Some(apic::flush_tlb_apic_access),
+    set_apic_access_page_addr: Some(apic::set_apic_access_page_addr),
+    post_set_cr0: Some(roles::post_set_cr0),
+    post_set_cr4: Some(roles::post_set_cr4),
+    steal_time_tlb_flush: Some(steal_time_tlb_flush),
     ..registration::NO_OPS
 };
 
-/// If the hook is switched to C: counts, has C serve it, and returns from the hook.
+/// If the hook is switched to C: counts, has C serve it, and returns from the hook. `kvm` before
+/// the host says that the hook is one of kvm's and not of kvm_intel's.
 macro_rules! unless_c {
+    ($key:ident, $counter:ident, kvm $host:ident . $hook:ident ($($arg:expr),*)) => {
+        unless_c!($key, $counter, $host, kvm_c, $hook, $($arg),*)
+    };
     ($key:ident, $counter:ident, $host:ident . $hook:ident ($($arg:expr),*)) => {
+        unless_c!($key, $counter, $host, c, $hook, $($arg),*)
+    };
+    ($key:ident, $counter:ident, $host:ident, $table:ident, $hook:ident, $($arg:expr),*) => {
         // SAFETY: The key is one of `helpers.c`.
         if unsafe {
             static_branch_unlikely!(bindings::$key, bindings::nvmx_switch, c)
         } {
-            if let Some(c) = $host.c().$hook {
+            if let Some(c) = $host.$table().$hook {
                 stats::count::<{ Counter::$counter as usize }>();
                 // SAFETY: C's function for this very hook, with the arguments of this very call.
                 return unsafe { c($($arg),*) };
@@ -94,6 +128,11 @@ macro_rules! unless_c {
         }
     };
 }
+
+mod apic;
+mod instructions;
+mod l2;
+mod roles;
 
 /// H1.
 ///
@@ -252,6 +291,33 @@ unsafe extern "C" fn transition_tlb_flush(
         Some(Request::Current) => request::tlb_flush_current(vcpu),
         None => (),
     }
+}
+
+/// X3: L1, when preempted, was asked by another vCPU of its VM to flush its own translations.
+///
+/// Not one of L1's own can be used before L1 runs again, but the flush is now or never: the request
+/// is gone from the steal time by then.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+unsafe extern "C" fn steal_time_tlb_flush(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(
+        nvmx_switch_steal_time_tlb_flush,
+        StealTimeC,
+        kvm host.steal_time_tlb_flush(vcpu)
+    );
+    stats::count::<{ Counter::StealTimeRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    do_if_owed(
+        host,
+        flush::of_l1_while_away(host.caps(), current_vpid(vcpu), vcpu.vpid01()),
+    );
+    host.flush_guest(vcpu);
 }
 
 /// H5.

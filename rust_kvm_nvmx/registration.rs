@@ -48,7 +48,7 @@ unsafe impl Sync for Client {}
 
 static CLIENT: Client = Client(UnsafeCell::new(bindings::kvm_nvmx_client {
     version: bindings::KVM_NVMX_HOOKS_VERSION,
-    nr_layout: Table::<21>::LEN,
+    nr_layout: Table::<36>::LEN,
     layout: LAYOUTS.as_ptr(),
     ops: &raw const OPS,
     host: ptr::null(),

@@ -49,6 +49,42 @@ counters! {
     TransitionC => "hook.transition_tlb_flush.c",
     /// T1 to T5.
     TransitionRust => "hook.transition_tlb_flush.rust",
+    /// A4.
+    ApicAccessC => "hook.flush_tlb_apic_access.c",
+    /// A4.
+    ApicAccessRust => "hook.flush_tlb_apic_access.rust",
+    /// A1 to A3.
+    ApicPageC => "hook.set_apic_access_page_addr.c",
+    /// A1 to A3.
+    ApicPageRust => "hook.set_apic_access_page_addr.rust",
+    /// T8.
+    Vmcs02VpidC => "hook.vmcs02_vpid.c",
+    /// T8.
+    Vmcs02VpidRust => "hook.vmcs02_vpid.rust",
+    /// T6.
+    InvvpidC => "hook.handle_invvpid.c",
+    /// T6.
+    InvvpidRust => "hook.handle_invvpid.rust",
+    /// T13.
+    InveptC => "hook.handle_invept.c",
+    /// T13.
+    InveptRust => "hook.handle_invept.rust",
+    /// T11.
+    VmfuncC => "hook.vmfunc_tlb_flush.c",
+    /// T11.
+    VmfuncRust => "hook.vmfunc_tlb_flush.rust",
+    /// R1, R5, R6.
+    Cr0C => "hook.post_set_cr0.c",
+    /// R1, R5, R6.
+    Cr0Rust => "hook.post_set_cr0.rust",
+    /// R2 to R5.
+    Cr4C => "hook.post_set_cr4.c",
+    /// R2 to R5.
+    Cr4Rust => "hook.post_set_cr4.rust",
+    /// A flush that L1 asked for in its steal time.
+    StealTimeC => "hook.steal_time_tlb_flush.c",
+    /// A flush that L1 asked for in its steal time.
+    StealTimeRust => "hook.steal_time_tlb_flush.rust",
     /// INVVPID executed by Rust, individual-address.
     InvvpidAddr => "invvpid.addr",
     /// INVVPID executed by Rust, single-context.

@@ -54,6 +54,23 @@ impl<'a> Host<'a> {
         }
     }
 
+    /// The functions of kvm_intel.
+    pub(crate) fn vmx(self) -> &'a bindings::kvm_nvmx_host {
+        self.0
+    }
+
+    /// The functions of kvm.
+    pub(crate) fn kvm(self) -> &'a bindings::kvm_nvmx_kvm_functions {
+        // SAFETY: kvm points this at a constant table.
+        unsafe { &*self.0.kvm }
+    }
+
+    /// C's implementation of kvm's hooks.
+    pub(crate) fn kvm_c(self) -> &'a bindings::kvm_nvmx_ops {
+        // SAFETY: kvm points this at a constant table.
+        unsafe { &*self.0.kvm_c }
+    }
+
     /// C's implementation of kvm_intel's hooks.
     pub(crate) fn c(self) -> &'a bindings::kvm_nvmx_ops {
         // SAFETY: kvm_intel points this at a constant table.

@@ -2,7 +2,11 @@
 
 //! What is true now: KVM's structures behind views that do not outlive the hook.
 
+pub(crate) mod apic_page;
+pub(crate) mod functions;
 pub(crate) mod host;
 pub(crate) mod layout;
+pub(crate) mod mmu;
 pub(crate) mod root;
 pub(crate) mod vcpu;
+pub(crate) mod vmcs01;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The address of no root. (`INVALID_PAGE`, which bindgen cannot evaluate.)
-const INVALID_PAGE: u64 = u64::MAX;
+pub(crate) const INVALID_PAGE: u64 = u64::MAX;
 
 /// What page the root at host-physical address `hpa` is. (`kvm_mmu_is_dummy_root`, `root_to_sp`.)
 ///

@@ -86,6 +86,21 @@ pub(crate) fn context(caps: Caps, vpid: Option<Vpid>) -> Option<Invalidation> {
     }
 }
 
+/// X3: what to invalidate beside a guest flush of the current context, when it is L1 that asked for
+/// its own translations to be flushed.
+///
+/// In an L2 with a VPID of its own the guest flush is for that VPID, and L1's translations stay.
+pub(crate) fn of_l1_while_away(
+    caps: Caps,
+    current: Option<Vpid>,
+    vpid01: Option<Vpid>,
+) -> Option<Invalidation> {
+    if current == vpid01 {
+        return None;
+    }
+    context(caps, vpid01)
+}
+
 /// H5: the VPID that the vCPU runs with now.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs. An L2 whose vmcs12 has no VPID shares vpid01, since

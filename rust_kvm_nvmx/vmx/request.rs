@@ -31,3 +31,15 @@ pub(crate) fn hv_tlb_flush(vcpu: Vcpu<'_>) {
     unsafe { bindings::nvmx_request_hv_tlb_flush(vcpu.as_ptr()) };
     stats::count::<{ Counter::RequestHyperv as usize }>();
 }
+
+/// KVM_REQ_APIC_PAGE_RELOAD: look again for L1's APIC-access page.
+pub(crate) fn apic_page_reload(vcpu: Vcpu<'_>) {
+    // SAFETY: The view holds a valid vCPU; setting a request is atomic.
+    unsafe { bindings::nvmx_request_apic_page_reload(vcpu.as_ptr()) };
+}
+
+/// KVM_REQ_APF_READY: look for pages that came while the guest could not be told.
+pub(crate) fn apf_ready(vcpu: Vcpu<'_>) {
+    // SAFETY: The view holds a valid vCPU; setting a request is atomic.
+    unsafe { bindings::nvmx_request_apf_ready(vcpu.as_ptr()) };
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a change of CR0 or CR4 by the guest owes (rules R1 to R6).
+//!
+//! SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches". These are moves to
+//! control registers; a nested transition, KVM_SET_SREGS and reset set the registers by other ways
+//! and have rules of their own (R7).
+
+use super::transition::Request;
+
+const CR0_WP: u64 = 1 << 16;
+const CR0_PG: u64 = 1 << 31;
+const CR4_PSE: u64 = 1 << 4;
+const CR4_PAE: u64 = 1 << 5;
+const CR4_PGE: u64 = 1 << 7;
+const CR4_LA57: u64 = 1 << 12;
+const CR4_PCIDE: u64 = 1 << 17;
+const CR4_SMEP: u64 = 1 << 20;
+const CR4_SMAP: u64 = 1 << 21;
+const CR4_PKE: u64 = 1 << 22;
+
+/// The bits of CR0 that decide how KVM's MMU reads the guest's tables.
+pub(crate) const CR0_ROLE: u64 = CR0_PG | CR0_WP;
+/// The bits of CR4 that do.
+pub(crate) const CR4_ROLE: u64 = CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE;
+
+/// What becomes of the MMU context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    /// It stays.
+    Keep,
+    /// How the guest's tables are read has changed, and no root has.
+    Reread,
+    /// It is made anew for the new role.
+    Reset,
+}
+
+/// What a move to CR0 owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cr0Owed {
+    /// R5.
+    pub(crate) context: Context,
+    /// R1: a flush of the guest's own translations.
+    pub(crate) guest_flush: bool,
+    /// R6: look whether a page has come meanwhile; matters with asynchronous page faults only.
+    pub(crate) look_for_pages: bool,
+}
+
+/// R1, R5, R6: what a move to CR0 owes.
+pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Owed {
+    let changed = old ^ new;
+
+    Cr0Owed {
+        // With paging off there are no rights that WP could change. With EPT, WP is in no entry
+        // of KVM's, and KVM needs it only to walk the guest's tables itself.
+        context: if changed == CR0_WP && new & CR0_PG == 0 {
+            Context::Keep
+        } else if changed == CR0_WP && ept {
+            Context::Reread
+        } else if changed & CR0_ROLE != 0 {
+            Context::Reset
+        } else {
+            Context::Keep
+        },
+        guest_flush: changed & CR0_PG != 0 && new & CR0_PG == 0,
+        look_for_pages: changed & CR0_PG != 0 && new & CR0_PG != 0,
+    }
+}
+
+/// What a move to CR4 owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cr4Owed {
+    /// R5. Comes before the rest.
+    pub(crate) reset: bool,
+    /// R4: roots kept for later are to go.
+    pub(crate) unload: bool,
+    /// R2, R3.
+    pub(crate) request: Option<Request>,
+}
+
+/// R2 to R5: what a move to CR4 owes.
+pub(crate) fn cr4(old: u64, new: u64, ept: bool) -> Cr4Owed {
+    let changed = old ^ new;
+    let set = changed & new;
+    let cleared = changed & old;
+
+    Cr4Owed {
+        reset: changed & CR4_ROLE != 0,
+        // R4. Nothing in the SDM, but a later move to CR3 that keeps its PCID's translations could
+        // take up a shadow root that was not kept up to date without PCIDs.
+        unload: !ept && set & CR4_PCIDE != 0,
+        request: if changed & CR4_PGE != 0 || cleared & CR4_PCIDE != 0 {
+            // R2: all PCIDs, and globals.
+            Some(Request::Guest)
+        } else if changed & CR4_PAE != 0 || set & CR4_SMEP != 0 {
+            // R3: the current PCID.
+            Some(Request::Current)
+        } else {
+            None
+        },
+    }
+}
