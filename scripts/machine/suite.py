@@ -168,8 +168,8 @@ def _report(output: Path, finished: list[Finished], selection: Selection) -> int
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
-    last = [step for each in finished for step in each.boot.plan.groups[-1].steps]
-    if len(groups) > 1 and any(step.takeover for step in last):
+    planned = [group for each in finished for group in each.boot.plan.groups]
+    if len(groups) > 1 and any(step.takeover for group in planned for step in group.steps):
         everything += hooks.judge_takeover(
             [(each.boot.plan, each.outcome.console) for each in finished], selection.only is None
         )

@@ -76,7 +76,13 @@ def read_own_plan(path: Path) -> TestList:
             raise MachineError(f"{where}: {name} is there twice")
         needs_module = f"MODULES/{MODULE}.ko" in words
         words = [word.replace("MODULES/", "/modules/") for word in words]
-        step = Step(name, (f"/tests/{program}", *words), _seconds(seconds, where))
+        step = Step(
+            name,
+            (f"/tests/{program}", *words),
+            _seconds(seconds, where),
+            # What loads the module itself runs both C and Rust.
+            takeover=not needs_module,
+        )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         entries.append(Entry(program, step, groups, parameters, needs_module))
     return TestList(entries, {})
