@@ -5,7 +5,7 @@
 use crate::{
     all_caps,
     policy::{
-        flush::{address, all, context, current, current_vpid, Root},
+        flush::{address, all, context, current, current_vpid, of_l1_while_away, Root},
         types::{Eptp, Gva, Invalidation, Vpid},
     },
     vpids,
@@ -154,6 +154,26 @@ fn h5_l2_has_its_own_vpid_only_if_l1_gave_one_and_one_was_left() {
         assert_eq!(current_vpid(Some(false), vpid01, vpid02), vpid01);
         let expected = if vpid02.is_some() { vpid02 } else { vpid01 };
         assert_eq!(current_vpid(Some(true), vpid01, vpid02), expected);
+    }
+}
+
+#[test]
+fn x3_l1s_own_translations_go_too_when_the_guest_flush_is_for_another_vpid() {
+    for caps in all_caps() {
+        for (vpid01, vpid02) in pairs() {
+            for uses_vpid in [None, Some(false), Some(true)] {
+                let current = current_vpid(uses_vpid, vpid01, vpid02);
+                let beside = of_l1_while_away(caps, current, vpid01);
+                let dropped =
+                    drops(beside, vpid01, None).0 || drops(context(caps, current), vpid01, None).0;
+                assert!(
+                    dropped || vpid01.is_none(),
+                    "{caps:?} {current:?} {vpid01:?}"
+                );
+                // Nothing twice: an L1 that runs, or shares its VPID, has its flush already.
+                assert!(current != vpid01 || beside.is_none());
+            }
+        }
     }
 }
 

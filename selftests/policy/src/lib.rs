@@ -10,9 +10,13 @@
 #[path = "../../../rust_kvm_nvmx/policy/mod.rs"]
 mod policy;
 
+mod apic_access;
 mod eptp;
 mod flush;
+mod invalidate;
+mod roles;
 mod transition;
+mod vmcs02;
 
 use policy::types::{Caps, Vpid};
 

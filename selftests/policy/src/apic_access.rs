@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A2 and A4.
+
+use crate::{
+    all_caps,
+    policy::{
+        apic_access::{address, turned_on, Address, Owed, Running},
+        flush::Root,
+        types::{Eptp, Invalidation, Vpid},
+    },
+    vpids,
+};
+
+const ROOT01: Eptp = Eptp(0x1111_101e);
+const ROOT02: Eptp = Eptp(0x2222_201e);
+
+fn now(owed: Owed) -> Vec<Invalidation> {
+    match owed {
+        Owed::Request => panic!("a request is served in the wrong context"),
+        Owed::Now(invalidations) => invalidations.into_iter().flatten().collect(),
+    }
+}
+
+fn running_l2() -> [Running; 2] {
+    [
+        Running::L2WithEpt {
+            root01: Root::Ept(ROOT01),
+        },
+        Running::L2WithoutEpt {
+            previous: [Root::Ept(ROOT02), Root::Ept(ROOT01), Root::Invalid],
+        },
+    ]
+}
+
+#[test]
+fn a4_l1_flushes_its_own_context_later() {
+    for caps in all_caps() {
+        assert_eq!(turned_on(caps, Running::L1, Vpid::new(1)), Owed::Request);
+    }
+}
+
+#[test]
+fn a4_under_l2_l1s_root_is_flushed_at_once_with_ept() {
+    for caps in all_caps().filter(|caps| caps.ept) {
+        for running in running_l2() {
+            let done = now(turned_on(caps, running, Vpid::new(1)));
+            let covered = done.contains(&Invalidation::InveptAll)
+                || done.contains(&Invalidation::InveptSingle(ROOT01));
+            assert!(covered, "{caps:?} {running:?}");
+        }
+    }
+}
+
+#[test]
+fn a4_under_l2_vpid01_is_flushed_at_once_without_ept() {
+    for caps in all_caps().filter(|caps| !caps.ept) {
+        for vpid01 in vpids() {
+            for running in [
+                Running::L2WithEpt {
+                    root01: Root::Shadow,
+                },
+                Running::L2WithoutEpt {
+                    previous: [Root::Shadow; 3],
+                },
+            ] {
+                let done = now(turned_on(caps, running, vpid01));
+                let expected = match vpid01 {
+                    None => vec![],
+                    Some(vpid) if caps.invvpid_single => vec![Invalidation::InvvpidSingle(vpid)],
+                    Some(_) => vec![Invalidation::InvvpidAll],
+                };
+                assert_eq!(done, expected, "{caps:?} {vpid01:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a4_a_root_that_is_not_kept_needs_nothing() {
+    for caps in all_caps().filter(|caps| caps.ept) {
+        for running in [
+            Running::L2WithEpt {
+                root01: Root::Invalid,
+            },
+            Running::L2WithoutEpt {
+                previous: [Root::Invalid; 3],
+            },
+        ] {
+            assert_eq!(now(turned_on(caps, running, Vpid::new(1))), vec![]);
+        }
+    }
+}
+
+#[test]
+fn a2_an_address_that_may_be_old_is_not_written() {
+    assert_eq!(address(true), Address::LookAgain);
+    assert_eq!(address(false), Address::Write);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! T6 and T13.
+
+use crate::policy::{
+    invalidate::{
+        offered_type, same_ept, vpid_scope, where_vpid02_is, VpidOwed, VpidScope, EPT_SINGLE,
+        VPID_ADDRESS, VPID_ALL,
+    },
+    types::Gva,
+};
+
+const GVA: u64 = 0x7fff_1234_5678;
+
+/// Every type below 64, and those whose low bits alone would be one.
+fn registers() -> impl Iterator<Item = u64> {
+    (0..64).chain([1 << 32, (1 << 32) + 1, (1 << 63) + 2, u64::MAX])
+}
+
+#[test]
+fn t6_t13_only_types_that_are_offered_are_known() {
+    for offered in 0..16u32 {
+        for register in registers() {
+            let known = match register {
+                0 => offered & 1 != 0,
+                1 => offered & 2 != 0,
+                2 => offered & 4 != 0,
+                3 => offered & 8 != 0,
+                _ => false,
+            };
+            let kind = offered_type(register, offered);
+            assert_eq!(kind.is_some(), known, "{register:#x} {offered:#b}");
+            assert!(kind.is_none_or(|kind| u64::from(kind) == register));
+        }
+    }
+}
+
+#[test]
+fn t6_reserved_bits_and_vpid_0_are_refused() {
+    for kind in 0..4 {
+        for vpid in [1 << 16, 1 << 63, (1 << 16) | 1, u64::MAX] {
+            assert_eq!(
+                vpid_scope(kind, [vpid, GVA], |_| true),
+                None,
+                "{kind} {vpid:#x}"
+            );
+        }
+        let zero = vpid_scope(kind, [0, GVA], |_| true);
+        assert_eq!(zero.is_some(), kind == 2, "type {kind}");
+        for vpid in [1, 2, 0xffff] {
+            assert!(
+                vpid_scope(kind, [vpid, GVA], |_| true).is_some(),
+                "{kind} {vpid}"
+            );
+        }
+    }
+    assert_eq!((VPID_ADDRESS, VPID_ALL, EPT_SINGLE), (0, 2, 1));
+}
+
+#[test]
+fn t6_only_an_address_to_invalidate_has_to_be_canonical() {
+    for kind in 0..4 {
+        let scope = vpid_scope(kind, [1, GVA], |gva| {
+            assert_eq!(gva, Gva(GVA));
+            false
+        });
+        assert_eq!(scope.is_none(), kind == 0, "type {kind}");
+    }
+}
+
+#[test]
+fn t6_an_address_stays_an_address_and_the_rest_is_all_of_vpid02() {
+    let address = vpid_scope(0, [1, GVA], |_| true);
+    assert_eq!(address, Some(VpidScope::Address(Gva(GVA))));
+    for kind in 1..4 {
+        assert_eq!(
+            vpid_scope(kind, [1, GVA], |_| true),
+            Some(VpidScope::Context)
+        );
+    }
+}
+
+#[test]
+fn t6_vpid02_is_flushed_where_vmcs02_was_loaded_last() {
+    for this in 0..4 {
+        for last in -1..4 {
+            let expected = if last == this {
+                VpidOwed::Now
+            } else {
+                VpidOwed::AtNextEntry
+            };
+            assert_eq!(where_vpid02_is(this, last), expected, "{this} {last}");
+        }
+    }
+}
+
+#[test]
+fn t13_epts_are_told_apart_by_address_bits_51_to_12() {
+    let eptp = 0x0000_1234_5678_901e;
+    for bit in 0..64 {
+        let same = !(12..52).contains(&bit);
+        assert_eq!(same_ept(eptp, eptp ^ (1 << bit)), same, "bit {bit}");
+        assert_eq!(same_ept(eptp ^ (1 << bit), eptp), same, "bit {bit}");
+    }
+}
