@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! L2's flush hypercalls, which L0 serves for an enlightened L1 (rules E1, E2, E8, E11, E12, X8;
+//! TLFS, "Nested Virtualization", "Direct Virtual Flush").
+
+use super::hv_call::{
+    is_flush,
+    result_of_failure,
+    Status,
+    Targets, //
+};
+
+/// What decides who serves a VMCALL of L2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// L1's CPUID offers direct flushes.
+    pub(crate) offered: bool,
+    /// The enlightened VMCS that L2 runs on says that its flush calls go to L0; `None` without one.
+    pub(crate) evmcs_enables: Option<bool>,
+    /// The VP assist page, as of the last VM entry, says so for the virtual processor.
+    pub(crate) assist_page_enables: bool,
+    /// The call's code.
+    pub(crate) code: u16,
+}
+
+/// E1, E2: L0 serves the call; else L1 gets the exit.
+pub(crate) fn l0_serves(call: Call) -> bool {
+    call.offered
+        && is_flush(call.code)
+        && call.evmcs_enables == Some(true)
+        && call.assist_page_enables
+}
+
+/// A guest of L1's, as L1 numbers it in the enlightened VMCS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// An enlightened VMCS is mapped, but KVM has read no numbers from it since (X8): after a
+    /// restore with L2 active, until L1 next declares them changed.
+    Unknown,
+    /// The numbers; 0 and 0 without an enlightened VMCS.
+    Known {
+        /// The virtual machine.
+        vm: u64,
+        /// The virtual processor in it.
+        vp: u32,
+    },
+}
+
+/// E8, X8: a vCPU that may run `identity` is to flush, if a guest in virtual machine `vm` asks for
+/// `targets`. Whoever cannot be told flushes as well.
+pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> bool {
+    match identity {
+        Identity::Unknown => true,
+        Identity::Known { vm: its, vp } => its == vm && targets.contains(vp),
+    }
+}
+
+/// E11: the partition assist page's TLB lock count is to be read before the call completes.
+pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: u16) -> bool {
+    // Bits 15:0 of a result are the status, and 0 is success.
+    runs_l2 && result & 0xffff == 0 && is_flush(code)
+}
+
+/// How a hypercall ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    /// For the caller's registers.
+    pub(crate) result: u64,
+    /// Thereafter, behind the VMCALL, L2 exits to L1: that holds the lock and has to know.
+    pub(crate) exit_to_l1: bool,
+}
+
+/// E11: how a call ends whose lock count was read, or (`None`) could not be.
+pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
+    Completion {
+        result: lock_count.map_or(result_of_failure(Status::InvalidInput), |_| result),
+        exit_to_l1: lock_count.is_some_and(|count| count != 0),
+    }
+}
+
+/// E12: the reason of the exit after a flush, HV_VMX_SYNTHETIC_EXIT_REASON_TRAP_AFTER_FLUSH (TLFS).
+///
+/// Bit 28 is free for it: hardware sets it only in an SMI's exit to a monitor of system management
+/// mode, while an MTF exit was pending (SDM, "Basic VM-Exit Information").
+pub(crate) const EXIT_AFTER_FLUSH: u32 = 0x1000_0031;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, X1, X4, X9).
+//!
+//! The queue is KVM's own and C may serve what Rust has queued, or the reverse. Its entries have
+//! the plain format: a 4 KiB page's address, and in bits 11:0 the number of pages that follow it.
+
+use super::{
+    hv_call::MAX_RANGES,
+    types::{
+        Gva,
+        Vpid, //
+    },
+};
+
+/// The entry that stands for everything. As a range it is the topmost page and 4,095 after it:
+/// more than [`MAX_PAGES`], so there is no telling them apart and no need to.
+pub(crate) const EVERYTHING: u64 = u64::MAX;
+
+/// X4: pages that are flushed one by one, for one call and for one turn of a vCPU alike; more are
+/// flushed all at once.
+///
+/// An INVVPID of one address costs a few hundred cycles, one of the whole context no more than that,
+/// plus the walks that bring back what was lost: at most the some 1,500 to 2,000 translations that
+/// a second-level TLB holds, at less than a hundred cycles each with the tables in the caches. So
+/// the two cost the same at some 500 pages; and 512 are one 2 MiB page, which is flushed often.
+pub(crate) const MAX_PAGES: u64 = 512;
+
+const PAGE: u64 = 4096;
+const PAGES_IN_2M: u64 = 512;
+/// Bits 11:0 of an entry.
+const COUNT: u64 = PAGE - 1;
+
+// The extended format (HvGvaRangeExtended; the TLFS does not describe it).
+/// Bits 10:0: pages after the first, of either size.
+const EXTENDED_COUNT: u64 = (1 << 11) - 1;
+/// Bit 11: the pages are large.
+const LARGE: u64 = 1 << 11;
+/// Bit 12 of a range of large pages: they have 1 GiB, not 2 MiB.
+const GIGANTIC: u64 = 1 << 12;
+/// Bits 20:0 of a range of large pages, which are not of the address.
+const BELOW_2M: u64 = (1 << 21) - 1;
+
+/// What a vCPU is to flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// Everything that its guest may have cached.
+    Everything,
+    /// Some addresses.
+    Ranges(Ranges),
+}
+
+/// Addresses that are few enough to be flushed one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ranges {
+    entries: [u64; MAX_RANGES],
+    len: usize,
+}
+
+impl Ranges {
+    /// The ranges of a call, in the plain or the extended format. `None` if they are too many, or
+    /// the pages in them are (X4).
+    pub(crate) fn new(ranges: &[u64], extended: bool) -> Option<Self> {
+        let mut entries = [0; MAX_RANGES];
+
+        if ranges.len() > MAX_RANGES {
+            return None;
+        }
+        for (entry, &range) in entries.iter_mut().zip(ranges) {
+            *entry = if extended { plain(range)? } else { range };
+        }
+        let ranges = Self {
+            entries,
+            len: ranges.len(),
+        };
+
+        few(ranges.entries()).then_some(ranges)
+    }
+
+    /// The queue's entries.
+    pub(crate) fn entries(&self) -> &[u64] {
+        self.entries.get(..self.len).unwrap_or(&[])
+    }
+}
+
+/// X1: a range of the extended format in the plain one; `None` if it has more pages than that can
+/// express, which are too many to be flushed one by one anyway.
+fn plain(range: u64) -> Option<u64> {
+    let following = range & EXTENDED_COUNT;
+
+    if range & LARGE == 0 {
+        return Some(range & !COUNT | following);
+    }
+    if range & GIGANTIC != 0 {
+        return None;
+    }
+    let pages = (following + 1) * PAGES_IN_2M;
+
+    (pages <= COUNT + 1).then_some(range & !BELOW_2M | (pages - 1))
+}
+
+/// The pages of an entry.
+fn pages_of(entry: u64) -> u64 {
+    (entry & COUNT) + 1
+}
+
+/// X4: flushing these entries page by page costs no more than flushing everything does.
+fn few(entries: &[u64]) -> bool {
+    let pages = entries
+        .iter()
+        .fold(0u64, |sum, &entry| sum.saturating_add(pages_of(entry)));
+
+    pages <= MAX_PAGES
+}
+
+/// E10: `count` entries may go into a queue that has room for `room` more. One place is kept for
+/// [`EVERYTHING`], so that whoever finds no room can still ask for that.
+pub(crate) fn may_be_queued(count: usize, room: usize) -> bool {
+    count < room
+}
+
+/// How a vCPU serves what is in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serve {
+    /// A flush of the running guest's own translations.
+    Everything,
+    /// Each page of each entry, by its address.
+    Pages,
+}
+
+/// E10, X4: how to serve `entries`. `by_address`: the CPU can invalidate one address.
+pub(crate) fn serve(entries: &[u64], by_address: bool) -> Serve {
+    if by_address && few(entries) {
+        Serve::Pages
+    } else {
+        Serve::Everything
+    }
+}
+
+/// The addresses of an entry's pages; they may wrap around, and need not be canonical.
+pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
+    let first = entry & !COUNT;
+
+    (0..pages_of(entry)).map(move |page| Gva(first.wrapping_add(page.wrapping_mul(PAGE))))
+}
+
+/// X9: without EPT a request is served by a flush of the running guest, and nothing asks for the
+/// other level's share of it again. The VPID under which that level may have translations, if it is
+/// not the one that is flushed anyway.
+///
+/// `vmcs12_uses_vpid` is `None` while L1 runs.
+pub(crate) fn vpid_of_other_level(
+    vmcs12_uses_vpid: Option<bool>,
+    vpid01: Option<Vpid>,
+    vpid02: Option<Vpid>,
+) -> Option<Vpid> {
+    match vmcs12_uses_vpid {
+        None => vpid02,
+        Some(true) if vpid02.is_some() => vpid01,
+        Some(_) => None,
+    }
+}

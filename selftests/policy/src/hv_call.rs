@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! E5 to E7, E9, X2, X4, X5: the input of the flush hypercalls.
+
+use crate::policy::{
+    hv_call::{
+        is_flush, result_of_failure, result_of_success, Call, Shape, Status, Targets, MAX_WORDS,
+    },
+    hv_ranges::Queued,
+};
+
+const SPACE: u16 = 2;
+const LIST: u16 = 3;
+const SPACE_EX: u16 = 0x13;
+const LIST_EX: u16 = 0x14;
+const CODES: [u16; 4] = [SPACE, LIST, SPACE_EX, LIST_EX];
+
+const ALL_PROCESSORS: u64 = 1;
+const ALL_SPACES: u64 = 2;
+
+fn shape(code: u16, banks: u16, ranges: u16) -> Shape {
+    Shape::new(code, banks, ranges).expect("a good control word")
+}
+
+/// All words that the call's input has, as the TLFS counts them.
+fn input_words(code: u16, banks: u16, ranges: u16) -> u64 {
+    let header = if code < SPACE_EX { 3 } else { 4 };
+    let ranges = if matches!(code, LIST | LIST_EX) {
+        ranges
+    } else {
+        0
+    };
+
+    header + u64::from(banks) + u64::from(ranges)
+}
+
+fn everything(call: &Call<'_>) -> bool {
+    call.what == Queued::Everything
+}
+
+#[test]
+fn e2_four_of_all_codes_are_flushes() {
+    let flushes: Vec<u16> = (0..=u16::MAX).filter(|&code| is_flush(code)).collect();
+
+    assert_eq!(flushes, CODES);
+}
+
+#[test]
+fn e5_no_other_code_and_no_needless_variable_header_has_a_shape() {
+    for code in 0..=u16::MAX {
+        for banks in [0, 1, 64, 65, u16::MAX] {
+            let most = match code {
+                SPACE | LIST => Some(0),
+                SPACE_EX | LIST_EX => Some(64),
+                _ => None,
+            };
+            let expected = if most.is_some_and(|most| banks <= most) {
+                Ok(())
+            } else {
+                Err(Status::InvalidInput)
+            };
+            assert_eq!(
+                Shape::new(code, banks, 1).map(|_| ()),
+                expected,
+                "{code} {banks}"
+            );
+        }
+    }
+}
+
+/// Every control word that KVM lets through.
+fn every_shape(check: impl Fn(u16, u16, u16)) {
+    for code in CODES {
+        let most_banks = if code < SPACE_EX { 0 } else { 64 };
+        let ranges = if matches!(code, LIST | LIST_EX) {
+            1..=0xfff
+        } else {
+            0..=0
+        };
+
+        for banks in 0..=most_banks {
+            for ranges in ranges.clone() {
+                check(code, banks, ranges);
+            }
+        }
+    }
+}
+
+#[test]
+fn x5_input_is_aligned_and_within_a_page_or_refused() {
+    for base in [0u64, 0x1000, 0xffff_f000, u64::MAX - 0xfff] {
+        every_shape(|code, banks, ranges| {
+            let bytes = 8 * input_words(code, banks, ranges);
+            for offset in [
+                0,
+                8,
+                4096 - bytes.min(4096),
+                (4104 - bytes.min(4096)) % 4096,
+                4088,
+            ] {
+                let expected = if offset + bytes <= 4096 {
+                    Ok(())
+                } else {
+                    Err(Status::InvalidAlignment)
+                };
+                let found = shape(code, banks, ranges).may_lie_at(base + offset);
+                assert_eq!(found, expected, "{code} {banks} {ranges} {offset}");
+            }
+        });
+    }
+}
+
+#[test]
+fn x5_every_misaligned_offset_is_refused() {
+    for offset in 0..4096u64 {
+        let expected = if offset % 8 == 0 && offset + 24 <= 4096 {
+            Ok(())
+        } else {
+            Err(Status::InvalidAlignment)
+        };
+        assert_eq!(shape(SPACE, 0, 0).may_lie_at(0x5000 + offset), expected);
+    }
+}
+
+#[test]
+fn e5_registers_hold_fourteen_words() {
+    every_shape(|code, banks, ranges| {
+        let expected = if input_words(code, banks, ranges) <= 14 {
+            Ok(())
+        } else {
+            Err(Status::InvalidInput)
+        };
+        assert_eq!(shape(code, banks, ranges).fits_registers(), expected);
+    });
+}
+
+#[test]
+fn e7_no_more_is_read_than_matters_and_the_buffer_holds() {
+    every_shape(|code, banks, ranges| {
+        let expected = input_words(code, banks, if ranges > 15 { 0 } else { ranges });
+        let found = shape(code, banks, ranges).words_to_read();
+
+        assert_eq!(found as u64, expected);
+        assert!(found <= MAX_WORDS);
+    });
+}
+
+#[test]
+fn e6_a_mask_of_zero_or_the_flag_means_all() {
+    for (flags, mask, expected) in [
+        (0, 0, Targets::All),
+        (ALL_SPACES, 0, Targets::All),
+        (ALL_PROCESSORS, 0, Targets::All),
+        (ALL_PROCESSORS, 5, Targets::All),
+        (ALL_SPACES, 5, Targets::Mask(5)),
+        (!ALL_PROCESSORS, u64::MAX, Targets::Mask(u64::MAX)),
+    ] {
+        let words = [7, flags, mask];
+        let call = shape(SPACE, 0, 0).parse(&words).expect("good input");
+        assert_eq!(call.targets, expected);
+        assert!(everything(&call));
+    }
+}
+
+#[test]
+fn e6_the_valid_banks_must_be_as_many_as_there_are() {
+    for banks in 0..=64u16 {
+        for valid in [0, 1, 3, 1 << 63, 0xff00, u64::MAX, u64::MAX >> 1] {
+            for (format, flags) in [(0, 0), (0, ALL_PROCESSORS), (1, 0), (2, 0)] {
+                let mut words = vec![0, flags, format, valid];
+                words.resize(4 + usize::from(banks), 0x10);
+                let found = shape(SPACE_EX, banks, 0).parse(&words);
+
+                if valid.count_ones() != u32::from(banks) {
+                    assert_eq!(found, Err(Status::InvalidInput));
+                } else if format != 0 || flags != 0 {
+                    // E6 for the format, X2 for the flag.
+                    assert_eq!(found.expect("good").targets, Targets::All);
+                } else {
+                    let banks = &words[4..];
+                    assert_eq!(
+                        found.expect("good").targets,
+                        Targets::Sparse { valid, banks }
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn x2_the_flag_asks_for_all_even_with_an_empty_set() {
+    for code in [SPACE_EX, LIST_EX] {
+        let words = [0, ALL_PROCESSORS, 0, 0, 0x1000];
+        let ranges = if code == LIST_EX { 1 } else { 0 };
+        let shape = shape(code, 0, ranges);
+        let call = shape.parse(&words[..shape.words_to_read()]).expect("good");
+        assert_eq!(call.targets, Targets::All);
+    }
+}
+
+#[test]
+fn e6_an_empty_set_is_good_input_and_names_nobody() {
+    let call = shape(SPACE_EX, 0, 0).parse(&[0, 0, 0, 0]).expect("good");
+
+    assert!(call.targets.is_empty());
+    assert!((0..8192).all(|vp| !call.targets.contains(vp)));
+}
+
+#[test]
+fn e6_each_processor_is_found_in_its_own_bank() {
+    let banks: Vec<u64> = (0..64).map(|bank| 1 << bank).collect();
+    for valid in [
+        u64::MAX,
+        1,
+        1 << 63,
+        0xaaaa_aaaa_aaaa_aaaa,
+        0x8000_0000_0000_0001,
+    ] {
+        // The n-th bank that is present is that of the n-th bit.
+        let banks = &banks[..valid.count_ones() as usize];
+        let targets = Targets::Sparse { valid, banks };
+        let mut present = 0;
+        for bank in 0..64u32 {
+            let valid = valid >> bank & 1 != 0;
+            for bit in 0..64 {
+                assert_eq!(targets.contains(64 * bank + bit), valid && bit == present);
+            }
+            present += u32::from(valid);
+        }
+        assert!((4096..9000).all(|vp| !targets.contains(vp)));
+        assert!(!targets.is_empty());
+        assert!(!targets.contains(u32::MAX));
+    }
+}
+
+#[test]
+fn e6_a_mask_names_the_first_sixty_four() {
+    for vp in 0..300 {
+        assert_eq!(Targets::Mask(1 << 63 | 1).contains(vp), vp == 0 || vp == 63);
+        assert!(Targets::All.contains(vp));
+    }
+}
+
+#[test]
+fn e6_ranges_follow_the_banks_also_where_all_are_meant() {
+    for (format, flags) in [(0, 0), (1, 0), (0, ALL_PROCESSORS)] {
+        let words = [0, flags, format, 6, 0xb0, 0xb1, 0x1000, 0x2001];
+        let call = shape(LIST_EX, 2, 2).parse(&words).expect("good");
+        let Queued::Ranges(ranges) = call.what else {
+            panic!("{call:?}");
+        };
+        assert_eq!(ranges.entries(), [0x1000, 0x2001]);
+    }
+}
+
+#[test]
+fn e7_space_and_long_lists_flush_everything() {
+    for code in CODES {
+        let (banks, header) = if code < SPACE_EX { (0, 3) } else { (1, 5) };
+        for ranges in 1..=0xfff {
+            let list = matches!(code, LIST | LIST_EX);
+            let shape = shape(code, banks, if list { ranges } else { 0 });
+            let mut words = vec![0, 0, 0, 1, 1];
+            words.truncate(header);
+            words.resize(shape.words_to_read(), 0x1000);
+            let call = shape.parse(&words).expect("good");
+            assert_eq!(everything(&call), !list || ranges > 15, "{code} {ranges}");
+        }
+    }
+}
+
+#[test]
+fn e9_input_that_ends_early_is_refused_at_every_length() {
+    let words = [0, 0, 0, 7, 1, 1, 1, 0x1000, 0x2000, 0x3000];
+    let shape = shape(LIST_EX, 3, 3);
+
+    for len in 0..words.len() {
+        assert_eq!(shape.parse(&words[..len]), Err(Status::InvalidInput));
+    }
+    assert!(shape.parse(&words).is_ok());
+}
+
+#[test]
+fn e9_results() {
+    assert_eq!(result_of_success(0), 0);
+    assert_eq!(result_of_success(0xfff), 0xfff << 32);
+    assert_eq!(result_of_failure(Status::InvalidInput), 3);
+    assert_eq!(result_of_failure(Status::InvalidAlignment), 4);
+}

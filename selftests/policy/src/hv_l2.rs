@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! E1, E2, E8, E11, E12, X8: L2's flush hypercalls.
+
+use crate::policy::{
+    hv_call::Targets,
+    hv_l2::{
+        completion, is_target, l0_serves, lock_count_matters, Call, Identity, EXIT_AFTER_FLUSH,
+    },
+};
+
+const FLUSHES: [u16; 4] = [0x02, 0x03, 0x13, 0x14];
+
+#[test]
+fn e1_e2_l0_serves_flushes_alone_and_only_if_all_agree() {
+    for code in 0..=u16::MAX {
+        for bits in 0..4 {
+            for evmcs_enables in [None, Some(false), Some(true)] {
+                let call = Call {
+                    offered: bits & 1 != 0,
+                    evmcs_enables,
+                    assist_page_enables: bits & 2 != 0,
+                    code,
+                };
+                let all = bits == 3 && evmcs_enables == Some(true) && FLUSHES.contains(&code);
+                assert_eq!(l0_serves(call), all, "{call:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn e8_targets_are_those_of_the_same_machine_in_the_set() {
+    for vm in [0, 1, u64::MAX] {
+        for vp in 0..70 {
+            let identity = Identity::Known { vm, vp };
+            for sender in [0, 1, u64::MAX] {
+                assert_eq!(is_target(sender, &Targets::All, identity), sender == vm);
+                let one = Targets::Mask(1 << 3);
+                assert_eq!(is_target(sender, &one, identity), sender == vm && vp == 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn x8_whoever_cannot_be_told_is_flushed() {
+    let empty = Targets::Sparse {
+        valid: 0,
+        banks: &[],
+    };
+
+    for targets in [Targets::All, Targets::Mask(1), empty] {
+        assert!(is_target(7, &targets, Identity::Unknown));
+    }
+}
+
+#[test]
+fn e11_the_lock_count_matters_after_l2s_successful_flush_alone() {
+    for code in 0..=u16::MAX {
+        for result in [0, 3, 4, 0xffff, 1 << 16, 5 << 32, 5 << 32 | 3] {
+            for runs_l2 in [false, true] {
+                let success = result & 0xffff == 0;
+                let expected = runs_l2 && success && FLUSHES.contains(&code);
+                assert_eq!(lock_count_matters(result, runs_l2, code), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn e11_an_unreadable_count_is_bad_input_and_a_lock_that_is_held_exits() {
+    let result = 5 << 32;
+
+    let end = completion(result, None);
+    assert_eq!((end.result, end.exit_to_l1), (3, false));
+    for count in [0, 1, 2, 1 << 31, u32::MAX] {
+        let end = completion(result, Some(count));
+        assert_eq!((end.result, end.exit_to_l1), (result, count != 0));
+    }
+}
+
+#[test]
+fn e12_the_exits_reason() {
+    assert_eq!(EXIT_AFTER_FLUSH, 0x1000_0031);
+    // Neither a failed VM entry (bit 31) nor an exit from VMX root operation (bit 29).
+    assert_eq!(EXIT_AFTER_FLUSH >> 29, 0);
+}
