@@ -14,6 +14,8 @@
 //! The control word says how many words there are, so they are judged ([`Shape`]) before any is
 //! read, read once into one buffer, and parsed in full ([`Shape::parse`]) before anything is done.
 
+use core::iter;
+
 use super::hv_ranges::{
     Queued,
     Ranges, //
@@ -91,7 +93,7 @@ impl Shape {
     }
 
     /// Words before the banks and ranges.
-    fn header(self) -> usize {
+    pub(crate) fn header(self) -> usize {
         if self.ex {
             4
         } else {
@@ -253,7 +255,7 @@ pub(crate) enum Targets<'a> {
     },
 }
 
-impl Targets<'_> {
+impl<'a> Targets<'a> {
     /// Processors 64 * `bank` to 64 * `bank` + 63.
     pub(crate) fn bank(&self, bank: u32) -> u64 {
         match *self {
@@ -276,13 +278,17 @@ impl Targets<'_> {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
 
-    /// None of them can exist.
-    pub(crate) fn is_empty(&self) -> bool {
-        match *self {
-            Self::All => false,
-            Self::Mask(mask) => mask == 0,
-            Self::Sparse { banks, .. } => banks.iter().all(|&bank| bank == 0),
-        }
+    /// X6: all of them, in no order; not to be called for [`Targets::All`] without need.
+    pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
+        (0..MAX_BANKS as u32).flat_map(move |bank| {
+            let mut bits = self.bank(bank);
+
+            iter::from_fn(move || {
+                let bit = bits.checked_ilog2()?;
+                bits ^= 1 << bit;
+                Some((bank << 6 | bit) as usize)
+            })
+        })
     }
 }
 

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vCPU serves its queue before it enters its guest: rules E10, X4, X9, and H8's purge.
+
+use core::ffi::c_int;
+
+use kernel::{
+    error::code::{
+        EINVAL,
+        ENOSPC, //
+    },
+    jump_label::static_branch_unlikely, //
+};
+
+use crate::{
+    bindings, hooks,
+    kvm::{
+        host::Host,
+        hyperv::Hyperv,
+        queue::{
+            self,
+            Level, //
+        },
+        vcpu::Vcpu, //
+    },
+    policy::{
+        flush,
+        hv_ranges::{
+            self,
+            Serve, //
+        },
+    },
+    registration,
+    stats::{
+        self,
+        Counter, //
+    },
+};
+
+use super::unless_c_of_kvm;
+
+/// E10: 0, or an error for which KVM flushes all of the running guest's own translations.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu) -> c_int {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c_of_kvm!(
+        nvmx_switch_hv_vcpu_flush_tlb,
+        HvServeC,
+        host.hv_vcpu_flush_tlb(vcpu)
+    );
+    stats::count::<{ Counter::HvServeRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    let caps = host.caps();
+    let hv = match vcpu.hyperv() {
+        Some(hv) if caps.ept => hv,
+        hv => {
+            purge(host, vcpu, hv);
+            return EINVAL.to_errno();
+        }
+    };
+    let queue = hv.queue(Level::running(vcpu.runs_l2()));
+    let mut entries = [0; queue::LEN];
+
+    // X8: whoever is asked to flush because nobody could tell who it is.
+    hv.learn_identity();
+    let entries = queue.take(&mut entries);
+    match hv_ranges::serve(entries, caps.invvpid_address) {
+        Serve::Everything => {
+            queue.discard();
+            ENOSPC.to_errno()
+        }
+        Serve::Pages => {
+            for &entry in entries {
+                flush_pages(host, vcpu, entry);
+            }
+            0
+        }
+    }
+}
+
+fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entry: u64) {
+    for gva in hv_ranges::pages(entry) {
+        if !host.is_noncanonical(vcpu, gva) {
+            // SAFETY: It is the running vCPU, and the address of `full` may be NULL.
+            unsafe { hooks::flush_tlb_gva(vcpu.as_ptr(), gva.0 as _, core::ptr::null_mut()) };
+        }
+    }
+    vcpu.count_tlb_flush();
+}
+
+/// H8: all of the running guest's own translations are flushed, which is more than is queued.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c_of_kvm!(
+        nvmx_switch_hv_purge_flush_tlb,
+        HvPurgeC,
+        host.hv_purge_flush_tlb(vcpu)
+    );
+    stats::count::<{ Counter::HvPurgeRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    if !unsafe { bindings::nvmx_take_hv_tlb_flush_request(vcpu) } {
+        return;
+    }
+    // SAFETY: As above; nobody makes this request of a TD's vCPU.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    purge(host, vcpu, vcpu.hyperv());
+}
+
+/// The request is gone and the running guest flushed, or about to be: forgets what was queued for
+/// it. With EPT the next transition serves the other level (T1). Else it is served here (X9): what
+/// that level needs of the MMU, a sync of its shadow tables, is done with the running guest's, as
+/// both have their roots in one place.
+fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
+    let caps = host.caps();
+    let level = Level::running(vcpu.runs_l2());
+
+    if let Some(hv) = hv {
+        hv.queue(level).discard();
+        let other = hv.queue(level.other());
+        if caps.ept || other.is_empty() {
+            return;
+        }
+        other.discard();
+    }
+    let vpid =
+        hv_ranges::vpid_of_other_level(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02());
+    hooks::do_if_owed(host, flush::context(caps, vpid));
+}
