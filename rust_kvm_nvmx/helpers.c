@@ -9,6 +9,8 @@ MODULE_SOFTDEP("pre: kvm_intel");
 
 /* kvm/root.rs has the number. */
 static_assert(INVALID_PAGE == U64_MAX);
+/* And kvm/hyperv.rs this one. */
+static_assert(INVALID_GPA == U64_MAX);
 
 DEFINE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 
@@ -48,6 +50,12 @@ struct nvmx_switch nvmx_switch_vmfunc_tlb_flush = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_post_set_cr0 = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_post_set_cr4 = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_steal_time_tlb_flush = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_hv_flush_tlb = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_hv_vcpu_flush_tlb = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_hv_purge_flush_tlb = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_hv_hypercall_complete = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_l2_tlb_flush_wanted = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_exit_after_l2_tlb_flush = { STATIC_KEY_FALSE_INIT };
 
 bool nvmx_switch_is_c(struct nvmx_switch *hook)
 {
@@ -157,4 +165,81 @@ void nvmx_lock_mmu(struct kvm *kvm)
 void nvmx_unlock_mmu(struct kvm *kvm)
 {
 	read_unlock(&kvm->mmu_lock);
+}
+
+u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode)
+{
+	return long_mode ? kvm_rcx_read_raw(vcpu) : kvm_eax_read(vcpu);
+}
+
+void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result)
+{
+	if (long_mode) {
+		kvm_rax_write_raw(vcpu, result);
+	} else {
+		kvm_edx_write(vcpu, upper_32_bits(result));
+		kvm_eax_write(vcpu, lower_32_bits(result));
+	}
+}
+
+unsigned int nvmx_nr_vcpus(struct kvm *kvm)
+{
+	return atomic_read(&kvm->online_vcpus);
+}
+
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index)
+{
+	return kvm_get_vcpu(kvm, index);
+}
+
+bool nvmx_hv_vp_indexes_differ(struct kvm *kvm)
+{
+	return atomic_read(&to_kvm_hv(kvm)->num_mismatched_vp_indexes);
+}
+
+unsigned int nvmx_hv_tlb_flush_request(void)
+{
+	return KVM_REQ_HV_TLB_FLUSH;
+}
+
+bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu)
+{
+	return kvm_check_request(KVM_REQ_HV_TLB_FLUSH, vcpu);
+}
+
+void nvmx_hv_queue_lock(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	spin_lock(&queue->write_lock);
+}
+
+void nvmx_hv_queue_unlock(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	spin_unlock(&queue->write_lock);
+}
+
+unsigned int nvmx_hv_queue_room(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	return kfifo_avail(&queue->entries);
+}
+
+unsigned int nvmx_hv_queue_in(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			      unsigned int nr)
+{
+	return kfifo_in(&queue->entries, entries, nr);
+}
+
+unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
+			       unsigned int nr)
+{
+	return kfifo_out(&queue->entries, entries, nr);
+}
+
+bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	return kfifo_is_empty(&queue->entries);
+}
+
+void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	kfifo_reset_out(&queue->entries);
 }

@@ -20,7 +20,7 @@
 #include "vmx/vmx.h"
 
 /* The counters of stats.rs, which knows what each is for. */
-#define NVMX_NR_COUNTERS 38
+#define NVMX_NR_COUNTERS 50
 DECLARE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 u64 nvmx_counter_sum(unsigned int counter);
 void nvmx_counters_reset(void);
@@ -45,6 +45,12 @@ extern struct nvmx_switch nvmx_switch_vmfunc_tlb_flush;
 extern struct nvmx_switch nvmx_switch_post_set_cr0;
 extern struct nvmx_switch nvmx_switch_post_set_cr4;
 extern struct nvmx_switch nvmx_switch_steal_time_tlb_flush;
+extern struct nvmx_switch nvmx_switch_hv_flush_tlb;
+extern struct nvmx_switch nvmx_switch_hv_vcpu_flush_tlb;
+extern struct nvmx_switch nvmx_switch_hv_purge_flush_tlb;
+extern struct nvmx_switch nvmx_switch_hv_hypercall_complete;
+extern struct nvmx_switch nvmx_switch_l2_tlb_flush_wanted;
+extern struct nvmx_switch nvmx_switch_exit_after_l2_tlb_flush;
 bool nvmx_switch_is_c(struct nvmx_switch *hook);
 void nvmx_switch_to_c(struct nvmx_switch *hook, bool c);
 
@@ -72,6 +78,9 @@ static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
 static const unsigned long NVMX_ROOTS_ALL = KVM_MMU_ROOTS_ALL;
 static const u64 NVMX_CR0_ROLE = KVM_MMU_CR0_ROLE_BITS;
 static const u64 NVMX_CR4_ROLE = KVM_MMU_CR4_ROLE_BITS;
+static const u32 NVMX_NESTED_DIRECT_FLUSH = HV_X64_NESTED_DIRECT_FLUSH;
+static const u64 NVMX_FINAL_ACCESS = PFERR_GUEST_FINAL_MASK;
+static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 
 bool nvmx_cpu_has_vmx(void);
 bool nvmx_root_is_dummy(u64 root_hpa);
@@ -93,5 +102,23 @@ bool nvmx_pfn_is_none(u64 pfn);
 u64 nvmx_pfn_to_hpa(u64 pfn);
 void nvmx_lock_mmu(struct kvm *kvm);
 void nvmx_unlock_mmu(struct kvm *kvm);
+
+/* Hyper-V's hypercalls, and each vCPU's queue of what they flush. */
+u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode);
+void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
+unsigned int nvmx_nr_vcpus(struct kvm *kvm);
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index);
+bool nvmx_hv_vp_indexes_differ(struct kvm *kvm);
+unsigned int nvmx_hv_tlb_flush_request(void);
+bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu);
+void nvmx_hv_queue_lock(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+void nvmx_hv_queue_unlock(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+unsigned int nvmx_hv_queue_room(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+unsigned int nvmx_hv_queue_in(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			      unsigned int nr);
+unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
+			       unsigned int nr);
+bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 
 #endif /* RUST_KVM_NVMX_HELPERS_H */

@@ -23,7 +23,7 @@ use kernel::{
 };
 
 use crate::{
-    bindings,
+    bindings, hyperv,
     kvm::{
         host::Host,
         vcpu::{
@@ -65,7 +65,7 @@ macro_rules! switch {
 }
 
 /// All hooks that Rust can serve.
-pub(crate) static SWITCHES: [Switch; 15] = [
+pub(crate) static SWITCHES: [Switch; 21] = [
     switch!(c"flush_tlb_all", nvmx_switch_flush_tlb_all),
     switch!(c"flush_tlb_current", nvmx_switch_flush_tlb_current),
     switch!(c"flush_tlb_gva", nvmx_switch_flush_tlb_gva),
@@ -84,6 +84,15 @@ pub(crate) static SWITCHES: [Switch; 15] = [
     switch!(c"post_set_cr0", nvmx_switch_post_set_cr0),
     switch!(c"post_set_cr4", nvmx_switch_post_set_cr4),
     switch!(c"steal_time_tlb_flush", nvmx_switch_steal_time_tlb_flush),
+    switch!(c"hv_flush_tlb", nvmx_switch_hv_flush_tlb),
+    switch!(c"hv_vcpu_flush_tlb", nvmx_switch_hv_vcpu_flush_tlb),
+    switch!(c"hv_purge_flush_tlb", nvmx_switch_hv_purge_flush_tlb),
+    switch!(c"hv_hypercall_complete", nvmx_switch_hv_hypercall_complete),
+    switch!(c"l2_tlb_flush_wanted", nvmx_switch_l2_tlb_flush_wanted),
+    switch!(
+        c"exit_after_l2_tlb_flush",
+        nvmx_switch_exit_after_l2_tlb_flush
+    ),
 ];
 
 /// The table that KVM calls through; `None` is C's.
@@ -103,6 +112,12 @@ pub(crate) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
     post_set_cr0: Some(roles::post_set_cr0),
     post_set_cr4: Some(roles::post_set_cr4),
     steal_time_tlb_flush: Some(steal_time_tlb_flush),
+    hv_flush_tlb: Some(hyperv::flush::hv_flush_tlb),
+    hv_vcpu_flush_tlb: Some(hyperv::serve::hv_vcpu_flush_tlb),
+    hv_purge_flush_tlb: Some(hyperv::serve::hv_purge_flush_tlb),
+    hv_hypercall_complete: Some(hyperv::l2::hv_hypercall_complete),
+    l2_tlb_flush_wanted: Some(hyperv::l2::l2_tlb_flush_wanted),
+    exit_after_l2_tlb_flush: Some(hyperv::l2::exit_after_l2_tlb_flush),
     ..registration::NO_OPS
 };
 
@@ -128,6 +143,7 @@ macro_rules! unless_c {
         }
     };
 }
+pub(crate) use unless_c;
 
 mod apic;
 mod instructions;
@@ -181,7 +197,7 @@ unsafe extern "C" fn flush_tlb_current(vcpu: *mut bindings::kvm_vcpu) {
 /// # Safety
 ///
 /// Called by KVM's hook table only, see the module's documentation. `full` may be NULL.
-unsafe extern "C" fn flush_tlb_gva(
+pub(crate) unsafe extern "C" fn flush_tlb_gva(
     vcpu: *mut bindings::kvm_vcpu,
     gva: bindings::gva_t,
     full: *mut bool,
@@ -321,11 +337,11 @@ unsafe extern "C" fn steal_time_tlb_flush(vcpu: *mut bindings::kvm_vcpu) {
 }
 
 /// H5.
-fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
+pub(crate) fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
     flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
 }
 
-fn do_if_owed(host: Host<'_>, invalidation: Option<Invalidation>) {
+pub(crate) fn do_if_owed(host: Host<'_>, invalidation: Option<Invalidation>) {
     if let Some(invalidation) = invalidation {
         execute(host, invalidation);
     }

@@ -26,10 +26,7 @@ use crate::{
     bindings, hooks,
     kvm::{
         host::Host,
-        layout::{
-            Table,
-            LAYOUTS, //
-        },
+        layout::LAYOUTS, //
     },
 };
 
@@ -48,7 +45,7 @@ unsafe impl Sync for Client {}
 
 static CLIENT: Client = Client(UnsafeCell::new(bindings::kvm_nvmx_client {
     version: bindings::KVM_NVMX_HOOKS_VERSION,
-    nr_layout: Table::<36>::LEN,
+    nr_layout: LAYOUTS.len(),
     layout: LAYOUTS.as_ptr(),
     ops: &raw const OPS,
     host: ptr::null(),

@@ -17,6 +17,7 @@ use kernel::prelude::*;
 mod bindings;
 mod files;
 mod hooks;
+mod hyperv;
 mod kvm;
 mod mode;
 mod policy;

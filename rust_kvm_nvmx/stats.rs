@@ -85,6 +85,30 @@ counters! {
     StealTimeC => "hook.steal_time_tlb_flush.c",
     /// A flush that L1 asked for in its steal time.
     StealTimeRust => "hook.steal_time_tlb_flush.rust",
+    /// E5 to E9, E17, X1, X2, X4 to X6, X8.
+    HvFlushC => "hook.hv_flush_tlb.c",
+    /// E5 to E9, E17, X1, X2, X4 to X6, X8.
+    HvFlushRust => "hook.hv_flush_tlb.rust",
+    /// E10, X4, X9.
+    HvServeC => "hook.hv_vcpu_flush_tlb.c",
+    /// E10, X4, X9.
+    HvServeRust => "hook.hv_vcpu_flush_tlb.rust",
+    /// H8's purge, X9.
+    HvPurgeC => "hook.hv_purge_flush_tlb.c",
+    /// H8's purge, X9.
+    HvPurgeRust => "hook.hv_purge_flush_tlb.rust",
+    /// E11.
+    HvCompleteC => "hook.hv_hypercall_complete.c",
+    /// E11.
+    HvCompleteRust => "hook.hv_hypercall_complete.rust",
+    /// E1, E2.
+    HvWantedC => "hook.l2_tlb_flush_wanted.c",
+    /// E1, E2.
+    HvWantedRust => "hook.l2_tlb_flush_wanted.rust",
+    /// E12.
+    HvExitC => "hook.exit_after_l2_tlb_flush.c",
+    /// E12.
+    HvExitRust => "hook.exit_after_l2_tlb_flush.rust",
     /// INVVPID executed by Rust, individual-address.
     InvvpidAddr => "invvpid.addr",
     /// INVVPID executed by Rust, single-context.

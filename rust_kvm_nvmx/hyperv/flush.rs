@@ -6,6 +6,7 @@ use kernel::jump_label::static_branch_unlikely;
 
 use crate::{
     bindings,
+    hooks::unless_c,
     kvm::{
         host::Host,
         hypercall::Hypercall,
@@ -36,8 +37,6 @@ use crate::{
     },
 };
 
-use super::unless_c_of_kvm;
-
 /// The hypercall's result.
 ///
 /// # Safety
@@ -49,10 +48,10 @@ pub(crate) unsafe extern "C" fn hv_flush_tlb(
 ) -> u64 {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c_of_kvm!(
+    unless_c!(
         nvmx_switch_hv_flush_tlb,
         HvFlushC,
-        host.hv_flush_tlb(vcpu, call)
+        kvm host.hv_flush_tlb(vcpu, call)
     );
     stats::count::<{ Counter::HvFlushRust as usize }>();
 

@@ -25,8 +25,6 @@ use crate::{
     },
 };
 
-use super::unless_c_of_kvm;
-
 /// E1, E2: L0 serves the VMCALL that L2 has just made.
 ///
 /// # Safety
@@ -66,10 +64,10 @@ pub(crate) unsafe extern "C" fn hv_hypercall_complete(
 ) -> c_int {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c_of_kvm!(
+    unless_c!(
         nvmx_switch_hv_hypercall_complete,
         HvCompleteC,
-        host.hv_hypercall_complete(vcpu, result)
+        kvm host.hv_hypercall_complete(vcpu, result)
     );
     stats::count::<{ Counter::HvCompleteRust as usize }>();
 

@@ -15,20 +15,3 @@
 pub(crate) mod flush;
 pub(crate) mod l2;
 pub(crate) mod serve;
-
-/// If the hook, one of kvm's, is switched to C: counts, has C serve it, and returns from the hook.
-macro_rules! unless_c_of_kvm {
-    ($key:ident, $counter:ident, $host:ident . $hook:ident ($($arg:expr),*)) => {
-        // SAFETY: The key is one of `helpers.c`.
-        if unsafe {
-            static_branch_unlikely!(bindings::$key, bindings::nvmx_switch, c)
-        } {
-            if let Some(c) = $host.kvm_c().$hook {
-                stats::count::<{ Counter::$counter as usize }>();
-                // SAFETY: C's function for this very hook, with the arguments of this very call.
-                return unsafe { c($($arg),*) };
-            }
-        }
-    };
-}
-use unless_c_of_kvm;

@@ -13,7 +13,11 @@ use kernel::{
 };
 
 use crate::{
-    bindings, hooks,
+    bindings,
+    hooks::{
+        self,
+        unless_c, //
+    },
     kvm::{
         host::Host,
         hyperv::Hyperv,
@@ -37,8 +41,6 @@ use crate::{
     },
 };
 
-use super::unless_c_of_kvm;
-
 /// E10: 0, or an error for which KVM flushes all of the running guest's own translations.
 ///
 /// # Safety
@@ -47,10 +49,10 @@ use super::unless_c_of_kvm;
 pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu) -> c_int {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c_of_kvm!(
+    unless_c!(
         nvmx_switch_hv_vcpu_flush_tlb,
         HvServeC,
-        host.hv_vcpu_flush_tlb(vcpu)
+        kvm host.hv_vcpu_flush_tlb(vcpu)
     );
     stats::count::<{ Counter::HvServeRust as usize }>();
 
@@ -102,10 +104,10 @@ fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entry: u64) {
 pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
-    unless_c_of_kvm!(
+    unless_c!(
         nvmx_switch_hv_purge_flush_tlb,
         HvPurgeC,
-        host.hv_purge_flush_tlb(vcpu)
+        kvm host.hv_purge_flush_tlb(vcpu)
     );
     stats::count::<{ Counter::HvPurgeRust as usize }>();
 

@@ -54,7 +54,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// The functions of kvm_intel.
+    /// The table itself, with the functions of kvm_intel.
     pub(crate) fn vmx(self) -> &'a bindings::kvm_nvmx_host {
         self.0
     }

@@ -90,12 +90,6 @@ pub(crate) struct Hyperv<'a> {
 }
 
 impl<'a> Vcpu<'a> {
-    /// The VM.
-    pub(in crate::kvm) fn kvm(self) -> *mut bindings::kvm {
-        // SAFETY: By the type invariant; the field never changes.
-        unsafe { addr_of!((*self.as_ptr()).kvm).read() }
-    }
-
     /// The vCPU's Hyper-V state, if it has any. (`to_hv_vcpu`.)
     pub(crate) fn hyperv(self) -> Option<Hyperv<'a>> {
         // SAFETY: By the type invariant; the pointer is set once, by the vCPU's own thread.

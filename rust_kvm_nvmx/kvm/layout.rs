@@ -25,7 +25,9 @@ unsafe impl<const N: usize> Sync for Table<N> {}
 
 impl<const N: usize> Table<N> {
     /// The number of entries.
-    pub(crate) const LEN: u32 = N as u32;
+    pub(crate) const fn len(&self) -> u32 {
+        N as u32
+    }
 
     /// The first entry.
     pub(crate) const fn as_ptr(&self) -> *const bindings::kvm_nvmx_layout {
@@ -67,7 +69,7 @@ macro_rules! field {
 }
 
 /// What the module relies on.
-pub(crate) static LAYOUTS: Table<36> = Table([
+pub(crate) static LAYOUTS: Table<51> = Table([
     structure!(kvm_nvmx_ops),
     structure!(kvm_nvmx_host),
     structure!(kvm_nvmx_kvm_functions),
@@ -104,4 +106,19 @@ pub(crate) static LAYOUTS: Table<36> = Table([
     field!(vmcs12.cpu_based_vm_exec_control),
     field!(vmcs12.secondary_vm_exec_control),
     field!(vmcs12.virtual_processor_id),
+    structure!(kvm_vcpu_hv),
+    structure!(kvm_vcpu_hv_tlb_flush_fifo),
+    structure!(kvm_hv_hcall),
+    structure!(hv_enlightened_vmcs),
+    field!(kvm_vcpu.stat),
+    field!(nested_vmx.hv_evmcs),
+    field!(kvm_vcpu_hv.cpuid_cache),
+    field!(kvm_vcpu_hv.tlb_flush_fifo),
+    field!(kvm_vcpu_hv.vcpu_mask),
+    field!(kvm_vcpu_hv.vp_assist_page),
+    field!(kvm_vcpu_hv.nested),
+    field!(hv_enlightened_vmcs.hv_enlightenments_control),
+    field!(hv_enlightened_vmcs.partition_assist_page),
+    field!(hv_enlightened_vmcs.hv_vm_id),
+    field!(hv_enlightened_vmcs.hv_vp_id),
 ]);

@@ -5,8 +5,12 @@
 pub(crate) mod apic_page;
 pub(crate) mod functions;
 pub(crate) mod host;
+pub(crate) mod hv_functions;
+pub(crate) mod hypercall;
+pub(crate) mod hyperv;
 pub(crate) mod layout;
 pub(crate) mod mmu;
+pub(crate) mod queue;
 pub(crate) mod root;
 pub(crate) mod vcpu;
 pub(crate) mod vmcs01;

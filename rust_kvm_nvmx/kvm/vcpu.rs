@@ -65,7 +65,7 @@ impl<'a> Vcpu<'a> {
         self.vcpu.as_ptr()
     }
 
-    fn vmx(self) -> *mut bindings::vcpu_vmx {
+    pub(in crate::kvm) fn vmx(self) -> *mut bindings::vcpu_vmx {
         // SAFETY: By the type invariant it is embedded in one.
         unsafe { container_of!(self.vcpu.as_ptr(), bindings::vcpu_vmx, vcpu) }
     }
