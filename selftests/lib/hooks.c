@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "hooks.h"
 #include "test_util.h"
@@ -52,6 +53,11 @@ enum hook_mode hook_mode(const char *hook)
 		return HOOK_C;
 	TEST_ASSERT(!strcmp(name, mode_names[HOOK_RUST]), "Hook %s has mode '%s'", hook, name);
 	return HOOK_RUST;
+}
+
+bool hook_is_rust(const char *hook)
+{
+	return !access(DIRECTORY, F_OK) && hook_mode(hook) == HOOK_RUST;
 }
 
 void hook_set_mode(const char *hook, enum hook_mode mode)

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every form of Hyper-V's four flush hypercalls, good and bad, from L1 and from
+ * L2: the result, and what the target then flushes: nothing, each address of
+ * each range, or everything.  Bad input flushes nothing, not even in part.
+ *
+ * The host writes the input and the vCPUs take turns on one thread: nothing
+ * here depends on timing.
+ */
+#include <string.h>
+
+#include "contexts.h"
+#include "hooks.h"
+#include "hyperv_flush.h"
+#include "witness.h"
+
+#define VPID12		1
+#define VM_ID		7
+#define SENDER		0
+#define TARGET		1
+#define ME		BIT(TARGET)
+#define OTHER		BIT(40)
+
+/* Where the input of a slow call is.  The extra pages are in the EPT that L2 has. */
+#define SPARE_GPA	0x50000000ul	/* a memslot that comes and goes */
+#define MMIO_GPA	0x60000000ul	/* no memslot */
+#define HOLE_GPA	0x70000000ul	/* neither a memslot nor mapped for L2 */
+#define SPARE_SLOT	7
+
+/* Status codes, TLFS. */
+#define OK		0
+#define BAD		3	/* HV_STATUS_INVALID_HYPERCALL_INPUT */
+#define MISPLACED	4	/* HV_STATUS_INVALID_ALIGNMENT */
+
+#define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
+#define LIST		HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST
+#define SPACE_EX	HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX
+#define LIST_EX		HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX
+
+#define ALL		HV_FLUSH_ALL_PROCESSORS
+#define EXTENDED	HV_FLUSH_USE_EXTENDED_RANGE_FORMAT
+#define LARGE		BIT(11)
+#define GIGANTIC	(BIT(11) | BIT(12))
+
+#define REP_START(n)	((u64)(n) << 48)
+#define RESERVED	BIT_ULL(27)
+#define FAST		HV_HYPERCALL_FAST_BIT
+
+enum level { L1, L2 };
+
+/* Page offset of the input; from NOWHERE on it is another page. */
+enum place { START = 0, NOWHERE = PAGE_SIZE, MMIO, HOLE, GONE };
+
+/* What the target does: pages by address, or one of these. */
+#define NOTHING		0
+#define EVERYTHING	(-1)
+
+struct outcome {
+	u16 status;
+	int flushed;
+};
+
+struct form {
+	const char *name;
+	u16 code, banks, reps;
+	u64 control;		/* further bits of it */
+	u64 flags, format, set;	/* the mask, or the banks that are called valid */
+	u64 range;		/* low bits of each range */
+	int place;
+	struct outcome want;
+	struct outcome in_c;	/* where C is wrong: what it does */
+	bool c_is_wrong;
+};
+
+#define WANT(status, flushed)	.want = { status, flushed }
+#define C_DOES(status, flushed)	.in_c = { status, flushed }, .c_is_wrong = true
+
+static const struct form forms[] = {
+#include "hv_forms_table.h"
+};
+
+/* Of the round: written by the host. */
+static struct {
+	u64 control, rdx, r8;
+	u64 xmm[12] __aligned(16);
+} now;
+
+static void make_calls(void)
+{
+	u64 result;
+
+	for (;;) {
+		if (now.control & FAST)
+			hyperv_write_xmm_input(now.xmm, 6);
+		GUEST_ASSERT(!__hyperv_hypercall(now.control, now.rdx, now.r8, &result));
+		GUEST_SYNC_WITH(1, result);
+	}
+}
+
+static void wait_for_flushes(void)
+{
+	for (;;)
+		GUEST_SYNC(1);
+}
+
+static void run_vcpu(struct l2_context *context, u64 hypercall_gpa, enum level level, u64 id)
+{
+	void (*code)(void) = id == SENDER ? make_calls : wait_for_flushes;
+
+	l1_hyperv_on(context, hypercall_gpa);
+	rdmsr(HV_X64_MSR_VP_INDEX);
+	if (level == L1)
+		code();
+	l1_vmxon(context);
+	l1_load(context, code);
+	l1_allow_direct_flush(context, VM_ID, id);
+	l1_enter(context);
+	GUEST_FAIL("L2 does not exit");
+}
+
+struct machine {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpus[2];
+	gpa_t input;
+	void *spare;
+};
+
+static struct machine create_machine(enum level level, enum l2_ept ept)
+{
+	struct l2_context *context;
+	struct machine machine;
+	gva_t gva;
+	int i;
+
+	machine.vm = contexts_vm_create(2, 2, 1);
+	if (ept != L2_EPT_OFF)
+		vm_enable_ept(machine.vm);
+	for (i = SENDER; i <= TARGET; i++) {
+		machine.vcpus[i] = vm_vcpu_add(machine.vm, i, run_vcpu);
+		vcpu_set_hv_cpuid(machine.vcpus[i]);
+		vcpu_enable_evmcs(machine.vcpus[i]);
+		context = context_create(machine.vm, i, 1, ept, &gva);
+		context->vpid = VPID12;
+		context_use_evmcs(machine.vm, context, NULL);
+		vcpu_args_set(machine.vcpus[i], 4, gva,
+			      addr_gva2gpa(machine.vm, vm_alloc_page(machine.vm)), level, i);
+	}
+	machine.input = addr_gva2gpa(machine.vm, vm_alloc_page(machine.vm));
+	machine.spare = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
+	contexts_finish(machine.vm);
+	if (ept != L2_EPT_OFF) {
+		tdp_map(machine.vm, SPARE_GPA, SPARE_GPA, PAGE_SIZE);
+		tdp_map(machine.vm, MMIO_GPA, MMIO_GPA, PAGE_SIZE);
+	}
+	return machine;
+}
+
+static void set_spare(struct machine *machine, bool there)
+{
+	vm_set_user_memory_region(machine->vm, SPARE_SLOT, 0, SPARE_GPA,
+				  there ? PAGE_SIZE : 0, machine->spare);
+}
+
+/* The words in the order that all calls have them; how many there are. */
+static int input_of(const struct form *form, u64 words[600])
+{
+	bool ex = form->code == SPACE_EX || form->code == LIST_EX;
+	int i, n = 0;
+
+	words[n++] = 0;
+	words[n++] = form->flags;
+	if (ex)
+		words[n++] = form->format;
+	words[n++] = form->set;
+	for (i = 0; i < form->banks; i++)
+		words[n++] = i ? 0 : ME;
+	for (i = 0; i < form->reps && n < 600; i++)
+		words[n++] = L2_DATA_GVA + ((u64)i << 30) + form->range;
+	return n;
+}
+
+static void write_input(struct machine *machine, const struct form *form)
+{
+	u64 words[600];
+	int n = input_of(form, words), size = n * sizeof(*words);
+	gpa_t gpa = machine->input;
+
+	now.control = form->code | (u64)form->banks << HV_HYPERCALL_VARHEAD_OFFSET |
+		      (u64)form->reps << HV_HYPERCALL_REP_COMP_OFFSET | form->control;
+	if (form->control & FAST) {
+		now.rdx = words[0];
+		now.r8 = words[1];
+		memcpy(now.xmm, words + 2, n < 14 ? size - 16 : sizeof(now.xmm));
+		return;
+	}
+	if (form->place < NOWHERE)
+		memcpy(addr_gpa2hva(machine->vm, gpa) + form->place, words,
+		       form->place + size > PAGE_SIZE ? PAGE_SIZE - form->place : size);
+	memcpy(machine->spare, words, size > PAGE_SIZE ? PAGE_SIZE : size);
+	now.rdx = form->place == MMIO ? MMIO_GPA : form->place == HOLE ? HOLE_GPA :
+		  form->place == GONE ? SPARE_GPA : gpa + form->place;
+	now.r8 = 0;
+}
+
+/* Pages by address and whole contexts that the targets flush, in all. */
+static u64 by_address[2], whole[2];
+
+static void try_form(struct machine *machine, enum level level, const struct form *form)
+{
+	bool c = form->c_is_wrong && !hook_is_rust("hv_flush_tlb");
+	struct outcome want = c ? form->in_c : form->want;
+	u64 result, served, entries;
+
+	write_input(machine, form);
+	sync_global_to_guest(machine->vm, now);
+	TEST_ASSERT_EQ(run_to_sync_with(machine->vcpus[SENDER], &result), 1);
+	TEST_ASSERT(result == (want.status ?: (u64)form->reps << HV_HYPERCALL_REP_COMP_OFFSET),
+		    "L%d, %s: result %lx, expected status %u", level + 1, form->name, result,
+		    want.status);
+
+	/* A slot that goes owes flushes of its own: the status is all there is to see. */
+	if (form->place == GONE) {
+		TEST_ASSERT_EQ(run_to_sync(machine->vcpus[TARGET]), 1);
+		return;
+	}
+
+	served = vcpu_get_stat(machine->vcpus[TARGET], tlb_flush);
+	witness_mark(level == L1 ? "forms.l1" : "forms.l2");
+	TEST_ASSERT_EQ(run_to_sync(machine->vcpus[TARGET]), 1);
+	witness_mark(UNJUDGED);
+	served = vcpu_get_stat(machine->vcpus[TARGET], tlb_flush) - served;
+
+	entries = want.flushed > 0 ? form->reps : want.flushed == EVERYTHING;
+	TEST_ASSERT(served == entries, "L%d, %s: %lu flushes, expected %lu", level + 1,
+		    form->name, served, entries);
+	if (want.flushed > 0)
+		by_address[level] += want.flushed;
+	whole[level] += want.flushed == EVERYTHING;
+}
+
+static void try_forms(enum level level, enum l2_ept ept)
+{
+	struct machine machine = create_machine(level, ept);
+	int i;
+
+	sync_global_to_guest(machine.vm, now);
+	/* Up to its first pause; nobody has asked for anything. */
+	TEST_ASSERT_EQ(run_to_sync(machine.vcpus[TARGET]), 1);
+	set_spare(&machine, true);
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		if (forms[i].place == GONE)
+			set_spare(&machine, !forms[i].want.status);
+		try_form(&machine, level, &forms[i]);
+	}
+	set_spare(&machine, false);
+	kvm_vm_free(machine.vm);
+	free(machine.spare);
+}
+
+int main(int argc, char *argv[])
+{
+	struct flushes want = {};
+
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
+	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them there are no queues");
+	pin_self_to_any_cpu();
+
+	try_forms(L1, L2_EPT_OFF);
+	try_forms(L2, L2_EPT_OFF);
+	try_forms(L2, L2_EPT_SHARED);
+
+	want.addr01 = by_address[L1];
+	want.single01 = whole[L1];
+	witness_flushes("forms.l1", "vmentry.L1", &want);
+	want = (struct flushes) { .addr02 = by_address[L2], .single02 = whole[L2] };
+	witness_flushes("forms.l2", "vmentry.L2", &want);
+	return 0;
+}
