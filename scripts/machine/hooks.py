@@ -30,9 +30,15 @@ C_FUNCTION = {
     "set_apic_access_page_addr": "vmx_set_apic_access_page_addr",
     "post_set_cr0": "kvm_post_set_cr0",
     "post_set_cr4": "kvm_post_set_cr4",
+    "hv_flush_tlb": "kvm_hv_flush_tlb",
+    "hv_vcpu_flush_tlb": "kvm_hv_vcpu_flush_tlb",
+    "hv_hypercall_complete": "kvm_hv_hypercall_complete",
+    "l2_tlb_flush_wanted": "nested_evmcs_l2_tlb_flush_wanted",
+    "exit_after_l2_tlb_flush": "vmx_hv_inject_synthetic_vmexit_post_tlb_flush",
 }
-# C's function here is KVM's whole guest flush, which others come to as well: only Rust's side tells.
-RUST_ONLY = ("steal_time_tlb_flush",)
+# Where only Rust's side tells: C's function is KVM's whole guest flush, to which others come as
+# well, or is compiled into that; transition_hv_fifo sees by the emulator that C purges too.
+RUST_ONLY = ("steal_time_tlb_flush", "hv_purge_flush_tlb")
 
 
 def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Result]:
