@@ -33,6 +33,8 @@ class Result:
     counters: dict[str, int] = field(default_factory=dict)
     probes: dict[str, int] = field(default_factory=dict)
     witness: dict[str, dict[str, int]] = field(default_factory=dict)
+    # Why it failed where it is listed to fail, which is a pass.
+    proof: list[str] = field(default_factory=list)
     # What the oracle found, by finding, and its reports.
     stale: dict[str, int] = field(default_factory=dict)
     guestowned: dict[str, int] = field(default_factory=dict)
@@ -78,6 +80,8 @@ def stale_text(result: Result) -> list[str]:
 def _write_result(index: int, result: Result, out: TextIO) -> None:
     if result.guestowned:
         print(f"  # {describe(GUEST_OWNED, result.guestowned)} in {result.name}", file=out)
+    for reason in result.proof[:_SHOWN_REASONS]:
+        print(f"  # {result.name} fails, as listed: {reason}", file=out)
     if result.status is Status.SKIPPED:
         why = "; ".join(result.reasons) or "no reason given"
         print(f"  ok {index} {result.name} # SKIP {why}", file=out)

@@ -7,6 +7,8 @@ Upstream's tests, one a line:
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
+Before the rules, "fails:C" if it shows a hole that the C code has: it must fail where C decides.
+"fails:C,Rust": with the module loaded, too.
 SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
 
@@ -18,6 +20,9 @@ from pathlib import Path
 
 from errors import MachineError
 from plan import MODULE, Step
+
+# Who decides in which state of the module.
+_FAILS = {"fails:C": ("absent",), "fails:C,Rust": ("absent", "loaded")}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def read_own_plan(path: Path) -> TestList:
         fields = [field.strip() for field in line.split("|")]
         if len(fields) != 5 or not all(fields):
             raise MachineError(f"{where}: expected `NAME|parameters|SECONDS|ARGUMENTS|rules`")
-        program, parameters, seconds, arguments, _ = fields
+        program, parameters, seconds, arguments, rules = fields
         parameters = "" if parameters == "-" else parameters
         words = [] if arguments == "-" else arguments.split()
         name = _run_name(program, parameters, words)
@@ -82,6 +87,7 @@ def read_own_plan(path: Path) -> TestList:
             _seconds(seconds, where),
             # What loads the module itself runs both C and Rust.
             takeover=not needs_module,
+            fails_with=_fails_with(rules, where),
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         entries.append(Entry(program, step, groups, parameters, needs_module))
@@ -109,6 +115,16 @@ def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
         elif before.startswith("--"):
             shown[-1] += f"={word}"
     return f"{program}[{','.join(shown)}]" if shown else program
+
+
+def _fails_with(rules: str, where: str) -> tuple[str, ...]:
+    """The states of the module in which a run that proves a hole must fail."""
+    mark, *named = rules.split()
+    if not mark.startswith("fails:"):
+        return ()
+    if mark not in _FAILS or not named:
+        raise MachineError(f"{where}: expected `{' or '.join(_FAILS)} RULE`, not `{rules}`")
+    return _FAILS[mark]
 
 
 def _seconds(word: str, where: str) -> int:
