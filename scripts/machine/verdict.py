@@ -10,7 +10,7 @@ from console import Console, StepRecord
 from plan import Group, Plan, Step
 from reports import Report, StepReports
 from results import Result, Status, describe
-from witness import OUTSIDE, Regions, expectations
+from witness import NEVER_MARKED, OUTSIDE, Regions, expectations
 
 _SKIP = 4
 # The exit code of TEST_ASSERT().
@@ -92,8 +92,10 @@ def _judge_findings(result: Result, regions: Regions, found: list[Report]) -> No
 def _turn_around(result: Result, record: StepRecord | None) -> None:
     """It is listed to fail here: that is a pass, and a pass is a failure. Only what the test
     says counts: its exit code, the witness, the oracle; not a fault of the machine, a hang, a
-    test that did not run, and no skip."""
+    test that did not run or not get there, and no skip."""
     if record is None or record.faults or record.wrong_state or record.status not in (0, 1, _FAIL):
+        return
+    if any(NEVER_MARKED in reason for reason in result.reasons):
         return
     if result.status is Status.FAILED:
         result.status = Status.PASSED

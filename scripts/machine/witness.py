@@ -16,6 +16,7 @@ from pathlib import Path
 BETWEEN_STEPS = "idle"
 # In the place of a step: what ran before, between and after them.
 OUTSIDE = ""
+NEVER_MARKED = "was never marked"
 _TOTAL = "TOTAL"
 _STEP = re.compile(r"^step\.(\d+)$")
 _COMPARE = {
@@ -42,7 +43,7 @@ class Expectation:
     def failure(self, regions: Regions) -> str:
         """Why it does not hold; empty when it does."""
         if self.region not in regions:
-            return f"witness: region {self.region} was never marked"
+            return f"witness: region {self.region} {NEVER_MARKED}"
         seen = regions[self.region][self.counter]
         if _COMPARE[self.compare](seen, self.number):
             return ""

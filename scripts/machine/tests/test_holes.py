@@ -77,6 +77,7 @@ class Verdicts(unittest.TestCase):
     def test_what_proves_nothing(self) -> None:
         self.assertIs(_judge(137).status, Status.FAILED)
         self.assertIs(_judge(139).status, Status.FAILED)
+        self.assertIs(_judge(0, "# witness never.there invept.all >= 1").status, Status.FAILED)
         self.assertIs(_judge(4, "no VMX").status, Status.SKIPPED)
         plan, console = _plan("absent", "fails:C"), _console(1)
         console.steps["absent/a"].faults.append(Fault("WARN", "cut here", False))
