@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who serves a VMCALL of L2, and how a flush that L0 has served ends: only if L1's
+ * CPUID offers it, the enlightened VMCS and the VP assist page both ask for it and
+ * the code is a flush's does L0 take the call, and only if the TLB lock count in
+ * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.
+ */
+#include "contexts.h"
+#include "hyperv_flush.h"
+
+#define VPID12		1
+#define VM_ID		7
+#define TRAP_AFTER_FLUSH 0x10000031
+#define VMCALL_LENGTH	3
+#define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
+#define NOWHERE_GPA	0x70000000ul
+#define NOT_RUN		(-1ul)
+
+static struct hv_input input;
+static bool offered;
+
+/* L1's orders and what came of them. */
+static u64 code;
+static volatile u64 result;
+
+/* Where the VMCALL below starts. */
+extern unsigned char l2_vmcall[];
+
+/*
+ * L1 keeps none of L2's registers.  What KVM has put into RAX is L2's to see only
+ * if L1 did not run in between; it is stored at once.
+ */
+static void l2_code(void)
+{
+	for (;;) {
+		u64 control = READ_ONCE(code), gpa = input.gpa, rax = NOT_RUN;
+
+		guest_hv_fill_space(&input, BIT(0));
+		asm volatile("xor %%r8d, %%r8d\n\t"
+			     "push %%rbp\n"
+			     ".global l2_vmcall\n"
+			     "l2_vmcall:\n\t"
+			     "vmcall\n\t"
+			     "pop %%rbp"
+			     : "+a"(rax), "+c"(control), "+d"(gpa)
+			     : : "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+				 "r14", "r15", "memory");
+		result = rax;
+		vmcall();
+	}
+}
+
+/* An exit of L2's own call, as L1 would get it from a CPU. */
+static void l1_check_vmcall_exit(void)
+{
+	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), (u64)l2_vmcall);
+	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INSTRUCTION_LEN), VMCALL_LENGTH);
+	GUEST_ASSERT_EQ(result, NOT_RUN);
+	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + VMCALL_LENGTH);
+}
+
+static void l1_check_trap(void)
+{
+	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), (u64)l2_vmcall + VMCALL_LENGTH);
+	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INSTRUCTION_LEN), VMCALL_LENGTH);
+	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INTR_INFO), 0);
+	GUEST_ASSERT_EQ(vmreadz(IDT_VECTORING_INFO_FIELD), 0);
+	GUEST_ASSERT_EQ(vmreadz(EXIT_QUALIFICATION), 0);
+	GUEST_ASSERT_EQ(vmreadz(GUEST_INTERRUPTIBILITY_INFO), 0);
+	GUEST_ASSERT_EQ(vmreadz(GUEST_ACTIVITY_STATE), 0);
+	GUEST_ASSERT_EQ(vmreadz(VM_ENTRY_INTR_INFO_FIELD), 0);
+	GUEST_ASSERT_EQ(vmreadz(VMX_INSTRUCTION_INFO), 0);
+}
+
+/* L2 calls @call_code; L1 must see @reason first, or (0) nothing but L2's last VMCALL. */
+static void l1_call(struct l2_context *context, u64 call_code, u64 reason)
+{
+	u64 exit;
+
+	code = call_code;
+	result = NOT_RUN;
+	exit = l1_enter(context);
+	if (reason) {
+		__GUEST_ASSERT(exit == reason, "exit reason %lx, expected %lx", exit, reason);
+		if (reason == TRAP_AFTER_FLUSH)
+			l1_check_trap();
+		else
+			l1_check_vmcall_exit();
+		exit = l1_enter(context);
+	}
+	GUEST_ASSERT_EQ(exit, EXIT_REASON_VMCALL);
+	/* The second VMCALL: the first one is done. */
+	GUEST_ASSERT_NE(vmreadz(GUEST_RIP), (u64)l2_vmcall);
+	GUEST_ASSERT_NE(result, NOT_RUN);
+	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + vmreadz(VM_EXIT_INSTRUCTION_LEN));
+}
+
+static void l1_served(struct l2_context *context, u64 call_code, u64 status)
+{
+	l1_call(context, call_code, 0);
+	GUEST_ASSERT_EQ(result, status);
+}
+
+static void l1_try_who_serves(struct l2_context *context)
+{
+	static const u64 others[] = {
+		HVCALL_NOTIFY_LONG_SPIN_WAIT, HVCALL_SEND_IPI, 0, 1, 4, 0x12, 0x15, 0xffff,
+	};
+	int i;
+
+	if (!offered) {
+		l1_call(context, SPACE, EXIT_REASON_VMCALL);
+		return;
+	}
+	l1_served(context, SPACE, 0);
+	/* Bits of the control word beside the code do not matter for who serves. */
+	l1_served(context, SPACE | HV_HYPERCALL_FAST_BIT, 0);
+	l1_served(context, SPACE | 1ul << HV_HYPERCALL_REP_COMP_OFFSET, 3);
+	l1_served(context, HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST, 3);
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		l1_call(context, others[i], EXIT_REASON_VMCALL);
+
+	/* Read live: no clean bit is touched. */
+	current_evmcs->hv_enlightenments_control.nested_flush_hypercall = 0;
+	l1_call(context, SPACE, EXIT_REASON_VMCALL);
+	current_evmcs->hv_enlightenments_control.nested_flush_hypercall = 1;
+	l1_served(context, SPACE, 0);
+
+	/* Read at each VM entry. */
+	current_vp_assist->nested_control.features.directhypercall = 0;
+	l1_call(context, SPACE, EXIT_REASON_VMCALL);
+	current_vp_assist->nested_control.features.directhypercall = 1;
+	l1_served(context, SPACE, 0);
+}
+
+static void l1_use_assist_page(gpa_t gpa)
+{
+	current_evmcs->partition_assist_page = gpa;
+	current_evmcs->hv_clean_fields &= ~HV_VMX_ENLIGHTENED_CLEAN_FIELD_ENLIGHTENMENTSCONTROL;
+}
+
+static void l1_try_lock_counts(struct l2_context *context)
+{
+	static const u32 locked[] = { 1, 2, 0x80000000, ~0u };
+	u32 *count = context->hv->partition_assist;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(locked); i++) {
+		*count = locked[i];
+		l1_call(context, SPACE, TRAP_AFTER_FLUSH);
+		/* Bad input flushes nothing: L1 has nothing to know. */
+		l1_served(context, SPACE | 1ul << HV_HYPERCALL_REP_COMP_OFFSET, 3);
+	}
+	*count = 0;
+	/* Only the first word counts. */
+	count[1] = 1;
+	l1_served(context, SPACE, 0);
+	count[1] = 0;
+
+	l1_use_assist_page(NOWHERE_GPA);
+	l1_served(context, SPACE, 3);
+	l1_use_assist_page(-1ul);
+	l1_served(context, SPACE, 3);
+	l1_use_assist_page(context->hv->partition_assist_gpa);
+	l1_served(context, SPACE, 0);
+}
+
+static void l1_code(struct l2_context *context, u64 hypercall_gpa)
+{
+	l1_hyperv_on(context, hypercall_gpa);
+	l1_vmxon(context);
+	l1_load(context, l2_code);
+	l1_allow_direct_flush(context, VM_ID, 0);
+
+	l1_try_who_serves(context);
+	if (offered)
+		l1_try_lock_counts(context);
+	GUEST_DONE();
+}
+
+static void try_vm(enum l2_ept ept, bool offer)
+{
+	struct l2_context *context;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	gva_t gva;
+
+	vm = contexts_vm_create(1, 1, 1);
+	vcpu = vm_vcpu_add(vm, 0, l1_code);
+	vcpu_set_hv_cpuid(vcpu);
+	vcpu_enable_evmcs(vcpu);
+	if (!offer)
+		vcpu_clear_cpuid_feature(vcpu, HV_X64_NESTED_DIRECT_FLUSH);
+	if (ept != L2_EPT_OFF)
+		vm_enable_ept(vm);
+	context = context_create(vm, 0, 1, ept, &gva);
+	context->vpid = kvm_has_vpid() ? VPID12 : 0;
+	context_use_evmcs(vm, context, NULL);
+	vcpu_args_set(vcpu, 2, gva, addr_gva2gpa(vm, vm_alloc_page(vm)));
+	input = hv_input_create(vm);
+	offered = offer;
+	contexts_finish(vm);
+	sync_global_to_guest(vm, input);
+	sync_global_to_guest(vm, offered);
+	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
+	kvm_vm_free(vm);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
+	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	pin_self_to_any_cpu();
+
+	try_vm(L2_EPT_OFF, true);
+	try_vm(L2_EPT_OFF, false);
+	if (kvm_cpu_has_ept())
+		try_vm(L2_EPT_SHARED, true);
+	return 0;
+}
