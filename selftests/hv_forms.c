@@ -25,6 +25,7 @@
 #define SPARE_GPA	0x50000000ul	/* a memslot that comes and goes */
 #define MMIO_GPA	0x60000000ul	/* no memslot */
 #define HOLE_GPA	0x70000000ul	/* neither a memslot nor mapped for L2 */
+#define L2_GPA		0x78000000ul	/* no memslot; where an L2 with EPT has L1's page */
 #define SPARE_SLOT	7
 
 /* Status codes, TLFS. */
@@ -49,11 +50,12 @@
 enum level { L1, L2 };
 
 /* Page offset of the input; from NOWHERE on it is another page. */
-enum place { START = 0, NOWHERE = PAGE_SIZE, MMIO, HOLE, GONE };
+enum place { START = 0, NOWHERE = PAGE_SIZE, MMIO, HOLE, GONE, FOR_L2, NOT_FOR_L2 };
 
 /* What the target does: pages by address, or one of these. */
 #define NOTHING		0
 #define EVERYTHING	(-1)
+#define SKIPPED		(-2)	/* addresses that are not canonical */
 
 struct outcome {
 	u16 status;
@@ -121,19 +123,21 @@ static void run_vcpu(struct l2_context *context, u64 hypercall_gpa, enum level l
 struct machine {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpus[2];
-	gpa_t input;
+	enum level level;
+	bool ept;
+	gpa_t input, private;	/* the latter is mapped for no L2 */
 	void *spare;
 };
 
 static struct machine create_machine(enum level level, enum l2_ept ept)
 {
+	struct machine machine = { .level = level, .ept = ept != L2_EPT_OFF };
 	struct l2_context *context;
-	struct machine machine;
 	gva_t gva;
 	int i;
 
 	machine.vm = contexts_vm_create(2, 2, 1);
-	if (ept != L2_EPT_OFF)
+	if (machine.ept)
 		vm_enable_ept(machine.vm);
 	for (i = SENDER; i <= TARGET; i++) {
 		machine.vcpus[i] = vm_vcpu_add(machine.vm, i, run_vcpu);
@@ -146,9 +150,12 @@ static struct machine create_machine(enum level level, enum l2_ept ept)
 			      addr_gva2gpa(machine.vm, vm_alloc_page(machine.vm)), level, i);
 	}
 	machine.input = addr_gva2gpa(machine.vm, vm_alloc_page(machine.vm));
+	machine.private = addr_gva2gpa(machine.vm, vm_alloc_page(machine.vm));
 	machine.spare = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
 	contexts_finish(machine.vm);
-	if (ept != L2_EPT_OFF) {
+	if (machine.ept) {
+		*tdp_get_pte(machine.vm, machine.private) = 0;
+		tdp_map(machine.vm, L2_GPA, machine.input, PAGE_SIZE);
 		tdp_map(machine.vm, SPARE_GPA, SPARE_GPA, PAGE_SIZE);
 		tdp_map(machine.vm, MMIO_GPA, MMIO_GPA, PAGE_SIZE);
 	}
@@ -179,63 +186,120 @@ static int input_of(const struct form *form, u64 words[600])
 	return n;
 }
 
+static gpa_t place_gpa(struct machine *machine, int place)
+{
+	switch (place) {
+	case MMIO:
+		return MMIO_GPA;
+	case HOLE:
+		return HOLE_GPA;
+	case GONE:
+		return SPARE_GPA;
+	case FOR_L2:
+		return L2_GPA;
+	case NOT_FOR_L2:
+		return machine->private;
+	default:
+		return machine->input + place;
+	}
+}
+
 static void write_input(struct machine *machine, const struct form *form)
 {
 	u64 words[600];
-	int n = input_of(form, words), size = n * sizeof(*words);
-	gpa_t gpa = machine->input;
+	int n = input_of(form, words), size = min(n, 512) * sizeof(*words);
 
 	now.control = form->code | (u64)form->banks << HV_HYPERCALL_VARHEAD_OFFSET |
 		      (u64)form->reps << HV_HYPERCALL_REP_COMP_OFFSET | form->control;
 	if (form->control & FAST) {
 		now.rdx = words[0];
 		now.r8 = words[1];
-		memcpy(now.xmm, words + 2, n < 14 ? size - 16 : sizeof(now.xmm));
+		memcpy(now.xmm, words + 2, min(size - 16, (int)sizeof(now.xmm)));
 		return;
 	}
-	if (form->place < NOWHERE)
-		memcpy(addr_gpa2hva(machine->vm, gpa) + form->place, words,
-		       form->place + size > PAGE_SIZE ? PAGE_SIZE - form->place : size);
-	memcpy(machine->spare, words, size > PAGE_SIZE ? PAGE_SIZE : size);
-	now.rdx = form->place == MMIO ? MMIO_GPA : form->place == HOLE ? HOLE_GPA :
-		  form->place == GONE ? SPARE_GPA : gpa + form->place;
+	if (form->place < NOWHERE && form->place + size > PAGE_SIZE)
+		size = PAGE_SIZE - form->place;
+	memcpy(addr_gpa2hva(machine->vm, machine->input) +
+	       (form->place < NOWHERE ? form->place : 0), words, size);
+	memcpy(addr_gpa2hva(machine->vm, machine->private), words, size);
+	memcpy(machine->spare, words, size);
+	now.rdx = place_gpa(machine, form->place);
 	now.r8 = 0;
 }
 
 /* Pages by address and whole contexts that the targets flush, in all. */
 static u64 by_address[2], whole[2];
 
-static void try_form(struct machine *machine, enum level level, const struct form *form)
+static struct outcome outcome_of(struct machine *machine, const struct form *form)
 {
-	bool c = form->c_is_wrong && !hook_is_rust("hv_flush_tlb");
-	struct outcome want = c ? form->in_c : form->want;
-	u64 result, served, entries;
+	struct outcome none = { BAD, NOTHING };
+
+	if (form->place == FOR_L2 && !machine->ept)
+		return none;
+	if (form->place == NOT_FOR_L2 && machine->ept)
+		return none;
+	return form->c_is_wrong && !hook_is_rust("hv_flush_tlb") ? form->in_c : form->want;
+}
+
+static void call(struct machine *machine, const struct form *form)
+{
+	u64 status = outcome_of(machine, form).status, result;
 
 	write_input(machine, form);
 	sync_global_to_guest(machine->vm, now);
 	TEST_ASSERT_EQ(run_to_sync_with(machine->vcpus[SENDER], &result), 1);
-	TEST_ASSERT(result == (want.status ?: (u64)form->reps << HV_HYPERCALL_REP_COMP_OFFSET),
-		    "L%d, %s: result %lx, expected status %u", level + 1, form->name, result,
-		    want.status);
+	TEST_ASSERT(result == (status ?: (u64)form->reps << HV_HYPERCALL_REP_COMP_OFFSET),
+		    "L%d, %s: result %lx, expected status %lu", machine->level + 1, form->name,
+		    result, status);
+}
 
+/* How many flushes KVM has then counted for the target. */
+static u64 serve(struct machine *machine)
+{
+	struct kvm_vcpu *target = machine->vcpus[TARGET];
+	u64 before = vcpu_get_stat(target, tlb_flush);
+
+	witness_mark(machine->level == L1 ? "forms.l1" : "forms.l2");
+	TEST_ASSERT_EQ(run_to_sync(target), 1);
+	witness_mark(UNJUDGED);
+	return vcpu_get_stat(target, tlb_flush) - before;
+}
+
+static void try_form(struct machine *machine, const struct form *form)
+{
+	int flushed = outcome_of(machine, form).flushed;
+	u64 served, entries;
+
+	call(machine, form);
 	/* A slot that goes owes flushes of its own: the status is all there is to see. */
 	if (form->place == GONE) {
 		TEST_ASSERT_EQ(run_to_sync(machine->vcpus[TARGET]), 1);
 		return;
 	}
 
-	served = vcpu_get_stat(machine->vcpus[TARGET], tlb_flush);
-	witness_mark(level == L1 ? "forms.l1" : "forms.l2");
-	TEST_ASSERT_EQ(run_to_sync(machine->vcpus[TARGET]), 1);
-	witness_mark(UNJUDGED);
-	served = vcpu_get_stat(machine->vcpus[TARGET], tlb_flush) - served;
-
-	entries = want.flushed > 0 ? form->reps : want.flushed == EVERYTHING;
-	TEST_ASSERT(served == entries, "L%d, %s: %lu flushes, expected %lu", level + 1,
+	served = serve(machine);
+	entries = flushed == NOTHING ? 0 : flushed == EVERYTHING ? 1 : form->reps;
+	TEST_ASSERT(served == entries, "L%d, %s: %lu flushes, expected %lu", machine->level + 1,
 		    form->name, served, entries);
-	if (want.flushed > 0)
-		by_address[level] += want.flushed;
-	whole[level] += want.flushed == EVERYTHING;
+	if (flushed > 0)
+		by_address[machine->level] += flushed;
+	whole[machine->level] += flushed == EVERYTHING;
+}
+
+/* One place is kept for "everything": calls that find no room lose nothing. */
+static void try_full_queue(struct machine *machine)
+{
+	static const struct form fifteen = { "15 of 16", LIST, .reps = 15, .set = ME };
+	static const struct form one = { "one more", LIST, .reps = 1, .set = ME };
+
+	call(machine, &fifteen);
+	call(machine, &one);
+	call(machine, &one);
+	TEST_ASSERT(serve(machine) > 0, "Nothing was served");
+	whole[machine->level]++;
+	/* C goes through the addresses before it comes to "everything". */
+	if (!hook_is_rust("hv_vcpu_flush_tlb"))
+		by_address[machine->level] += fifteen.reps;
 }
 
 static void try_forms(enum level level, enum l2_ept ept)
@@ -250,8 +314,9 @@ static void try_forms(enum level level, enum l2_ept ept)
 	for (i = 0; i < ARRAY_SIZE(forms); i++) {
 		if (forms[i].place == GONE)
 			set_spare(&machine, !forms[i].want.status);
-		try_form(&machine, level, &forms[i]);
+		try_form(&machine, &forms[i]);
 	}
+	try_full_queue(&machine);
 	set_spare(&machine, false);
 	kvm_vm_free(machine.vm);
 	free(machine.spare);
