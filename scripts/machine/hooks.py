@@ -37,7 +37,7 @@ C_FUNCTION = {
     "exit_after_l2_tlb_flush": "vmx_hv_inject_synthetic_vmexit_post_tlb_flush",
 }
 # Where only Rust's side tells: C's function is KVM's whole guest flush, to which others come as
-# well, or is compiled into that; transition_hv_fifo sees by the emulator that C purges too.
+# well, or is compiled into that (transition_hv_fifo sees by the emulator that it purges).
 RUST_ONLY = ("steal_time_tlb_flush", "hv_purge_flush_tlb")
 
 
