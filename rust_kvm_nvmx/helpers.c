@@ -56,6 +56,7 @@ struct nvmx_switch nvmx_switch_hv_purge_flush_tlb = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_hv_hypercall_complete = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_l2_tlb_flush_wanted = { STATIC_KEY_FALSE_INIT };
 struct nvmx_switch nvmx_switch_exit_after_l2_tlb_flush = { STATIC_KEY_FALSE_INIT };
+struct nvmx_switch nvmx_switch_evmcs_ids_changed = { STATIC_KEY_FALSE_INIT };
 
 bool nvmx_switch_is_c(struct nvmx_switch *hook)
 {

@@ -20,7 +20,7 @@
 #include "vmx/vmx.h"
 
 /* The counters of stats.rs, which knows what each is for. */
-#define NVMX_NR_COUNTERS 50
+#define NVMX_NR_COUNTERS 52
 DECLARE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 u64 nvmx_counter_sum(unsigned int counter);
 void nvmx_counters_reset(void);
@@ -51,6 +51,7 @@ extern struct nvmx_switch nvmx_switch_hv_purge_flush_tlb;
 extern struct nvmx_switch nvmx_switch_hv_hypercall_complete;
 extern struct nvmx_switch nvmx_switch_l2_tlb_flush_wanted;
 extern struct nvmx_switch nvmx_switch_exit_after_l2_tlb_flush;
+extern struct nvmx_switch nvmx_switch_evmcs_ids_changed;
 bool nvmx_switch_is_c(struct nvmx_switch *hook);
 void nvmx_switch_to_c(struct nvmx_switch *hook, bool c);
 

@@ -65,7 +65,7 @@ macro_rules! switch {
 }
 
 /// All hooks that Rust can serve.
-pub(crate) static SWITCHES: [Switch; 21] = [
+pub(crate) static SWITCHES: [Switch; 22] = [
     switch!(c"flush_tlb_all", nvmx_switch_flush_tlb_all),
     switch!(c"flush_tlb_current", nvmx_switch_flush_tlb_current),
     switch!(c"flush_tlb_gva", nvmx_switch_flush_tlb_gva),
@@ -93,6 +93,7 @@ pub(crate) static SWITCHES: [Switch; 21] = [
         c"exit_after_l2_tlb_flush",
         nvmx_switch_exit_after_l2_tlb_flush
     ),
+    switch!(c"evmcs_ids_changed", nvmx_switch_evmcs_ids_changed),
 ];
 
 /// The table that KVM calls through; `None` is C's.
@@ -118,6 +119,7 @@ pub(crate) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
     hv_hypercall_complete: Some(hyperv::l2::hv_hypercall_complete),
     l2_tlb_flush_wanted: Some(hyperv::l2::l2_tlb_flush_wanted),
     exit_after_l2_tlb_flush: Some(hyperv::l2::exit_after_l2_tlb_flush),
+    evmcs_ids_changed: Some(hyperv::l2::evmcs_ids_changed),
     ..registration::NO_OPS
 };
 

@@ -109,6 +109,10 @@ counters! {
     HvExitC => "hook.exit_after_l2_tlb_flush.c",
     /// E12.
     HvExitRust => "hook.exit_after_l2_tlb_flush.rust",
+    /// X6.
+    HvIdsC => "hook.evmcs_ids_changed.c",
+    /// X6.
+    HvIdsRust => "hook.evmcs_ids_changed.rust",
     /// INVVPID executed by Rust, individual-address.
     InvvpidAddr => "invvpid.addr",
     /// INVVPID executed by Rust, single-context.

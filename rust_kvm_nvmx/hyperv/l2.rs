@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is L2's alone: who serves its call, and how the call ends (rules E1, E2, E11, E12).
+//! What is L2's alone: who serves its call, and how the call ends (rules E1, E2, E11, E12, X6).
 
 use core::ffi::c_int;
 
@@ -118,4 +118,28 @@ pub(crate) unsafe extern "C" fn exit_after_l2_tlb_flush(vcpu: *mut bindings::kvm
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
     host.exit_to_l1(vcpu, hv_l2::EXIT_AFTER_FLUSH);
+}
+
+/// X6: who the vCPU's L2 is has changed, or it has none any more that others can name. What it left
+/// under its vpid12 is flushed when a vpid12 is next used, even if it is the same.
+///
+/// # Safety
+///
+/// Called by KVM's hook table only, see the module's documentation.
+pub(crate) unsafe extern "C" fn evmcs_ids_changed(vcpu: *mut bindings::kvm_vcpu) {
+    // SAFETY: A hook is running, so the module is registered.
+    let host = unsafe { registration::host() };
+    unless_c!(
+        nvmx_switch_evmcs_ids_changed,
+        HvIdsC,
+        host.evmcs_ids_changed(vcpu)
+    );
+    stats::count::<{ Counter::HvIdsRust as usize }>();
+
+    // SAFETY: The argument of a running hook.
+    let vcpu = unsafe { Vcpu::from_raw(vcpu) };
+    if hv_l2::is_out_of_reach(vcpu.has_evmcs(), vcpu.has_plain_vmcs()) {
+        // T4: no vpid12 is 0.
+        vcpu.set_last_vpid(0);
+    }
 }

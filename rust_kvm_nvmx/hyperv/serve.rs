@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A vCPU serves its queue before it enters its guest: rules E10, X4, X9, and H8's purge.
+//! A vCPU serves its queue before it enters its guest: rules E10, X4, X6, X9, and H8's purge.
 
 use core::ffi::c_int;
 
@@ -72,6 +72,9 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
     // X8: whoever is asked to flush because nobody could tell who it is.
     hv.learn_identity();
     let entries = queue.take(&mut entries);
+    if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), entries.is_empty()) {
+        vcpu.set_last_vpid(0);
+    }
     match hv_ranges::serve(entries, caps.invvpid_address) {
         Serve::Everything => {
             queue.discard();
@@ -129,7 +132,11 @@ fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let level = Level::running(vcpu.runs_l2());
 
     if let Some(hv) = hv {
-        hv.queue(level).discard();
+        let queue = hv.queue(level);
+        if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), queue.is_empty()) {
+            vcpu.set_last_vpid(0);
+        }
+        queue.discard();
         let other = hv.queue(level.other());
         if caps.ept || other.is_empty() {
             return;

@@ -113,6 +113,19 @@ impl<'a> Vcpu<'a> {
         Some(control & NESTED_FLUSH_HYPERCALL != 0)
     }
 
+    /// L1 has mapped an enlightened VMCS.
+    pub(crate) fn has_evmcs(self) -> bool {
+        self.evmcs().is_some()
+    }
+
+    /// L1 has made a plain VMCS the current one; it cannot while it has an enlightened one.
+    pub(crate) fn has_plain_vmcs(self) -> bool {
+        // SAFETY: By the type invariant; only this thread writes it.
+        let vmcs12_gpa = unsafe { addr_of!((*self.vmx()).nested.current_vmptr).read() };
+
+        vmcs12_gpa != INVALID_GPA
+    }
+
     fn evmcs(self) -> Option<*mut bindings::hv_enlightened_vmcs> {
         // SAFETY: By the type invariant; only this thread maps and unmaps it.
         let evmcs = unsafe { addr_of!((*self.vmx()).nested.hv_evmcs).read() };

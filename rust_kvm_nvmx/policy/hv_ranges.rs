@@ -144,6 +144,14 @@ pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
     (0..pages_of(entry)).map(move |page| Gva(first.wrapping_add(page.wrapping_mul(PAGE))))
 }
 
+/// X6: a queue of L2's is served, or purged, while an L2 without a VPID runs on vpid01. Its entries
+/// may have been meant for the one whose translations vpid02 has.
+///
+/// `vmcs12_uses_vpid` is `None` while L1 runs.
+pub(crate) fn misses_vpid02(vmcs12_uses_vpid: Option<bool>, was_empty: bool) -> bool {
+    vmcs12_uses_vpid == Some(false) && !was_empty
+}
+
 /// X9: without EPT a request is served by a flush of the running guest, and nothing asks for the
 /// other level's share of it again. The VPID under which that level may have translations, if it is
 /// not the one that is flushed anyway.

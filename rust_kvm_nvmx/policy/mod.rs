@@ -15,7 +15,7 @@
 //! - [`apic_access`]: the APIC-access page (A1 to A4),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E5 to E7, E9, X2, X4, X5),
-//! - [`hv_ranges`]: what of it is queued, and how the queue is served (E7, E10, X1, X4, X9),
+//! - [`hv_ranges`]: what of it is queued, and how the queue is served (E7, E10, X1, X4, X6, X9),
 //! - [`hv_l2`]: which of L2's hypercalls L0 serves, for whom, and how they end (E1, E2, E8, E11, E12,
 //!   X8),
 //! - [`types`]: VPIDs, EPT pointers and addresses that cannot be mistaken for each other.

@@ -5,7 +5,8 @@
 use crate::policy::{
     hv_call::Targets,
     hv_l2::{
-        completion, is_target, l0_serves, lock_count_matters, Call, Identity, EXIT_AFTER_FLUSH,
+        completion, is_out_of_reach, is_target, l0_serves, lock_count_matters, Call, Identity,
+        EXIT_AFTER_FLUSH,
     },
 };
 
@@ -52,6 +53,16 @@ fn x8_whoever_cannot_be_told_is_flushed() {
 
     for targets in [Targets::All, Targets::Mask(1), empty] {
         assert!(is_target(7, &targets, Identity::Unknown));
+    }
+}
+
+#[test]
+fn x6_only_who_gives_an_enlightened_vmcs_up_is_out_of_reach() {
+    for mapped in [false, true] {
+        for plain in [false, true] {
+            let rests = !mapped && !plain;
+            assert_eq!(is_out_of_reach(mapped, plain), rests);
+        }
     }
 }
 

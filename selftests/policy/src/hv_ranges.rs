@@ -5,7 +5,8 @@
 use crate::{
     policy::{
         hv_ranges::{
-            may_be_queued, pages, serve, vpid_of_other_level, Ranges, Serve, EVERYTHING, MAX_PAGES,
+            may_be_queued, misses_vpid02, pages, serve, vpid_of_other_level, Ranges, Serve,
+            EVERYTHING, MAX_PAGES,
         },
         types::Vpid,
     },
@@ -130,6 +131,14 @@ fn e10_one_place_is_kept() {
         for count in 0..=16 {
             assert_eq!(may_be_queued(count, room), count + 1 <= room);
         }
+    }
+}
+
+#[test]
+fn x6_what_an_l2_without_a_vpid_takes_out_of_the_queue_may_be_anothers() {
+    for uses_vpid in [None, Some(false), Some(true)] {
+        assert!(!misses_vpid02(uses_vpid, true));
+        assert_eq!(misses_vpid02(uses_vpid, false), uses_vpid == Some(false));
     }
 }
 
