@@ -38,7 +38,7 @@ C_FUNCTION = {
 }
 # Where only Rust's side tells: C's function is KVM's whole guest flush, to which others come as
 # well, or is compiled into that (transition_hv_fifo sees by the emulator that it purges).
-RUST_ONLY = ("steal_time_tlb_flush", "hv_purge_flush_tlb")
+RUST_ONLY = ("steal_time_tlb_flush", "hv_purge_flush_tlb", "evmcs_ids_changed")
 
 
 def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Result]:

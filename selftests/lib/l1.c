@@ -51,6 +51,10 @@ void l1_set_vpid(struct l2_context *context, u16 vpid)
 	context->vpid = vpid;
 	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
 	GUEST_ASSERT(!vmwrite(VIRTUAL_PROCESSOR_ID, vpid));
+	if (context->hv)
+		current_evmcs->hv_clean_fields &=
+			~(HV_VMX_ENLIGHTENED_CLEAN_FIELD_CONTROL_GRP1 |
+			  HV_VMX_ENLIGHTENED_CLEAN_FIELD_CONTROL_XLAT);
 }
 
 void l1_load(struct l2_context *context, void *l2_code)
