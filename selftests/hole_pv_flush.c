@@ -56,13 +56,15 @@ static void target_code(struct l2_context *context, u64 steal_time_gpa)
 static void asker_code(void)
 {
 	int round;
+	bool asked;
+	u8 was;
 
 	for (round = 0; round < ROUNDS; round++) {
 		back_page(l1, 0, ~round & 1);
-		__GUEST_ASSERT(__sync_bool_compare_and_swap(&steal_time->preempted,
-							    KVM_VCPU_PREEMPTED,
-							    KVM_VCPU_PREEMPTED | KVM_VCPU_FLUSH_TLB),
-			       "the target ran meanwhile");
+		was = KVM_VCPU_PREEMPTED;
+		asked = __sync_bool_compare_and_swap(&steal_time->preempted, was,
+						     was | KVM_VCPU_FLUSH_TLB);
+		__GUEST_ASSERT(asked, "the target ran meanwhile");
 		WRITE_ONCE(leave_l2, true);
 		GUEST_SYNC(ASKED);
 	}
