@@ -66,6 +66,8 @@ ruff=$("$here/setup.sh" ruff)
 check ruff "$ruff/bin/ruff" check --no-cache --line-length 100 -- "${python[@]}"
 check "ruff format" "$ruff/bin/ruff" format --no-cache --line-length 100 --check -- "${python[@]}"
 
+check rules python3 -B scripts/machine/check_rules.py -- docs/rules.md
+
 mapfile -t unlicensed < <(files ':!patches' ':!*.md' ':!COPYING' ':!*.lock' | while read -r file; do
 	[ ! -f "$file" ] || head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 done)

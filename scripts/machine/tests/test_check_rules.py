@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+"""docs/rules.md is true, and the check of it sees what is not."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from check_rules import CHECKOUT, problems
+
+
+class Rules(unittest.TestCase):
+    """A copy of what the check reads, changed in one place."""
+
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.copy = Path(holder.name)
+        for name in ("rust_kvm_nvmx", "selftests/policy/src"):
+            shutil.copytree(CHECKOUT / name, self.copy / name)
+        for name in ("docs/rules.md", "selftests/plan.txt", "selftests/mutants.toml"):
+            (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CHECKOUT / name, self.copy / name)
+
+    def changed(self, name: str, old: str, new: str) -> list[str]:
+        """The problems with OLD in the file replaced by NEW."""
+        path = self.copy / name
+        text = path.read_text(encoding="utf-8")
+        self.assertIn(old, text)
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        return problems(self.copy)
+
+    def test_as_it_is(self) -> None:
+        self.assertEqual(problems(self.copy), [])
+
+    def test_a_row_that_is_missing(self) -> None:
+        self.assertEqual(self.changed("docs/rules.md", "| E9 |", "| - |"), ["E9: it has no row"])
+
+    def test_a_rule_nobody_knows(self) -> None:
+        found = self.changed("docs/rules.md", "| E9 |", "| E99 |")
+        self.assertIn("E99: no rule of that name is known", found)
+
+    def test_a_function_that_is_gone(self) -> None:
+        found = self.changed("rust_kvm_nvmx/policy/roles.rs", "fn cr0(", "fn cr_0(")
+        self.assertIn("R1: there is no policy::roles::cr0 in rust_kvm_nvmx", found)
+
+    def test_a_machine_test_that_is_gone(self) -> None:
+        found = self.changed("selftests/plan.txt", "tlb_vmfunc ", "tlb_vmfunk ")
+        self.assertIn("T11: tlb_vmfunc is not in selftests/plan.txt", found)
+
+    def test_a_host_test_that_is_gone(self) -> None:
+        found = self.changed("selftests/policy/src/vmcs02.rs", "fn t11_", "fn u11_")
+        self.assertEqual(found, ["T11: no test in selftests/policy is called t11_*"])
+
+    def test_a_rule_without_a_test(self) -> None:
+        found = self.changed("docs/rules.md", "| `tlb_vmfunc` | `t11_*` |", "| - | - |")
+        self.assertEqual(found, ["T11: it is decided in Rust and has no test"])
+
+    def test_a_rule_that_is_never_broken(self) -> None:
+        found = self.changed("selftests/mutants.toml", 'rule = "T11"', 'rule = "T99"')
+        self.assertEqual(found, ["T11: selftests/mutants.toml never breaks it"])
+
+
+if __name__ == "__main__":
+    unittest.main()
