@@ -97,15 +97,20 @@ def _host_tests(directory: Path) -> list[str]:
 
 
 def _is_function(directory: Path, name: str) -> bool:
-    """Whether a::b::c is a function or constant c in a/b.rs, or a::b a module."""
-    *modules, last = name.split("::")
+    """Whether a::b::c, or a::b::Type::c, is a function, constant or type c in a/b.rs, or a module."""
+    modules = [word for word in name.split("::") if not word[0].isupper() or word.isupper()]
+    types = [word for word in name.split("::") if word not in modules]
     path = directory.joinpath(*modules)
-    if not modules or path.joinpath(f"{last}.rs").is_file():
-        return bool(modules)
-    file = path.with_suffix(".rs")
-    if not file.is_file():
+    if not types and len(modules) > 1 and path.with_suffix(".rs").is_file():
+        return True
+    last = None if name.split("::")[-1] in types else modules.pop()
+    file = directory.joinpath(*modules).with_suffix(".rs")
+    if not modules or not file.is_file():
         return False
-    return bool(re.search(rf"\b(fn|const) {last}\b", file.read_text(encoding="utf-8")))
+    text = file.read_text(encoding="utf-8")
+    found = [rf"\b(struct|enum|impl(<.*>)?) {kind}\b" for kind in types]
+    found += [rf"\b(fn|const) {last}\b"] if last else []
+    return all(re.search(pattern, text) for pattern in found)
 
 
 def main() -> int:
