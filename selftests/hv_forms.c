@@ -11,15 +11,11 @@
 
 #include "contexts.h"
 #include "hooks.h"
-#include "hyperv_flush.h"
+#include "hv_form_list.h"
 #include "witness.h"
 
 #define VPID12		1
 #define VM_ID		7
-#define SENDER		0
-#define TARGET		1
-#define ME		BIT(TARGET)
-#define OTHER		BIT(40)
 
 /* Where the input of a slow call is.  The extra pages are in the EPT that L2 has. */
 #define SPARE_GPA	0x50000000ul	/* a memslot that comes and goes */
@@ -28,58 +24,7 @@
 #define L2_GPA		0x78000000ul	/* no memslot; where an L2 with EPT has L1's page */
 #define SPARE_SLOT	7
 
-/* Status codes, TLFS. */
-#define OK		0
-#define BAD		3	/* HV_STATUS_INVALID_HYPERCALL_INPUT */
-#define MISPLACED	4	/* HV_STATUS_INVALID_ALIGNMENT */
-
-#define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
-#define LIST		HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST
-#define SPACE_EX	HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX
-#define LIST_EX		HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST_EX
-
-#define ALL		HV_FLUSH_ALL_PROCESSORS
-#define EXTENDED	HV_FLUSH_USE_EXTENDED_RANGE_FORMAT
-#define LARGE		BIT(11)
-#define GIGANTIC	(BIT(11) | BIT(12))
-
-#define REP_START(n)	((u64)(n) << 48)
-#define RESERVED	BIT_ULL(27)
-#define FAST		HV_HYPERCALL_FAST_BIT
-
 enum level { L1, L2 };
-
-/* Page offset of the input; from NOWHERE on it is another page. */
-enum place { START = 0, NOWHERE = PAGE_SIZE, MMIO, HOLE, GONE, FOR_L2, NOT_FOR_L2 };
-
-/* What the target does: pages by address, or one of these. */
-#define NOTHING		0
-#define EVERYTHING	(-1)
-#define SKIPPED		(-2)	/* addresses that are not canonical */
-
-struct outcome {
-	u16 status;
-	int flushed;
-};
-
-struct form {
-	const char *name;
-	u16 code, banks, reps;
-	u64 control;		/* further bits of it */
-	u64 flags, format, set;	/* the mask, or the banks that are called valid */
-	u64 range;		/* low bits of each range */
-	int place;
-	struct outcome want;
-	struct outcome in_c;	/* where C is wrong: what it does */
-	bool c_is_wrong;
-};
-
-#define WANT(status, flushed)	.want = { status, flushed }
-#define C_DOES(status, flushed)	.in_c = { status, flushed }, .c_is_wrong = true
-
-static const struct form forms[] = {
-#include "hv_forms_table.h"
-};
 
 /* Of the round: written by the host. */
 static struct {
@@ -180,7 +125,7 @@ static int input_of(const struct form *form, u64 words[600])
 		words[n++] = form->format;
 	words[n++] = form->set;
 	for (i = 0; i < form->banks; i++)
-		words[n++] = i ? 0 : ME;
+		words[n++] = i ? 0 : BIT(TARGET);
 	for (i = 0; i < form->reps && n < 600; i++)
 		words[n++] = L2_DATA_GVA + ((u64)i << 30) + form->range;
 	return n;
@@ -289,8 +234,8 @@ static void try_form(struct machine *machine, const struct form *form)
 /* One place is kept for "everything": calls that find no room lose nothing. */
 static void try_full_queue(struct machine *machine)
 {
-	static const struct form fifteen = { "15 of 16", LIST, .reps = 15, .set = ME };
-	static const struct form one = { "one more", LIST, .reps = 1, .set = ME };
+	static const struct form fifteen = { "15 of 16", LIST, .reps = 15, .set = BIT(TARGET) };
+	static const struct form one = { "one more", LIST, .reps = 1, .set = BIT(TARGET) };
 
 	call(machine, &fifteen);
 	call(machine, &one);
@@ -311,10 +256,10 @@ static void try_forms(enum level level, enum l2_ept ept)
 	/* Up to its first pause; nobody has asked for anything. */
 	TEST_ASSERT_EQ(run_to_sync(machine.vcpus[TARGET]), 1);
 	set_spare(&machine, true);
-	for (i = 0; i < ARRAY_SIZE(forms); i++) {
-		if (forms[i].place == GONE)
-			set_spare(&machine, !forms[i].want.status);
-		try_form(&machine, &forms[i]);
+	for (i = 0; i < nr_hv_forms; i++) {
+		if (hv_forms[i].place == GONE)
+			set_spare(&machine, !hv_forms[i].want.status);
+		try_form(&machine, &hv_forms[i]);
 	}
 	try_full_queue(&machine);
 	set_spare(&machine, false);

@@ -21,10 +21,10 @@ static bool offered;
 
 /* L1's orders and what came of them. */
 static u64 code;
-static volatile u64 result;
+static u64 result;
 
-/* Where the VMCALL below starts. */
-extern unsigned char l2_vmcall[];
+/* Where the VMCALL below starts; written by L2. */
+static u64 l2_vmcall;
 
 /*
  * L1 keeps none of L2's registers.  What KVM has put into RAX is L2's to see only
@@ -37,15 +37,16 @@ static void l2_code(void)
 
 		guest_hv_fill_space(&input, BIT(0));
 		asm volatile("xor %%r8d, %%r8d\n\t"
+			     "lea 1f(%%rip), %%rbx\n\t"
+			     "mov %%rbx, %[rip]\n\t"
 			     "push %%rbp\n"
-			     ".global l2_vmcall\n"
-			     "l2_vmcall:\n\t"
+			     "1:\n\t"
 			     "vmcall\n\t"
 			     "pop %%rbp"
-			     : "+a"(rax), "+c"(control), "+d"(gpa)
+			     : "+a"(rax), "+c"(control), "+d"(gpa), [rip] "=m"(l2_vmcall)
 			     : : "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
 				 "r14", "r15", "memory");
-		result = rax;
+		WRITE_ONCE(result, rax);
 		vmcall();
 	}
 }
@@ -53,15 +54,15 @@ static void l2_code(void)
 /* An exit of L2's own call, as L1 would get it from a CPU. */
 static void l1_check_vmcall_exit(void)
 {
-	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), (u64)l2_vmcall);
+	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), READ_ONCE(l2_vmcall));
 	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INSTRUCTION_LEN), VMCALL_LENGTH);
-	GUEST_ASSERT_EQ(result, NOT_RUN);
+	GUEST_ASSERT_EQ(READ_ONCE(result), NOT_RUN);
 	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + VMCALL_LENGTH);
 }
 
 static void l1_check_trap(void)
 {
-	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), (u64)l2_vmcall + VMCALL_LENGTH);
+	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), READ_ONCE(l2_vmcall) + VMCALL_LENGTH);
 	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INSTRUCTION_LEN), VMCALL_LENGTH);
 	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INTR_INFO), 0);
 	GUEST_ASSERT_EQ(vmreadz(IDT_VECTORING_INFO_FIELD), 0);
@@ -77,8 +78,8 @@ static void l1_call(struct l2_context *context, u64 call_code, u64 reason)
 {
 	u64 exit;
 
-	code = call_code;
-	result = NOT_RUN;
+	WRITE_ONCE(code, call_code);
+	WRITE_ONCE(result, NOT_RUN);
 	exit = l1_enter(context);
 	if (reason) {
 		__GUEST_ASSERT(exit == reason, "exit reason %lx, expected %lx", exit, reason);
@@ -90,15 +91,15 @@ static void l1_call(struct l2_context *context, u64 call_code, u64 reason)
 	}
 	GUEST_ASSERT_EQ(exit, EXIT_REASON_VMCALL);
 	/* The second VMCALL: the first one is done. */
-	GUEST_ASSERT_NE(vmreadz(GUEST_RIP), (u64)l2_vmcall);
-	GUEST_ASSERT_NE(result, NOT_RUN);
+	GUEST_ASSERT_NE(vmreadz(GUEST_RIP), READ_ONCE(l2_vmcall));
+	GUEST_ASSERT_NE(READ_ONCE(result), NOT_RUN);
 	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + vmreadz(VM_EXIT_INSTRUCTION_LEN));
 }
 
 static void l1_served(struct l2_context *context, u64 call_code, u64 status)
 {
 	l1_call(context, call_code, 0);
-	GUEST_ASSERT_EQ(result, status);
+	GUEST_ASSERT_EQ(READ_ONCE(result), status);
 }
 
 static void l1_try_who_serves(struct l2_context *context)
@@ -156,6 +157,10 @@ static void l1_try_lock_counts(struct l2_context *context)
 	count[1] = 1;
 	l1_served(context, SPACE, 0);
 	count[1] = 0;
+
+	/* Not read while its part of the eVMCS is declared clean. */
+	current_evmcs->partition_assist_page = NOWHERE_GPA;
+	l1_served(context, SPACE, 0);
 
 	l1_use_assist_page(NOWHERE_GPA);
 	l1_served(context, SPACE, 3);
