@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`run.py bench`: instructions per nested round trip, stock C, patched C and Rust.
+"""`run.py bench`: instructions per nested round trip, and per call of each hook: stock C, patched
+C and Rust.
 
 The workload prints `# bench REGION ROUNDS` for each region it marked. What is counted is
 what the emulator executed in the region: L0 (root), L1 and L2.
@@ -29,6 +30,7 @@ DEFAULT_WORKLOADS = (
     f"{_WORKLOAD} 500 --contexts 4 --region four_l2",
     f"{_WORKLOAD} 500 --contexts 4 --ept own --region four_l2_ept",
     f"{_WORKLOAD} 500 --contexts 4 --vpid off --region four_l2_no_vpid",
+    "hook_costs",
 )
 _LIMIT = 300
 _LEVELS = ("root", "L1", "L2")
