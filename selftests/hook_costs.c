@@ -22,6 +22,7 @@
 #define REPS(n)		((u64)(n) << HV_HYPERCALL_REP_COMP_OFFSET)
 #define BANKS(n)	((u64)(n) << HV_HYPERCALL_VARHEAD_OFFSET)
 #define FAST		HV_HYPERCALL_FAST_BIT
+#define SPARSE_4K	0		/* format of a set of processors */
 
 enum { DONE };
 
@@ -68,7 +69,7 @@ static void prepare(const struct cost *cost)
 	words[n++] = 0;
 	words[n++] = HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES;
 	if (is_ex(cost))
-		words[n++] = HV_GENERIC_SET_SPARSE_4K;
+		words[n++] = SPARSE_4K;
 	words[n++] = SELF;
 	if (is_ex(cost))
 		words[n++] = SELF;

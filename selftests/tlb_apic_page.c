@@ -7,6 +7,7 @@
  *
  * Needs APICv: without, KVM maps the page for no guest.
  */
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "apic.h"
@@ -15,12 +16,15 @@
 
 #define PLAIN_VALUE	0x5a5a5a5au
 #define OTHER_PAGES	64
+#define NR_MOVES	40
 
-enum { DONE, MOVE_PAGE };
+enum { DONE, MOVE_PAGE, KEEP_MOVING };
 
 static u32 apic_version;
 /* L0 has EPT and L2 has none: C then flushes another root than L1's (X7). */
 static bool flushes_l2_root;
+/* The host's thread is done moving the page. */
+static bool moved_enough;
 
 static void set_apic(u64 mode)
 {
@@ -49,7 +53,8 @@ static void l2_code(void)
 		vmcall();
 	}
 	GUEST_SYNC(MOVE_PAGE);
-	vmcall();
+	for (;;)
+		vmcall();
 }
 
 static void l1_code(struct l2_context *context)
@@ -86,6 +91,14 @@ static void l1_code(struct l2_context *context)
 	}
 	l1_run_to_vmcall(context);
 	check_apic();
+
+	/* In L1 and in L2, and on the way between them. */
+	GUEST_SYNC(KEEP_MOVING);
+	while (!READ_ONCE(moved_enough)) {
+		check_apic();
+		l1_run_to_vmcall(context);
+		check_apic();
+	}
 	GUEST_DONE();
 }
 
@@ -120,16 +133,40 @@ static void move_page(void *page)
 	memset(other, 0, OTHER_PAGES * PAGE_SIZE);
 }
 
+struct mover {
+	struct kvm_vm *vm;
+	void *page;
+};
+
+static void *keep_moving(void *argument)
+{
+	struct mover *mover = argument;
+	cpu_set_t all;
+	int i;
+
+	/* Not the vCPU's alone, to which the thread was born. */
+	memset(&all, 0xff, sizeof(all));
+	TEST_ASSERT(!sched_setaffinity(0, sizeof(all), &all), "sched_setaffinity() failed");
+	for (i = 0; i < NR_MOVES; i++) {
+		TEST_ASSERT(!madvise(mover->page, PAGE_SIZE, MADV_REMOVE), "madvise() failed");
+		sched_yield();
+	}
+	write_guest_global(mover->vm, moved_enough, true);
+	return NULL;
+}
+
 static void try_apic_page(enum l2_ept ept)
 {
 	struct kvm_vcpu *vcpu;
+	struct mover mover;
 	struct kvm_vm *vm;
+	pthread_t thread;
 	gva_t context;
-	void *page;
+	u64 stage;
 
 	vm = contexts_vm_create(1, 1, 1);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	page = find_apic_page();
+	mover = (struct mover){ vm, find_apic_page() };
 	if (ept != L2_EPT_OFF)
 		vm_enable_ept(vm);
 	virt_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);
@@ -139,8 +176,12 @@ static void try_apic_page(enum l2_ept ept)
 	sync_global_to_guest(vm, flushes_l2_root);
 	vcpu_args_set(vcpu, 1, context);
 
-	while (run_to_sync(vcpu) == MOVE_PAGE)
-		move_page(page);
+	while ((stage = run_to_sync(vcpu)) == MOVE_PAGE)
+		move_page(mover.page);
+	TEST_ASSERT_EQ(stage, KEEP_MOVING);
+	pthread_create(&thread, NULL, keep_moving, &mover);
+	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
+	pthread_join(thread, NULL);
 	kvm_vm_free(vm);
 }
 
