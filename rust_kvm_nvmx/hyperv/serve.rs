@@ -2,7 +2,10 @@
 
 //! A vCPU serves its queue before it enters its guest: rules E10, X4, X6, X9, and H8's purge.
 
-use core::ffi::c_int;
+use core::{
+    ffi::c_int,
+    ptr, //
+};
 
 use kernel::{
     error::code::{
@@ -93,7 +96,7 @@ fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entry: u64) {
     for gva in hv_ranges::pages(entry) {
         if !host.is_noncanonical(vcpu, gva) {
             // SAFETY: It is the running vCPU, and the address of `full` may be NULL.
-            unsafe { hooks::flush_tlb_gva(vcpu.as_ptr(), gva.0 as _, core::ptr::null_mut()) };
+            unsafe { hooks::flush_tlb_gva(vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
         }
     }
     vcpu.count_tlb_flush();

@@ -24,13 +24,10 @@ use crate::{
 impl Host<'_> {
     /// The running guest makes hypercalls in 64-bit mode.
     pub(crate) fn is_64_bit_hypercall(self, vcpu: Vcpu<'_>) -> bool {
-        // SAFETY: The view holds a valid vCPU, loaded on this CPU.
-        let is_64_bit = self
-            .kvm()
-            .is_64_bit_hypercall
-            .map(|f| unsafe { f(vcpu.as_ptr()) });
+        let function = self.kvm().is_64_bit_hypercall;
 
-        is_64_bit.unwrap_or(true)
+        // SAFETY: The view holds a valid vCPU, loaded on this CPU.
+        function.is_none_or(|f| unsafe { f(vcpu.as_ptr()) })
     }
 
     /// No translation can exist for this address of the running guest, nor INVVPID be executed.
