@@ -100,6 +100,9 @@ def _turn_around(result: Result, record: StepRecord | None) -> None:
     if result.status is Status.FAILED:
         result.status = Status.PASSED
         result.proof, result.reasons = result.reasons, []
+        said = [line.strip() for line in record.output if line.strip() and line[0] != "#"]
+        if record.status and said:
+            result.proof.append(f"it says: {said[-1]}")
     elif result.status is Status.PASSED:
         result.status = Status.FAILED
         result.reasons.append("the hole is closed: it is listed to fail here, and passed")

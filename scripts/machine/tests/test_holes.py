@@ -50,6 +50,10 @@ class Verdicts(unittest.TestCase):
             self.assertIs(result.status, Status.PASSED)
             self.assertEqual((result.proof, result.reasons), ([f"exit code {status}"], []))
 
+    def test_it_has_the_last_word(self) -> None:
+        result = _judge(254, "  status 0", "# witness r invept.all == 0", "")
+        self.assertEqual(result.proof, ["exit code 254", "it says: status 0"])
+
     def test_the_witness_proves(self) -> None:
         result = _judge(0, "# witness r invept.all >= 1")
         self.assertIs(result.status, Status.PASSED)
