@@ -7,10 +7,11 @@
 /* modprobe loads these first; insmod does not, and the module then says so. */
 MODULE_SOFTDEP("pre: kvm_intel");
 
-/* kvm/root.rs has the number. */
+/* kvm/root.rs, kvm/hyperv.rs and kvm/queue.rs have the numbers. */
 static_assert(INVALID_PAGE == U64_MAX);
-/* And kvm/hyperv.rs this one. */
 static_assert(INVALID_GPA == U64_MAX);
+static_assert(KVM_HV_TLB_FLUSH_FIFO_SIZE == 16);
+static_assert(HV_L1_TLB_FLUSH_FIFO == 0 && HV_L2_TLB_FLUSH_FIFO == 1);
 
 DEFINE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 
@@ -134,11 +135,11 @@ const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm)
 	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
 }
 
-/* Pairs with the barrier in kvm_mmu_invalidate_end(): read before the pfn is. */
 unsigned long nvmx_invalidations_so_far(struct kvm *kvm)
 {
 	unsigned long sequence = READ_ONCE(kvm->mmu_invalidate_seq);
 
+	/* Read before the pfn is: pairs with kvm_mmu_invalidate_end(). */
 	smp_rmb();
 	return sequence;
 }
@@ -233,11 +234,6 @@ unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *en
 			       unsigned int nr)
 {
 	return kfifo_out(&queue->entries, entries, nr);
-}
-
-bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
-{
-	return kfifo_is_empty(&queue->entries);
 }
 
 void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue)

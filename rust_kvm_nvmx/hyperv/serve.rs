@@ -127,26 +127,30 @@ pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu
 }
 
 /// The request is gone and the running guest flushed, or about to be: forgets what was queued for
-/// it. With EPT the next transition serves the other level (T1). Else it is served here (X9): what
-/// that level needs of the MMU, a sync of its shadow tables, is done with the running guest's, as
-/// both have their roots in one place.
+/// it. What is queued from now on comes with a request of its own.
+///
+/// With EPT the next transition serves the other level (T1). Else it is served here (X9), whatever
+/// its queue says: another's entry may have been taken with the request before this one, and its
+/// sender waits for this one. What that level needs of the MMU, a sync of its shadow tables, is
+/// done with the running guest's, as both have their roots in one place.
 fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let caps = host.caps();
     let level = Level::running(vcpu.runs_l2());
 
     if let Some(hv) = hv {
-        let queue = hv.queue(level);
-        if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), queue.is_empty()) {
+        let mut entries = [0; queue::LEN];
+        hv.learn_identity();
+        let taken = hv.queue(level).take(&mut entries);
+        if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), taken.is_empty()) {
             vcpu.set_last_vpid(0);
         }
-        queue.discard();
-        let other = hv.queue(level.other());
-        if caps.ept || other.is_empty() {
-            return;
+        if !caps.ept {
+            hv.queue(level.other()).discard();
         }
-        other.discard();
     }
-    let vpid =
-        hv_ranges::vpid_of_other_level(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02());
-    hooks::do_if_owed(host, flush::context(caps, vpid));
+    if !caps.ept {
+        let vpid =
+            hv_ranges::vpid_of_other_level(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02());
+        hooks::do_if_owed(host, flush::context(caps, vpid));
+    }
 }

@@ -4,6 +4,8 @@
 
 use core::ptr;
 
+use kernel::ffi::c_ulong;
+
 use crate::{
     bindings,
     kvm::{
@@ -23,7 +25,7 @@ pub(crate) struct ApicPage<'a> {
     kvm: *mut bindings::kvm,
     page: *mut bindings::page,
     pfn: u64,
-    sequence: u64,
+    sequence: c_ulong,
 }
 
 impl<'a> ApicPage<'a> {
@@ -37,7 +39,7 @@ impl<'a> ApicPage<'a> {
             return None;
         }
         // SAFETY: As above. What is invalidated from now on will show.
-        let sequence = unsafe { bindings::nvmx_invalidations_so_far(kvm) } as u64;
+        let sequence = unsafe { bindings::nvmx_invalidations_so_far(kvm) };
         let mut writable = false;
         let mut page = ptr::null_mut();
         let find = host.kvm().__kvm_faultin_pfn?;
@@ -71,11 +73,7 @@ impl<'a> ApicPage<'a> {
     pub(crate) fn invalidated_meanwhile(&self) -> bool {
         // SAFETY: By the type invariant the lock is held that this needs.
         unsafe {
-            bindings::nvmx_gfn_invalidated_since(
-                self.kvm,
-                self.sequence as _,
-                bindings::NVMX_APIC_GFN,
-            )
+            bindings::nvmx_gfn_invalidated_since(self.kvm, self.sequence, bindings::NVMX_APIC_GFN)
         }
     }
 

@@ -55,7 +55,7 @@ const NESTED_FLUSH_HYPERCALL: u32 = 1 << 0;
 /// Both pointers are valid; `hv` is the Hyper-V state of `vcpu`, which VMX runs.
 unsafe fn identity(vcpu: *mut bindings::kvm_vcpu, hv: *mut bindings::kvm_vcpu_hv) -> Identity {
     // SAFETY: By the caller's promise. The vCPU's own thread may write each of the fields now;
-    // `learn_identity` writes the numbers before this one.
+    // `learn_identity` and C's `copy_enlightened_to_vmcs12` write the numbers before this one.
     let assist_page =
         unsafe { Atomic::<u64>::from_ptr(addr_of_mut!((*hv).nested.pa_page_gpa)).load(Acquire) };
 

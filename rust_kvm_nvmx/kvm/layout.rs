@@ -3,9 +3,10 @@
 //! The layouts that the module relies on, as bindgen sees them.
 //!
 //! Registration compares each with what the C compiler made of the running kernel: vermagic and a
-//! version number vouch for neither. A field that is read or written anywhere in the module has its
-//! line here. Bits within a word and the numbers of requests are not compared: they come from the
-//! headers that the module is built with.
+//! version number vouch for neither. Each field that Rust reads or writes itself has its line here;
+//! for what KVM's inline functions in `helpers.c` use, the sizes of the structures stand. Bits
+//! within a word and the numbers of requests are not compared: they come from the headers that the
+//! module is built with.
 
 use core::mem::{
     offset_of,
@@ -69,7 +70,7 @@ macro_rules! field {
 }
 
 /// What the module relies on.
-pub(crate) static LAYOUTS: Table<51> = Table([
+pub(crate) static LAYOUTS: Table<53> = Table([
     structure!(kvm_nvmx_ops),
     structure!(kvm_nvmx_host),
     structure!(kvm_nvmx_kvm_functions),
@@ -81,6 +82,7 @@ pub(crate) static LAYOUTS: Table<51> = Table([
     structure!(kvm_mmu_page),
     field!(kvm_vcpu.kvm),
     field!(kvm_vcpu.arch.apf.msr_en_val),
+    field!(kvm_vcpu.arch.gva_walk),
     field!(kvm_vcpu.arch.guest_mmu),
     field!(kvm_vcpu.arch.mmu),
     field!(kvm_vcpu.arch.root_mmu),
@@ -98,6 +100,7 @@ pub(crate) static LAYOUTS: Table<51> = Table([
     field!(vcpu_vmx.vmcs01),
     field!(loaded_vmcs.cpu),
     field!(loaded_vmcs.controls_shadow),
+    field!(nested_vmx.current_vmptr),
     field!(nested_vmx.msrs),
     field!(nested_vmx.vmcs02),
     field!(nested_vmx.cached_vmcs12),

@@ -94,8 +94,9 @@ impl Mmu<'_> {
 
     /// The roots kept for later, as far as flushing them goes.
     pub(crate) fn previous_roots(self, caps: Caps) -> [Root; PREVIOUS_ROOTS] {
-        // SAFETY: By the type invariant.
-        self.previous()
-            .map(|held| unsafe { root::of(held.hpa, caps) })
+        self.previous().map(|held| {
+            // SAFETY: By the type invariant.
+            unsafe { root::of(held.hpa, caps) }
+        })
     }
 }

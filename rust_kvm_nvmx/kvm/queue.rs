@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Entries that a queue holds.
+/// Entries that a queue holds. (`helpers.c` compares it with KVM's.)
 pub(crate) const LEN: usize = 16;
 
 /// The level that a flush is meant for.
@@ -118,12 +118,6 @@ impl<'a> OwnQueue<'a> {
             unsafe { bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32) };
 
         entries.get(..taken as usize).unwrap_or(&[])
-    }
-
-    /// Nothing is in it.
-    pub(crate) fn is_empty(self) -> bool {
-        // SAFETY: By both types' invariants.
-        unsafe { bindings::nvmx_hv_queue_is_empty(self.0.queue) }
     }
 
     /// Empties it. What others queue meanwhile may go too, but each of them makes its request

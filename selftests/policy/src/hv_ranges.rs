@@ -123,6 +123,8 @@ fn e10_the_entry_for_everything_flushes_everything_wherever_it_stands() {
 #[test]
 fn e10_without_invvpid_by_address_everything_is_flushed_once() {
     assert_eq!(serve(&[0x1000], false), Serve::Everything);
+    // And nothing at all if nothing is queued.
+    assert_eq!(serve(&[], false), Serve::Pages);
 }
 
 #[test]
