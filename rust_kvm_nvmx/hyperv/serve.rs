@@ -132,7 +132,8 @@ pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu
 /// With EPT the next transition serves the other level (T1). Else it is served here (X9), whatever
 /// its queue says: another's entry may have been taken with the request before this one, and its
 /// sender waits for this one. What that level needs of the MMU, a sync of its shadow tables, is
-/// done with the running guest's, as both have their roots in one place.
+/// done with the running guest's, as both have their roots in one place. So it is for a vCPU
+/// without Hyper-V state, for which there is no T1 either.
 fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let caps = host.caps();
     let level = Level::running(vcpu.runs_l2());
@@ -148,7 +149,7 @@ fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
             hv.queue(level.other()).discard();
         }
     }
-    if !caps.ept {
+    if !caps.ept || hv.is_none() {
         let vpid =
             hv_ranges::vpid_of_other_level(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02());
         hooks::do_if_owed(host, flush::context(caps, vpid));
