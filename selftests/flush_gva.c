@@ -8,6 +8,7 @@
  * and without), and with INVLPG where L0 has no EPT and sees it.
  */
 #include "contexts.h"
+#include "hooks.h"
 #include "hyperv_flush.h"
 #include "witness.h"
 
@@ -97,6 +98,9 @@ static void judge_list(const char *region, const char *seen, bool vpid02)
 		count = vpid02 ? &want.single02 : &want.single01;
 	if (kvm_has_vpid())
 		*count = kvm_has_ept() ? PAGES_FLUSHED : 1;
+	/* And of the other level's, whose queue the same request may be for (X9). */
+	if (vpid02 && kvm_has_vpid() && !kvm_has_ept())
+		want.single01 = hook_is_rust("hv_vcpu_flush_tlb");
 	witness_flushes(region, seen, &want);
 	if (!kvm_has_ept() || !kvm_has_vpid())
 		return;
