@@ -38,6 +38,11 @@ class Selection:
     only: str | None = None
     parameters: str = ""
 
+    def is_all(self, emulator: Emulator) -> bool:
+        """Whether every hook must be come to: all tests, with what they are planned for. There
+        is no VMFUNC without EPT, and one processor has nobody to send a flush to."""
+        return self.only is None and not self.parameters and emulator.cpus > 1
+
 
 def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> int:
     """Run the tests, write the results; 0 if all is well."""
@@ -173,7 +178,8 @@ def _report(output: Path, finished: list[Finished], selection: Selection) -> int
     planned = [group for each in finished for group in each.boot.plan.groups]
     if len(groups) > 1 and any(step.takeover for group in planned for step in group.steps):
         everything += hooks.judge_takeover(
-            [(each.boot.plan, each.outcome.console) for each in finished], selection.only is None
+            [(each.boot.plan, each.outcome.console) for each in finished],
+            selection.is_all(finished[0].boot.parts.emulator),
         )
         groups.append((hooks.GROUP, hooks.TITLE))
     groups.append((verdict.MACHINE, "the machines themselves"))
