@@ -35,8 +35,10 @@ DEFAULT_WORKLOADS = (
 _LIMIT = 300
 _LEVELS = ("root", "L1", "L2")
 _MARK = re.compile(r"^# bench (\S+) ([1-9]\d*)$")
-# So much more than the stock kernel the patched one may cost without the module.
+# So much more than the stock kernel the patched one may cost without the module, per nested
+# round trip. One hook alone is a larger share of one call, which hook_costs is for.
 _PATCH_MAY_COST = 0.005
+_CALLS = "costs."
 _HEADS = ("stock C", "patched C", "Rust", "patched/stock", "Rust/C", "spread of C")
 _WIDTHS = (10, 11, 10, 15, 9, 13)
 STOCK, PATCHED, RUST = "stock", "patched", "rust"
@@ -166,7 +168,7 @@ def summarise(samples: list[Sample]) -> dict[str, dict]:
 def render(table: dict[str, dict]) -> str:
     """The table as text."""
     lines = [
-        "instructions per nested round trip (L0 + L1 + L2, median)",
+        "instructions per nested round trip, or per call (L0 + L1 + L2, median)",
         "region".ljust(24)
         + "".join(head.rjust(width) for head, width in zip(_HEADS, _WIDTHS, strict=True)),
     ]
@@ -192,6 +194,8 @@ def _too_dear(table: dict[str, dict]) -> list[str]:
     for region, row in table.items():
         if "rust_to_c" not in row:
             found.append(f"{region}: not measured on all kernels")
+        elif region.startswith(_CALLS):
+            continue
         elif row["patched_to_stock"] - 1 > _PATCH_MAY_COST:
             found.append(
                 f"{region}: the patched kernel without the module costs"
