@@ -280,16 +280,25 @@ impl<'a> Targets<'a> {
 
     /// X6: all of them, in no order; not to be called for [`Targets::All`] without need.
     pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
-        (0..MAX_BANKS as u32).flat_map(move |bank| {
-            let mut bits = self.bank(bank);
+        let banks = match self {
+            Self::All => u64::MAX,
+            Self::Mask(_) => 1,
+            Self::Sparse { valid, .. } => valid,
+        };
 
-            iter::from_fn(move || {
-                let bit = bits.checked_ilog2()?;
-                bits ^= 1 << bit;
-                Some((bank << 6 | bit) as usize)
-            })
+        set_bits(banks).flat_map(move |bank| {
+            set_bits(self.bank(bank)).map(move |bit| (bank << 6 | bit) as usize)
         })
     }
+}
+
+/// The numbers of the bits that are set, from the top.
+fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
+    iter::from_fn(move || {
+        let bit = bits.checked_ilog2()?;
+        bits ^= 1 << bit;
+        Some(bit)
+    })
 }
 
 /// E9: the result of a call that was done: status 0, and all ranges are complete.
