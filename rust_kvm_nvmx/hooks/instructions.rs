@@ -47,9 +47,16 @@ struct Asked {
     operand: [u64; 2],
 }
 
-/// Reads type and operand. `Err` has what the exit's handler returns: L1's instruction has failed,
-/// or an exception was injected.
-fn read(host: Host<'_>, vcpu: Vcpu<'_>, offered: u32) -> Result<Asked, Handled> {
+/// Reads type and operand of an instruction of which L1 is offered the types `offered`, if it has
+/// it at all. `Err` has what the exit's handler returns: L1's instruction has failed, or an
+/// exception was injected.
+fn read(host: Host<'_>, vcpu: Vcpu<'_>, offered: Option<u32>) -> Result<Asked, Handled> {
+    let Some(offered) = offered else {
+        return Err(host.inject_ud(vcpu));
+    };
+    if !host.may_execute_vmx(vcpu) {
+        return Err(HANDLED);
+    }
     let info = host.instruction_info();
     let register = host.register(vcpu, info >> REGISTER_2_SHIFT);
 
@@ -79,13 +86,7 @@ pub(super) unsafe extern "C" fn handle_invvpid(vcpu: *mut bindings::kvm_vcpu) ->
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
-    let Some(offered) = vcpu.offered_invvpid() else {
-        return host.inject_ud(vcpu);
-    };
-    if !host.may_execute_vmx(vcpu) {
-        return HANDLED;
-    }
-    let asked = match read(host, vcpu, offered) {
+    let asked = match read(host, vcpu, vcpu.offered_invvpid()) {
         Ok(asked) => asked,
         Err(handled) => return handled,
     };
@@ -134,13 +135,7 @@ pub(super) unsafe extern "C" fn handle_invept(vcpu: *mut bindings::kvm_vcpu) -> 
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
-    let Some(offered) = vcpu.offered_invept() else {
-        return host.inject_ud(vcpu);
-    };
-    if !host.may_execute_vmx(vcpu) {
-        return HANDLED;
-    }
-    let asked = match read(host, vcpu, offered) {
+    let asked = match read(host, vcpu, vcpu.offered_invept()) {
         Ok(asked) => asked,
         Err(handled) => return handled,
     };

@@ -94,7 +94,7 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
 
 fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entry: u64) {
     for gva in hv_ranges::pages(entry) {
-        if !host.is_noncanonical(vcpu, gva) {
+        if host.is_canonical(vcpu, gva) {
             // SAFETY: It is the running vCPU, and the address of `full` may be NULL.
             unsafe { hooks::flush_tlb_gva(vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
         }

@@ -12,12 +12,9 @@ use crate::{
         hyperv::INVALID_GPA,
         vcpu::Vcpu, //
     },
-    policy::{
-        hv_call::{
-            Header,
-            Processors, //
-        },
-        types::Gva, //
+    policy::hv_call::{
+        Header,
+        Processors, //
     },
 };
 
@@ -28,14 +25,6 @@ impl Host<'_> {
 
         // SAFETY: The view holds a valid vCPU, loaded on this CPU.
         function.is_none_or(|f| unsafe { f(vcpu.as_ptr()) })
-    }
-
-    /// No translation can exist for this address of the running guest, nor INVVPID be executed.
-    pub(crate) fn is_noncanonical(self, vcpu: Vcpu<'_>, gva: Gva) -> bool {
-        let function = self.kvm().is_noncanonical_invlpg_address;
-
-        // SAFETY: As above.
-        function.is_some_and(|f| unsafe { f(gva.0, vcpu.as_ptr()) })
     }
 
     /// L1's guest-physical address for that of the running guest. Sleeps.

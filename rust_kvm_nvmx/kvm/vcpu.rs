@@ -254,20 +254,15 @@ impl Vmcs12<'_> {
 
     /// L1 gave L2 a VPID. (`nested_cpu_has_vpid`.)
     pub(crate) fn uses_vpid(self) -> bool {
-        // SAFETY: By the type invariant. The structure is packed.
-        let (primary, secondary) = unsafe {
-            (
-                addr_of!((*self.vmcs12).cpu_based_vm_exec_control).read_unaligned(),
-                addr_of!((*self.vmcs12).secondary_vm_exec_control).read_unaligned(),
-            )
-        };
-
-        primary & bindings::NVMX_SECONDARY_CONTROLS != 0
-            && secondary & bindings::NVMX_ENABLE_VPID != 0
+        self.has_secondary_control(bindings::NVMX_ENABLE_VPID)
     }
 
     /// L1 gave L2 an EPT. (`nested_cpu_has_ept`.)
     pub(crate) fn uses_ept(self) -> bool {
+        self.has_secondary_control(bindings::NVMX_ENABLE_EPT)
+    }
+
+    fn has_secondary_control(self, control: u32) -> bool {
         // SAFETY: By the type invariant. The structure is packed.
         let (primary, secondary) = unsafe {
             (
@@ -276,8 +271,7 @@ impl Vmcs12<'_> {
             )
         };
 
-        primary & bindings::NVMX_SECONDARY_CONTROLS != 0
-            && secondary & bindings::NVMX_ENABLE_EPT != 0
+        primary & bindings::NVMX_SECONDARY_CONTROLS != 0 && secondary & control != 0
     }
 
     /// The VPID that L1 gave L2, if it gave one.

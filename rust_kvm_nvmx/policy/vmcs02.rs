@@ -2,7 +2,10 @@
 
 //! What L2 runs with, and what follows when L1 lets it change its own EPT (rules T8 and T11).
 
-use super::types::Vpid;
+use super::{
+    flush,
+    types::Vpid, //
+};
 
 /// T8: the VPID to be written to vmcs02 for a VM entry, `None` to leave what is in it.
 ///
@@ -18,12 +21,7 @@ pub(crate) fn vpid(
     if !dirty || !vpid_enabled {
         return None;
     }
-    // An L2 without a VPID shares VPID 0 with L1, which KVM makes vpid01.
-    if vmcs12_uses_vpid {
-        vpid02.or(vpid01)
-    } else {
-        vpid01
-    }
+    flush::current_vpid(Some(vmcs12_uses_vpid), vpid01, vpid02)
 }
 
 /// T11: whether L2's VMFUNC to another EPT pointer owes a flush of L2's own translations.
