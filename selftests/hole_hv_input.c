@@ -5,7 +5,6 @@
  * only the address of the first byte is one that L1 let L2 have, so that an input
  * which crosses its page goes on in a page of L1's.
  */
-#include <getopt.h>
 
 #include "ept12.h"
 #include "flush_call.h"
@@ -108,34 +107,11 @@ static void run(enum flush_level level)
 	kvm_vm_free(vm);
 }
 
-static enum form find_form(const char *name)
-{
-	enum form found;
-
-	for (found = 0; found < NR_FORMS; found++)
-		if (!strcmp(name, form_names[found]))
-			return found;
-	TEST_FAIL("No form %s", name);
-	return NR_FORMS;
-}
-
 int main(int argc, char *argv[])
 {
-	static const struct option longopts[] = {
-		{ "form", required_argument, NULL, 'f' },
-		{ "level", required_argument, NULL, 'l' },
-		{}
-	};
 	enum flush_level level = FLUSH_FROM_L1;
-	int option;
 
-	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		TEST_ASSERT(option == 'f' || option == 'l', "--form NAME [--level 2]");
-		if (option == 'f')
-			form = find_form(optarg);
-		else
-			level = atoi(optarg) == 2 ? FLUSH_FROM_L2 : FLUSH_FROM_L1;
-	}
+	form = flush_call_options(argc, argv, form_names, NR_FORMS, &level);
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
 	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));

@@ -5,7 +5,7 @@
  * what it asks for is served before it goes on.
  */
 #include "contexts.h"
-#include "hyperv_flush.h"
+#include "flush_call.h"
 #include "invalidate.h"
 #include "witness.h"
 
@@ -22,7 +22,6 @@
 #define REPS(n)		((u64)(n) << HV_HYPERCALL_REP_COMP_OFFSET)
 #define BANKS(n)	((u64)(n) << HV_HYPERCALL_VARHEAD_OFFSET)
 #define FAST		HV_HYPERCALL_FAST_BIT
-#define SPARSE_4K	0		/* format of a set of processors */
 
 enum { DONE };
 
@@ -69,7 +68,7 @@ static void prepare(const struct cost *cost)
 	words[n++] = 0;
 	words[n++] = HV_FLUSH_ALL_VIRTUAL_ADDRESS_SPACES;
 	if (is_ex(cost))
-		words[n++] = SPARSE_4K;
+		words[n++] = HV_SET_SPARSE_4K;
 	words[n++] = SELF;
 	if (is_ex(cost))
 		words[n++] = SELF;

@@ -49,4 +49,8 @@ struct kvm_vm *flush_call_vm(enum flush_level level, enum l2_ept ept, int nr_pag
 			     void (*body)(void), struct kvm_vcpu **vcpu,
 			     struct l2_context **context);
 
+/* Host: the index in @names of --form NAME, 0 without it; --level 2 sets *@level. */
+int flush_call_options(int argc, char *argv[], const char *const names[], int nr_names,
+		       enum flush_level *level);
+
 #endif

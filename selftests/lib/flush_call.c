@@ -2,6 +2,8 @@
 /*
  * A guest that makes one flush hypercall, as L1 or as L2.
  */
+#include <getopt.h>
+
 #include "flush_call.h"
 
 static void (*flush_body)(void);
@@ -55,4 +57,35 @@ struct kvm_vm *flush_call_vm(enum flush_level level, enum l2_ept ept, int nr_pag
 	flush_body = body;
 	sync_global_to_guest(vm, flush_body);
 	return vm;
+}
+
+static int find_name(const char *name, const char *const names[], int nr_names)
+{
+	int found;
+
+	for (found = 0; found < nr_names; found++)
+		if (!strcmp(name, names[found]))
+			return found;
+	TEST_FAIL("No form %s", name);
+	return nr_names;
+}
+
+int flush_call_options(int argc, char *argv[], const char *const names[], int nr_names,
+		       enum flush_level *level)
+{
+	static const struct option longopts[] = {
+		{ "form", required_argument, NULL, 'f' },
+		{ "level", required_argument, NULL, 'l' },
+		{}
+	};
+	int option, form = 0;
+
+	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		TEST_ASSERT(option == 'f' || option == 'l', "--form NAME [--level 2]");
+		if (option == 'f')
+			form = find_name(optarg, names, nr_names);
+		else
+			*level = atoi(optarg) == 2 ? FLUSH_FROM_L2 : FLUSH_FROM_L1;
+	}
+	return form;
 }
