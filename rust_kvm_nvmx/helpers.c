@@ -189,9 +189,14 @@ unsigned int nvmx_nr_vcpus(struct kvm *kvm)
 	return atomic_read(&kvm->online_vcpus);
 }
 
-struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index)
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv)
 {
-	return kvm_get_vcpu(kvm, index);
+	struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, index);
+
+	if (vcpu)
+		*hv = to_hv_vcpu_safe(vcpu);
+
+	return vcpu;
 }
 
 bool nvmx_hv_vp_indexes_differ(struct kvm *kvm)
@@ -209,30 +214,25 @@ bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu)
 	return kvm_check_request(KVM_REQ_HV_TLB_FLUSH, vcpu);
 }
 
-void nvmx_hv_queue_lock(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+unsigned int nvmx_hv_queue_open(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
 {
 	spin_lock(&queue->write_lock);
-}
-
-void nvmx_hv_queue_unlock(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
-{
-	spin_unlock(&queue->write_lock);
-}
-
-unsigned int nvmx_hv_queue_room(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
-{
 	return kfifo_avail(&queue->entries);
 }
 
-unsigned int nvmx_hv_queue_in(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
-			      unsigned int nr)
+void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			 unsigned int nr)
 {
-	return kfifo_in(&queue->entries, entries, nr);
+	kfifo_in(&queue->entries, entries, nr);
+	spin_unlock(&queue->write_lock);
 }
 
 unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
 			       unsigned int nr)
 {
+	if (kfifo_is_empty(&queue->entries))
+		return 0;
+
 	return kfifo_out(&queue->entries, entries, nr);
 }
 

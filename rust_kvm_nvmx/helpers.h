@@ -108,15 +108,17 @@ void nvmx_unlock_mmu(struct kvm *kvm);
 u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode);
 void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
 unsigned int nvmx_nr_vcpus(struct kvm *kvm);
-struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index);
+
+/* If there is such a vCPU, sets hv to its Hyper-V state, or to NULL if it has none. */
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv);
 bool nvmx_hv_vp_indexes_differ(struct kvm *kvm);
 unsigned int nvmx_hv_tlb_flush_request(void);
 bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu);
-void nvmx_hv_queue_lock(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
-void nvmx_hv_queue_unlock(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
-unsigned int nvmx_hv_queue_room(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
-unsigned int nvmx_hv_queue_in(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
-			      unsigned int nr);
+
+/* To write to a queue: open locks it and returns its room, close has what is to go into it. */
+unsigned int nvmx_hv_queue_open(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			 unsigned int nr);
 unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
 			       unsigned int nr);
 void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue);

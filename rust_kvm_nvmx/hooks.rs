@@ -17,6 +17,8 @@
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6).
 
+use core::ptr;
+
 use kernel::{
     jump_label::static_branch_unlikely,
     warn_on, //
@@ -199,7 +201,7 @@ unsafe extern "C" fn flush_tlb_current(vcpu: *mut bindings::kvm_vcpu) {
 /// # Safety
 ///
 /// Called by KVM's hook table only, see the module's documentation. `full` may be NULL.
-pub(crate) unsafe extern "C" fn flush_tlb_gva(
+unsafe extern "C" fn flush_tlb_gva(
     vcpu: *mut bindings::kvm_vcpu,
     gva: bindings::gva_t,
     full: *mut bool,
@@ -219,6 +221,35 @@ pub(crate) unsafe extern "C" fn flush_tlb_gva(
         host,
         flush::address(host.caps(), current_vpid(vcpu), Gva(gva as u64)),
     );
+}
+
+/// H3 for many addresses, of the guest that runs; each is canonical.
+pub(crate) fn flush_addresses(
+    host: Host<'_>,
+    vcpu: Vcpu<'_>,
+    addresses: impl Iterator<Item = Gva>,
+) {
+    // SAFETY: The key is one of `helpers.c`.
+    if unsafe {
+        static_branch_unlikely!(
+            bindings::nvmx_switch_flush_tlb_gva,
+            bindings::nvmx_switch,
+            c
+        )
+    } {
+        for gva in addresses {
+            // SAFETY: A hook is running for this vCPU, and `full` may be NULL.
+            unsafe { flush_tlb_gva(vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
+        }
+        return;
+    }
+    let caps = host.caps();
+    let vpid = current_vpid(vcpu);
+
+    for gva in addresses {
+        stats::count::<{ Counter::GvaRust as usize }>();
+        do_if_owed(host, flush::address(caps, vpid, gva));
+    }
 }
 
 /// H4.

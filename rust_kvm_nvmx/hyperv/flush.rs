@@ -16,13 +16,13 @@ use crate::{
             VcpuSet, //
         },
         queue::Level,
-        vcpu::Vcpu, //
+        vcpu::Vcpu,
+        words::Words, //
     },
     policy::{
         hv_call::{
             self,
             Call,
-            Header,
             Shape,
             Status,
             Targets,
@@ -67,16 +67,12 @@ pub(crate) unsafe extern "C" fn hv_flush_tlb(
 /// Nothing is done unless all of the input is good.
 fn serve(host: Host<'_>, vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
     let shape = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())?;
-    let mut buffer = [0; MAX_WORDS];
-    let words = buffer
-        .get_mut(..shape.words_to_read())
-        .ok_or(Status::InvalidInput)?;
+    let mut buffer = Words::new();
+    let words = read(host, vcpu, call, shape, &mut buffer)?;
+    let (header, rest) = shape.split(words)?;
 
-    read(host, vcpu, call, shape, words)?;
-    if let Some(header) = words.get(..shape.header()).and_then(Header::new) {
-        host.trace_flush(header, vcpu.runs_l2());
-    }
-    let flush = shape.parse(words)?;
+    host.trace_flush(header, vcpu.runs_l2());
+    let flush = shape.parse(header, rest)?;
     // Whoever makes hypercalls has Hyper-V state.
     let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
 
@@ -89,29 +85,26 @@ fn serve(host: Host<'_>, vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Stat
 }
 
 /// E5, X5: the input, read once. L2's addresses are translated: all of it is in one page.
-fn read(
+fn read<'a>(
     host: Host<'_>,
     vcpu: Vcpu<'_>,
     call: Hypercall<'_>,
     shape: Shape,
-    words: &mut [u64],
-) -> Result<(), Status> {
+    buffer: &'a mut Words<MAX_WORDS>,
+) -> Result<&'a mut [u64], Status> {
+    let len = shape.words_to_read();
+
     if call.is_fast() {
         shape.fits_registers()?;
-        for (word, register) in words.iter_mut().zip(call.registers()) {
-            *word = register;
-        }
-        return Ok(());
+        return call.registers(buffer, len).ok_or(Status::InvalidInput);
     }
 
     shape.may_lie_at(call.input_gpa())?;
     let gpa = host
         .translate(vcpu, call.input_gpa())
         .ok_or(Status::InvalidInput)?;
-    if !host.read_words(vcpu, gpa, words) {
-        return Err(Status::InvalidInput);
-    }
-    Ok(())
+    host.read_words(vcpu, gpa, buffer, len)
+        .ok_or(Status::InvalidInput)
 }
 
 /// E17: L1's call. A target that runs L2 serves it when it is back in L1 (T1).
@@ -120,7 +113,7 @@ fn flush_l1(host: Host<'_>, vcpu: Vcpu<'_>, hv: Hyperv<'_>, call: &Call<'_>) {
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
         // Without a queue the request alone makes it flush everything.
         if let Some(queue) = target.queue(Level::L1) {
-            queue.push(&call.what);
+            queue.push(call.what);
         }
         set.add(index);
     };
@@ -155,7 +148,7 @@ fn flush_l2(host: Host<'_>, vcpu: Vcpu<'_>, hv: Hyperv<'_>, call: &Call<'_>) {
             continue;
         };
         if hv_l2::is_target(vm, &call.targets, identity) {
-            queue.push(&call.what);
+            queue.push(call.what);
             set.add(index);
         }
     }

@@ -48,7 +48,7 @@ pub(crate) unsafe extern "C" fn l2_tlb_flush_wanted(vcpu: *mut bindings::kvm_vcp
             offered: hv.offers_direct_flush(),
             evmcs_enables: vcpu.evmcs_enables_direct_flush(),
             assist_page_enables: hv.assist_page_enables_direct_flush(),
-            code: vcpu.hypercall_code(host),
+            code: vcpu.hypercall_code(host.is_64_bit_hypercall(vcpu)),
         })
     })
 }
@@ -73,10 +73,11 @@ pub(crate) unsafe extern "C" fn hv_hypercall_complete(
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
-    let end = completion(host, vcpu, result);
+    let is_64_bit = host.is_64_bit_hypercall(vcpu);
+    let end = completion(host, vcpu, is_64_bit, result);
 
     host.trace_hypercall_done(end.result);
-    vcpu.set_hypercall_result(host, end.result);
+    vcpu.set_hypercall_result(is_64_bit, end.result);
     let ret = host.skip_instruction(vcpu);
     if end.exit_to_l1 {
         // SAFETY: L2 is active.
@@ -85,8 +86,10 @@ pub(crate) unsafe extern "C" fn hv_hypercall_complete(
     ret
 }
 
-fn completion(host: Host<'_>, vcpu: Vcpu<'_>, result: u64) -> Completion {
-    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), vcpu.hypercall_code(host)) {
+fn completion(host: Host<'_>, vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
+    let code = || vcpu.hypercall_code(is_64_bit);
+
+    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), code) {
         return Completion {
             result,
             exit_to_l1: false,

@@ -2,10 +2,7 @@
 
 //! A vCPU serves its queue before it enters its guest: rules E10, X4, X6, X9, and H8's purge.
 
-use core::{
-    ffi::c_int,
-    ptr, //
-};
+use core::ffi::c_int;
 
 use kernel::{
     error::code::{
@@ -28,7 +25,8 @@ use crate::{
             self,
             Level, //
         },
-        vcpu::Vcpu, //
+        vcpu::Vcpu,
+        words::Words, //
     },
     policy::{
         flush,
@@ -70,7 +68,7 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
         }
     };
     let queue = hv.queue(Level::running(vcpu.runs_l2()));
-    let mut entries = [0; queue::LEN];
+    let mut entries = Words::<{ queue::LEN }>::new();
 
     // X8: whoever is asked to flush because nobody could tell who it is.
     hv.learn_identity();
@@ -84,22 +82,22 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
             ENOSPC.to_errno()
         }
         Serve::Pages => {
-            for &entry in entries {
-                flush_pages(host, vcpu, entry);
-            }
+            flush_pages(host, vcpu, entries);
             0
         }
     }
 }
 
-fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entry: u64) {
-    for gva in hv_ranges::pages(entry) {
-        if host.is_canonical(vcpu, gva) {
-            // SAFETY: It is the running vCPU, and the address of `full` may be NULL.
-            unsafe { hooks::flush_tlb_gva(vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
-        }
-    }
-    vcpu.count_tlb_flush();
+/// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
+fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entries: &[u64]) {
+    let pages = entries.iter().flat_map(|&entry| hv_ranges::pages(entry));
+
+    hooks::flush_addresses(
+        host,
+        vcpu,
+        pages.filter(|&gva| host.is_canonical(vcpu, gva)),
+    );
+    vcpu.count_tlb_flushes(entries.len() as u64);
 }
 
 /// H8: all of the running guest's own translations are flushed, which is more than is queued.
@@ -139,7 +137,7 @@ fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let level = Level::running(vcpu.runs_l2());
 
     if let Some(hv) = hv {
-        let mut entries = [0; queue::LEN];
+        let mut entries = Words::<{ queue::LEN }>::new();
         hv.learn_identity();
         let taken = hv.queue(level).take(&mut entries);
         if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), taken.is_empty()) {

@@ -89,6 +89,9 @@ impl Host<'_> {
 
     /// Whether `gva` is canonical in the vCPU's paging mode, as an address to invalidate.
     pub(crate) fn is_canonical(self, vcpu: Vcpu<'_>, gva: Gva) -> bool {
+        if gva.is_canonical_with_48_bits() {
+            return true;
+        }
         match self.kvm().is_noncanonical_invlpg_address {
             // SAFETY: kvm's function, on a vCPU that is loaded here.
             Some(is_noncanonical) => !unsafe { is_noncanonical(gva.0, vcpu.as_ptr()) },

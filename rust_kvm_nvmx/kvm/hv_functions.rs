@@ -10,7 +10,8 @@ use crate::{
     kvm::{
         host::Host,
         hyperv::INVALID_GPA,
-        vcpu::Vcpu, //
+        vcpu::Vcpu,
+        words::Words, //
     },
     policy::hv_call::{
         Header,
@@ -40,16 +41,28 @@ impl Host<'_> {
         (translated != INVALID_GPA).then_some(translated)
     }
 
-    /// Reads `words` at L1's guest-physical address `gpa`, once; whether that is memory. Sleeps.
-    pub(crate) fn read_words(self, vcpu: Vcpu<'_>, gpa: u64, words: &mut [u64]) -> bool {
-        let Some(read) = self.kvm().kvm_read_guest else {
-            return false;
-        };
-        let len = size_of_val(words);
+    /// The `len` words at L1's guest-physical address `gpa`, read once into `buffer`, if that is
+    /// memory and they have room. Sleeps.
+    pub(crate) fn read_words<'a, const N: usize>(
+        self,
+        vcpu: Vcpu<'_>,
+        gpa: u64,
+        buffer: &'a mut Words<N>,
+        len: usize,
+    ) -> Option<&'a mut [u64]> {
+        let read = self.kvm().kvm_read_guest?;
+        let bytes = len.checked_mul(size_of::<u64>())?;
 
+        if len > N {
+            return None;
+        }
         // SAFETY: The buffer has that many bytes, and any are good words; a vCPU's thread is
-        // inside KVM's SRCU section, as reading guest memory demands.
-        unsafe { read(vcpu.kvm(), gpa, words.as_mut_ptr().cast(), len) == 0 }
+        // inside KVM's SRCU section, as reading guest memory demands. Without an error all have
+        // been written.
+        unsafe {
+            (read(vcpu.kvm(), gpa, buffer.as_mut_ptr().cast(), bytes) == 0)
+                .then(|| buffer.written(len))
+        }
     }
 
     /// The 32-bit word at L1's guest-physical address `gpa`, if that is memory. Sleeps.

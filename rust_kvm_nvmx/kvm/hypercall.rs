@@ -10,8 +10,8 @@ use core::{
 use crate::{
     bindings,
     kvm::{
-        host::Host,
-        vcpu::Vcpu, //
+        vcpu::Vcpu,
+        words::Words, //
     },
     policy::hv_call::FAST_WORDS, //
 };
@@ -73,33 +73,29 @@ impl Hypercall<'_> {
         read!(self.ingpa)
     }
 
-    /// The input of a fast call: RDX, R8, and the halves of XMM0 to XMM5.
-    pub(crate) fn registers(self) -> [u64; FAST_WORDS] {
-        let xmm = read!(self.xmm);
-        let mut words = [0; FAST_WORDS];
-        let input = [read!(self.ingpa), read!(self.outgpa)].into_iter().chain(
-            xmm.into_iter()
-                .flat_map(|xmm| [xmm as u64, (xmm >> 64) as u64]),
-        );
+    /// The first `len` words of a fast call's input: RDX, R8, and the halves of XMM0 to XMM5. `None`
+    /// for more than these.
+    pub(crate) fn registers<const N: usize>(
+        self,
+        buffer: &mut Words<N>,
+        len: usize,
+    ) -> Option<&mut [u64]> {
+        // SAFETY: By the type invariant; each register has two words, the low one first.
+        let xmm = unsafe { &*addr_of!((*self.call).xmm).cast::<[u64; FAST_WORDS - 2]>() };
 
-        for (word, value) in words.iter_mut().zip(input) {
-            *word = value;
-        }
-        words
+        buffer.fill([read!(self.ingpa), read!(self.outgpa)], xmm, len)
     }
 }
 
 impl Vcpu<'_> {
     /// The code of the hypercall that the running guest makes, from its registers.
-    pub(crate) fn hypercall_code(self, host: Host<'_>) -> u16 {
+    pub(crate) fn hypercall_code(self, is_64_bit: bool) -> u16 {
         // SAFETY: The view holds a valid vCPU, held by this thread.
-        unsafe { bindings::nvmx_hypercall_code(self.as_ptr(), host.is_64_bit_hypercall(self)) }
+        unsafe { bindings::nvmx_hypercall_code(self.as_ptr(), is_64_bit) }
     }
 
     /// Ends the running guest's hypercall: its result, and KVM's count of them.
-    pub(crate) fn set_hypercall_result(self, host: Host<'_>, result: u64) {
-        let is_64_bit = host.is_64_bit_hypercall(self);
-
+    pub(crate) fn set_hypercall_result(self, is_64_bit: bool, result: u64) {
         // SAFETY: As above; only this thread counts, and user space reads at any time.
         unsafe {
             bindings::nvmx_hypercall_set_result(self.as_ptr(), is_64_bit, result);
@@ -108,12 +104,12 @@ impl Vcpu<'_> {
         }
     }
 
-    /// KVM's count of flushes.
-    pub(crate) fn count_tlb_flush(self) {
+    /// Adds to KVM's count of flushes.
+    pub(crate) fn count_tlb_flushes(self, number: u64) {
         // SAFETY: As above.
         unsafe {
             let count = &raw mut (*self.as_ptr()).stat.tlb_flush;
-            count.write_volatile(count.read().wrapping_add(1));
+            count.write_volatile(count.read().wrapping_add(number));
         }
     }
 }

@@ -6,6 +6,7 @@ use core::{
     marker::PhantomData,
     mem::offset_of,
     ptr::{
+        self,
         addr_of,
         addr_of_mut, //
     },
@@ -145,20 +146,15 @@ impl<'a> Vcpu<'a> {
     /// The vCPU with that index.
     pub(crate) fn vcpu_at(self, index: usize) -> Option<AnyVcpu<'a>> {
         let index = u32::try_from(index).ok()?;
+        let mut hv = ptr::null_mut();
         // SAFETY: The VM of a valid vCPU.
-        let vcpu = unsafe { bindings::nvmx_get_vcpu(self.kvm(), index) };
+        let vcpu = unsafe { bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv) };
 
         if vcpu.is_null() {
             return None;
         }
         // INVARIANT: vCPUs stay until their VM goes, all of a VM's are VMX's here, and the state
         // was complete when its pointer was stored.
-        // SAFETY: As above.
-        let hv = unsafe {
-            let field = addr_of_mut!((*vcpu).arch.hyperv);
-            Atomic::<*mut bindings::kvm_vcpu_hv>::from_ptr(field).load(Acquire)
-        };
-
         Some(AnyVcpu {
             vcpu,
             hv,
@@ -207,8 +203,7 @@ impl<'a> Hyperv<'a> {
     /// X8: if KVM has mapped the enlightened VMCS without reading L2's numbers from it, as after a
     /// restore, reads them now.
     pub(crate) fn learn_identity(self) {
-        // SAFETY: By the type invariant.
-        if unsafe { identity(self.vcpu.as_ptr(), self.hv) } != Identity::Unknown {
+        if self.partition_assist_page() != INVALID_GPA {
             return;
         }
         let Some(evmcs) = self.vcpu.evmcs() else {

@@ -14,3 +14,4 @@ pub(crate) mod queue;
 pub(crate) mod root;
 pub(crate) mod vcpu;
 pub(crate) mod vmcs01;
+pub(crate) mod words;

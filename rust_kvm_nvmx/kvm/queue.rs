@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 
 use crate::{
     bindings,
+    kvm::words::Words,
     policy::hv_ranges::{
         self,
         Queued, //
@@ -73,24 +74,23 @@ impl Queue<'_> {
     }
 
     /// Queues what is to be flushed; without room for all of it, that everything is.
-    pub(crate) fn push(self, what: &Queued) {
+    pub(crate) fn push(self, what: Queued<'_>) {
         let everything = [hv_ranges::EVERYTHING];
-        let ranges = match what {
-            Queued::Ranges(ranges) => ranges.entries(),
+        let wanted = match what {
+            Queued::Entries(entries) => entries,
             Queued::Everything => &[],
         };
 
-        // SAFETY: By the type invariant; the lock is taken, and `entries` has as many as it says.
+        // SAFETY: By the type invariant; it is closed below.
+        let room = unsafe { bindings::nvmx_hv_queue_open(self.queue) } as usize;
+        let entries = match wanted {
+            [_, ..] if hv_ranges::may_be_queued(wanted.len(), room) => wanted,
+            // A full queue has this entry already.
+            _ => &everything,
+        };
+        // SAFETY: It was opened above, and `entries` has as many as it says.
         unsafe {
-            bindings::nvmx_hv_queue_lock(self.queue);
-            let room = bindings::nvmx_hv_queue_room(self.queue) as usize;
-            let entries = match ranges {
-                [_, ..] if hv_ranges::may_be_queued(ranges.len(), room) => ranges,
-                // A full queue has this entry already.
-                _ => &everything,
-            };
-            bindings::nvmx_hv_queue_in(self.queue, entries.as_ptr(), entries.len() as u32);
-            bindings::nvmx_hv_queue_unlock(self.queue);
+            bindings::nvmx_hv_queue_close(self.queue, entries.as_ptr(), entries.len() as u32);
         }
     }
 }
@@ -112,12 +112,13 @@ impl<'a> OwnQueue<'a> {
     }
 
     /// Takes all entries out of it, into `entries`.
-    pub(crate) fn take(self, entries: &mut [u64; LEN]) -> &[u64] {
-        // SAFETY: By both types' invariants; the buffer has that many entries.
-        let taken =
-            unsafe { bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32) };
-
-        entries.get(..taken as usize).unwrap_or(&[])
+    pub(crate) fn take(self, entries: &mut Words<LEN>) -> &[u64] {
+        // SAFETY: By both types' invariants; the buffer has that many entries, and as many are
+        // written as the function returns.
+        unsafe {
+            let taken = bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32);
+            entries.written(taken as usize)
+        }
     }
 
     /// Empties it. What others queue meanwhile may go too, but each of them makes its request

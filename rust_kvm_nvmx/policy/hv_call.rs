@@ -12,14 +12,12 @@
 //! ```
 //!
 //! The control word says how many words there are, so they are judged ([`Shape`]) before any is
-//! read, read once into one buffer, and parsed in full ([`Shape::parse`]) before anything is done.
+//! read, read once into one buffer, and parsed in full ([`Shape::split`], [`Shape::parse`]) before
+//! anything is done.
 
 use core::iter;
 
-use super::hv_ranges::{
-    Queued,
-    Ranges, //
-};
+use super::hv_ranges::Queued;
 
 /// What a call answers: bits 15:0 of its result (TLFS, "Hypercall Status Codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl Shape {
     }
 
     /// Words before the banks and ranges.
-    pub(crate) fn header(self) -> usize {
+    fn header(self) -> usize {
         if self.ex {
             4
         } else {
@@ -146,27 +144,32 @@ impl Shape {
         Ok(())
     }
 
-    /// E5 to E7: what the call asks for. `words` are its first [`Shape::words_to_read`] words.
+    /// The fixed words, and the others. `words` are the call's [`Shape::words_to_read`] words.
+    pub(crate) fn split(self, words: &mut [u64]) -> Result<(Header, &mut [u64]), Status> {
+        if words.len() != self.words_to_read() {
+            return Err(Status::InvalidInput);
+        }
+        let (header, rest) = words
+            .split_at_mut_checked(self.header())
+            .ok_or(Status::InvalidInput)?;
+
+        Ok((Header::new(header).ok_or(Status::InvalidInput)?, rest))
+    }
+
+    /// E5 to E7: what the call asks for. `header` and `rest` are what [`Shape::split`] gave.
     ///
     /// [`Status::InvalidInput`] for a set whose banks are not those that it calls valid.
-    pub(crate) fn parse(self, words: &[u64]) -> Result<Call<'_>, Status> {
-        let (header, rest) = words
-            .get(..self.words_to_read())
-            .ok_or(Status::InvalidInput)?
-            .split_at_checked(self.header())
-            .ok_or(Status::InvalidInput)?;
+    pub(crate) fn parse(self, header: Header, rest: &mut [u64]) -> Result<Call<'_>, Status> {
         let (banks, ranges) = rest
-            .split_at_checked(self.banks)
+            .split_at_mut_checked(self.banks)
             .ok_or(Status::InvalidInput)?;
-        let header = Header::new(header).ok_or(Status::InvalidInput)?;
 
         Ok(Call {
             targets: header.targets(banks)?,
             what: if self.flushes_everything() {
                 Queued::Everything
             } else {
-                Ranges::new(ranges, header.flags & EXTENDED_RANGES != 0)
-                    .map_or(Queued::Everything, Queued::Ranges)
+                Queued::new(ranges, header.flags & EXTENDED_RANGES != 0)
             },
         })
     }
@@ -199,7 +202,7 @@ pub(crate) enum Processors {
 
 impl Header {
     /// `None` unless `words` are the three or four that a header has.
-    pub(crate) fn new(words: &[u64]) -> Option<Self> {
+    fn new(words: &[u64]) -> Option<Self> {
         let (space, flags, processors) = match *words {
             [space, flags, mask] => (space, flags, Processors::Mask(mask)),
             [space, flags, format, valid] => (space, flags, Processors::Set { format, valid }),
@@ -236,7 +239,7 @@ pub(crate) struct Call<'a> {
     /// Whom to flush.
     pub(crate) targets: Targets<'a>,
     /// What to flush there.
-    pub(crate) what: Queued,
+    pub(crate) what: Queued<'a>,
 }
 
 /// Virtual processors, by their index.

@@ -64,9 +64,9 @@ pub(crate) fn is_out_of_reach(mapped: bool, plain: bool) -> bool {
 }
 
 /// E11: the partition assist page's TLB lock count is to be read before the call completes.
-pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: u16) -> bool {
+pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce() -> u16) -> bool {
     // Bits 15:0 of a result are the status, and 0 is success.
-    runs_l2 && result & 0xffff == 0 && is_flush(code)
+    runs_l2 && result & 0xffff == 0 && is_flush(code())
 }
 
 /// How a hypercall ends.

@@ -43,43 +43,33 @@ const BELOW_2M: u64 = (1 << 21) - 1;
 
 /// What a vCPU is to flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queued {
+pub(crate) enum Queued<'a> {
     /// Everything that its guest may have cached.
     Everything,
-    /// Some addresses.
-    Ranges(Ranges),
+    /// The pages of these entries, which are few enough to be flushed one by one.
+    Entries(&'a [u64]),
 }
 
-/// Addresses that are few enough to be flushed one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ranges {
-    entries: [u64; MAX_RANGES],
-    len: usize,
-}
-
-impl Ranges {
-    /// The ranges of a call, in the plain or the extended format. `None` if they are too many, or
-    /// the pages in them are (X4).
-    pub(crate) fn new(ranges: &[u64], extended: bool) -> Option<Self> {
-        let mut entries = [0; MAX_RANGES];
-
+impl<'a> Queued<'a> {
+    /// E7, X4: what a call's `ranges` come to, everything if they are too many, or the pages in
+    /// them are. Ranges of the extended format become entries where they are.
+    pub(crate) fn new(ranges: &'a mut [u64], extended: bool) -> Self {
         if ranges.len() > MAX_RANGES {
-            return None;
+            return Self::Everything;
         }
-        for (entry, &range) in entries.iter_mut().zip(ranges) {
-            *entry = if extended { plain(range)? } else { range };
+        if extended {
+            for range in &mut *ranges {
+                let Some(entry) = plain(*range) else {
+                    return Self::Everything;
+                };
+                *range = entry;
+            }
         }
-        let ranges = Self {
-            entries,
-            len: ranges.len(),
-        };
-
-        few(ranges.entries()).then_some(ranges)
-    }
-
-    /// The queue's entries.
-    pub(crate) fn entries(&self) -> &[u64] {
-        self.entries.get(..self.len).unwrap_or(&[])
+        if few(ranges) {
+            Self::Entries(ranges)
+        } else {
+            Self::Everything
+        }
     }
 }
 

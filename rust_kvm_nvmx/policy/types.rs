@@ -35,6 +35,16 @@ pub(crate) struct Eptp(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gva(pub(crate) u64);
 
+impl Gva {
+    /// Bits 63:47 are alike: the address is canonical, however many bits the paging mode
+    /// translates. (SDM, "Canonical Addressing".)
+    pub(crate) const fn is_canonical_with_48_bits(self) -> bool {
+        let top = self.0 as i64 >> 47;
+
+        top == 0 || top == -1
+    }
+}
+
 /// What this CPU and kvm_intel's parameters allow; constant while kvm_intel is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Caps {

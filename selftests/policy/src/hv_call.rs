@@ -38,6 +38,13 @@ fn everything(call: &Call<'_>) -> bool {
     call.what == Queued::Everything
 }
 
+/// The way of a hypercall's words.
+fn parse(shape: Shape, words: &mut [u64]) -> Result<Call<'_>, Status> {
+    let (header, rest) = shape.split(words)?;
+
+    shape.parse(header, rest)
+}
+
 #[test]
 fn e2_four_of_all_codes_are_flushes() {
     let flushes: Vec<u16> = (0..=u16::MAX).filter(|&code| is_flush(code)).collect();
@@ -155,8 +162,8 @@ fn e6_a_mask_of_zero_or_the_flag_means_all() {
         (ALL_SPACES, 5, Targets::Mask(5)),
         (!ALL_PROCESSORS, u64::MAX, Targets::Mask(u64::MAX)),
     ] {
-        let words = [7, flags, mask];
-        let call = shape(SPACE, 0, 0).parse(&words).expect("good input");
+        let mut words = [7, flags, mask];
+        let call = parse(shape(SPACE, 0, 0), &mut words).expect("good input");
         assert_eq!(call.targets, expected);
         assert!(everything(&call));
     }
@@ -169,7 +176,8 @@ fn e6_the_valid_banks_must_be_as_many_as_there_are() {
             for (format, flags) in [(0, 0), (0, ALL_PROCESSORS), (1, 0), (2, 0)] {
                 let mut words = vec![0, flags, format, valid];
                 words.resize(4 + usize::from(banks), 0x10);
-                let found = shape(SPACE_EX, banks, 0).parse(&words);
+                let expected = words[4..].to_vec();
+                let found = parse(shape(SPACE_EX, banks, 0), &mut words);
 
                 if valid.count_ones() != u32::from(banks) {
                     assert_eq!(found, Err(Status::InvalidInput));
@@ -177,7 +185,7 @@ fn e6_the_valid_banks_must_be_as_many_as_there_are() {
                     // E6 for the format, X2 for the flag.
                     assert_eq!(found.expect("good").targets, Targets::All);
                 } else {
-                    let banks = &words[4..];
+                    let banks = &expected;
                     assert_eq!(
                         found.expect("good").targets,
                         Targets::Sparse { valid, banks }
@@ -191,17 +199,18 @@ fn e6_the_valid_banks_must_be_as_many_as_there_are() {
 #[test]
 fn x2_the_flag_asks_for_all_even_with_an_empty_set() {
     for code in [SPACE_EX, LIST_EX] {
-        let words = [0, ALL_PROCESSORS, 0, 0, 0x1000];
+        let mut words = [0, ALL_PROCESSORS, 0, 0, 0x1000];
         let ranges = if code == LIST_EX { 1 } else { 0 };
         let shape = shape(code, 0, ranges);
-        let call = shape.parse(&words[..shape.words_to_read()]).expect("good");
+        let call = parse(shape, &mut words[..shape.words_to_read()]).expect("good");
         assert_eq!(call.targets, Targets::All);
     }
 }
 
 #[test]
 fn e6_an_empty_set_is_good_input_and_names_nobody() {
-    let call = shape(SPACE_EX, 0, 0).parse(&[0, 0, 0, 0]).expect("good");
+    let mut words = [0; 4];
+    let call = parse(shape(SPACE_EX, 0, 0), &mut words).expect("good");
 
     assert!((0..8192).all(|vp| !call.targets.contains(vp)));
 }
@@ -243,12 +252,9 @@ fn e6_a_mask_names_the_first_sixty_four() {
 #[test]
 fn e6_ranges_follow_the_banks_also_where_all_are_meant() {
     for (format, flags) in [(0, 0), (1, 0), (0, ALL_PROCESSORS)] {
-        let words = [0, flags, format, 6, 0xb0, 0xb1, 0x1000, 0x2001];
-        let call = shape(LIST_EX, 2, 2).parse(&words).expect("good");
-        let Queued::Ranges(ranges) = call.what else {
-            panic!("{call:?}");
-        };
-        assert_eq!(ranges.entries(), [0x1000, 0x2001]);
+        let mut words = [0, flags, format, 6, 0xb0, 0xb1, 0x1000, 0x2001];
+        let call = parse(shape(LIST_EX, 2, 2), &mut words).expect("good");
+        assert_eq!(call.what, Queued::Entries(&[0x1000, 0x2001]));
     }
 }
 
@@ -262,7 +268,7 @@ fn e7_space_and_long_lists_flush_everything() {
             let mut words = vec![0, 0, 0, 1, 1];
             words.truncate(header);
             words.resize(shape.words_to_read(), 0x1000);
-            let call = shape.parse(&words).expect("good");
+            let call = parse(shape, &mut words).expect("good");
             assert_eq!(everything(&call), !list || ranges > 15, "{code} {ranges}");
         }
     }
@@ -270,13 +276,13 @@ fn e7_space_and_long_lists_flush_everything() {
 
 #[test]
 fn e9_input_that_ends_early_is_refused_at_every_length() {
-    let words = [0, 0, 0, 7, 1, 1, 1, 0x1000, 0x2000, 0x3000];
+    let mut words = [0, 0, 0, 7, 1, 1, 1, 0x1000, 0x2000, 0x3000];
     let shape = shape(LIST_EX, 3, 3);
 
     for len in 0..words.len() {
-        assert_eq!(shape.parse(&words[..len]), Err(Status::InvalidInput));
+        assert_eq!(parse(shape, &mut words[..len]), Err(Status::InvalidInput));
     }
-    assert!(shape.parse(&words).is_ok());
+    assert!(parse(shape, &mut words).is_ok());
 }
 
 #[test]

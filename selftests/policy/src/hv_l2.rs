@@ -73,7 +73,7 @@ fn e11_the_lock_count_matters_after_l2s_successful_flush_alone() {
             for runs_l2 in [false, true] {
                 let success = result & 0xffff == 0;
                 let expected = runs_l2 && success && FLUSHES.contains(&code);
-                assert_eq!(lock_count_matters(result, runs_l2, code), expected);
+                assert_eq!(lock_count_matters(result, runs_l2, || code), expected);
             }
         }
     }
