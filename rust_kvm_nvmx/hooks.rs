@@ -43,6 +43,7 @@ use crate::{
             Request, //
         },
         types::{
+            Caps,
             Gva,
             Invalidation,
             Vpid, //
@@ -223,32 +224,42 @@ unsafe extern "C" fn flush_tlb_gva(
     );
 }
 
-/// H3 for many addresses, of the guest that runs; each is canonical.
-pub(crate) fn flush_addresses(
-    host: Host<'_>,
-    vcpu: Vcpu<'_>,
-    addresses: impl Iterator<Item = Gva>,
-) {
-    // SAFETY: The key is one of `helpers.c`.
-    if unsafe {
-        static_branch_unlikely!(
-            bindings::nvmx_switch_flush_tlb_gva,
-            bindings::nvmx_switch,
-            c
-        )
-    } {
-        for gva in addresses {
-            // SAFETY: A hook is running for this vCPU, and `full` may be NULL.
-            unsafe { flush_tlb_gva(vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
-        }
-        return;
-    }
-    let caps = host.caps();
-    let vpid = current_vpid(vcpu);
+/// H3 for many addresses of the guest that runs: what they have in common, looked up once.
+pub(crate) struct Addresses<'a> {
+    host: Host<'a>,
+    vcpu: Vcpu<'a>,
+    caps: Caps,
+    vpid: Option<Vpid>,
+}
 
-    for gva in addresses {
+impl<'a> Addresses<'a> {
+    /// Of the guest that runs now, and as long as it does.
+    pub(crate) fn of_running(host: Host<'a>, vcpu: Vcpu<'a>) -> Self {
+        Self {
+            host,
+            vcpu,
+            caps: host.caps(),
+            vpid: current_vpid(vcpu),
+        }
+    }
+
+    /// H3. `gva` is canonical.
+    #[inline(always)]
+    pub(crate) fn flush(&self, gva: Gva) {
+        // SAFETY: The key is one of `helpers.c`.
+        if unsafe {
+            static_branch_unlikely!(
+                bindings::nvmx_switch_flush_tlb_gva,
+                bindings::nvmx_switch,
+                c
+            )
+        } {
+            // SAFETY: A hook is running for this vCPU, and `full` may be NULL.
+            unsafe { flush_tlb_gva(self.vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
+            return;
+        }
         stats::count::<{ Counter::GvaRust as usize }>();
-        do_if_owed(host, flush::address(caps, vpid, gva));
+        do_if_owed(self.host, flush::address(self.caps, self.vpid, gva));
     }
 }
 
@@ -257,7 +268,7 @@ pub(crate) fn flush_addresses(
 /// # Safety
 ///
 /// Called by KVM's hook table only, see the module's documentation.
-unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
+pub(crate) unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };
     unless_c!(
@@ -374,6 +385,7 @@ pub(crate) fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
     flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
 }
 
+#[inline(always)]
 pub(crate) fn do_if_owed(host: Host<'_>, invalidation: Option<Invalidation>) {
     if let Some(invalidation) = invalidation {
         execute(host, invalidation);

@@ -5,10 +5,7 @@
 use core::ffi::c_int;
 
 use kernel::{
-    error::code::{
-        EINVAL,
-        ENOSPC, //
-    },
+    error::code::EINVAL,
     jump_label::static_branch_unlikely, //
 };
 
@@ -67,36 +64,36 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
             return EINVAL.to_errno();
         }
     };
-    let queue = hv.queue(Level::running(vcpu.runs_l2()));
     let mut entries = Words::<{ queue::LEN }>::new();
 
     // X8: whoever is asked to flush because nobody could tell who it is.
     hv.learn_identity();
-    let entries = queue.take(&mut entries);
+    let entries = hv.queue(Level::running(vcpu.runs_l2())).take(&mut entries);
     if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), entries.is_empty()) {
         vcpu.set_last_vpid(0);
     }
     match hv_ranges::serve(entries, caps.invvpid_address) {
         Serve::Everything => {
-            queue.discard();
-            ENOSPC.to_errno()
+            // SAFETY: A hook is running for this vCPU.
+            unsafe { hooks::flush_tlb_guest(vcpu.as_ptr()) };
+            vcpu.count_tlb_flushes(1);
         }
-        Serve::Pages => {
-            flush_pages(host, vcpu, entries);
-            0
-        }
+        Serve::Pages => flush_pages(host, vcpu, entries),
     }
+    0
 }
 
 /// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
 fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entries: &[u64]) {
-    let pages = entries.iter().flat_map(|&entry| hv_ranges::pages(entry));
+    let addresses = hooks::Addresses::of_running(host, vcpu);
 
-    hooks::flush_addresses(
-        host,
-        vcpu,
-        pages.filter(|&gva| host.is_canonical(vcpu, gva)),
-    );
+    for &entry in entries {
+        for gva in hv_ranges::pages(entry) {
+            if host.is_canonical(vcpu, gva) {
+                addresses.flush(gva);
+            }
+        }
+    }
     vcpu.count_tlb_flushes(entries.len() as u64);
 }
 

@@ -66,6 +66,7 @@ macro_rules! invalidate {
 }
 
 /// Whether it was executed; if not, C has been told.
+#[inline(always)]
 fn invvpid(host: Host<'_>, kind: usize, vpid: u16, gva: u64) -> bool {
     match invalidate!("invvpid", kind, [u64::from(vpid), gva]) {
         Ok(()) => return true,
@@ -76,6 +77,7 @@ fn invvpid(host: Host<'_>, kind: usize, vpid: u16, gva: u64) -> bool {
 }
 
 /// Whether it was executed; if not, C has been told.
+#[inline(always)]
 fn invept(host: Host<'_>, kind: usize, eptp: u64) -> bool {
     match invalidate!("invept", kind, [eptp, 0]) {
         Ok(()) => return true,
@@ -86,6 +88,7 @@ fn invept(host: Host<'_>, kind: usize, eptp: u64) -> bool {
 }
 
 /// Executes one invalidation on this CPU, and counts it if the CPU took it.
+#[inline(always)]
 pub(crate) fn execute(host: Host<'_>, invalidation: Invalidation) {
     match invalidation {
         Invalidation::InvvpidAddress(vpid, gva) => {
