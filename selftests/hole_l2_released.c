@@ -3,8 +3,9 @@
  * An L2's flush hypercall that KVM serves ("direct" flush), for an L2 that is at rest:
  * its L1 has cleared the enlightened VMCS, by which KVM knew whose it is, and launches
  * it again after the call; or, with --without-vpid, runs it without a VPID meanwhile, so
- * that the flush is made of another tag.  What the L2 had cached under its vpid12 is
- * still there then, and L1 cannot know of the call.
+ * that the flush is made of another tag; or, with --renamed, runs another L2 without a
+ * VPID on the same enlightened VMCS meanwhile.  What the L2 had cached under its vpid12
+ * is still there then, and L1 cannot know of the call.
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */
@@ -15,6 +16,7 @@
 #define NR_PAGES	2
 #define VPID12		1
 #define VM_ID		7
+#define OTHER_VM_ID	8
 #define SENDER		0
 #define TARGET		1
 #define ROUNDS		4
@@ -25,7 +27,7 @@ static struct l2_context *tables;
 static struct hv_input input;
 static const char region[] = "hole.released";
 /* Without it, to see that the rest is right. */
-static bool release = true, without_vpid;
+static bool release = true, without_vpid, renamed;
 
 static void target_l2(void)
 {
@@ -35,6 +37,8 @@ static void target_l2(void)
 		check_page(tables, 0, round & 1);
 		vmcall();
 		if (without_vpid)
+			vmcall();
+		if (renamed)
 			vmcall();
 		witness_mark(UNJUDGED);
 		check_page(tables, 0, ~round & 1);
@@ -74,6 +78,10 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 		}
 		if (id == TARGET && without_vpid)
 			l1_set_vpid(context, 0);
+		if (id == TARGET && renamed) {
+			l1_allow_direct_flush(context, OTHER_VM_ID, id);
+			l1_run_to_vmcall(context);
+		}
 		GUEST_SYNC(READY);
 		if (id != TARGET)
 			continue;
@@ -81,6 +89,8 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 			l1_run_to_vmcall(context);
 			l1_set_vpid(context, VPID12);
 		}
+		if (renamed)
+			l1_allow_direct_flush(context, VM_ID, id);
 		witness_mark(region);
 	}
 	if (id == TARGET)
@@ -103,7 +113,8 @@ int main(int argc, char *argv[])
 	struct kvm_vm *vm;
 	int i, round;
 
-	without_vpid = argc == 2 && !strcmp(argv[1], "--without-vpid");
+	renamed = argc == 2 && !strcmp(argv[1], "--renamed");
+	without_vpid = renamed || (argc == 2 && !strcmp(argv[1], "--without-vpid"));
 	release = argc < 2;
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
@@ -126,6 +137,7 @@ int main(int argc, char *argv[])
 	sync_global_to_guest(vm, input);
 	sync_global_to_guest(vm, release);
 	sync_global_to_guest(vm, without_vpid);
+	sync_global_to_guest(vm, renamed);
 
 	for (round = 0; round < ROUNDS; round++)
 		for (i = TARGET; i >= SENDER; i--)

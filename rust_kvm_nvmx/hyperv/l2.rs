@@ -141,7 +141,7 @@ pub(crate) unsafe extern "C" fn evmcs_ids_changed(vcpu: *mut bindings::kvm_vcpu)
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
-    if hv_l2::is_out_of_reach(vcpu.has_evmcs(), vcpu.has_plain_vmcs()) {
+    if hv_l2::may_leave_an_l2_behind(vcpu.has_evmcs(), vcpu.has_plain_vmcs()) {
         // T4: no vpid12 is 0.
         vcpu.set_last_vpid(0);
     }

@@ -55,12 +55,13 @@ pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> b
     }
 }
 
-/// X6: an L2 is at rest whose flushes no longer reach this vCPU, so that what vpid02 holds of it may
-/// become stale unseen. `mapped`: the vCPU has an enlightened VMCS, and with it an L2 that others
-/// can name. `plain`: it has a VMCS of the other kind. KVM gives an enlightened one up at each entry
+/// X6: L2's numbers have changed, and an L2 may be at rest whose flushes no longer reach this vCPU,
+/// so that what vpid02 holds of it becomes stale unseen. `mapped`: the vCPU has an enlightened VMCS,
+/// from which the numbers were read just now; L1 may have written another L2's in place of the ones
+/// before. `plain`: it has a VMCS of the other kind. KVM gives an enlightened one up at each entry
 /// with a plain one, whether or not there was any; but there was none then.
-pub(crate) fn is_out_of_reach(mapped: bool, plain: bool) -> bool {
-    !mapped && !plain
+pub(crate) fn may_leave_an_l2_behind(mapped: bool, plain: bool) -> bool {
+    mapped || !plain
 }
 
 /// E11: the partition assist page's TLB lock count is to be read before the call completes.

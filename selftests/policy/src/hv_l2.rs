@@ -5,8 +5,8 @@
 use crate::policy::{
     hv_call::Targets,
     hv_l2::{
-        completion, is_out_of_reach, is_target, l0_serves, lock_count_matters, Call, Identity,
-        EXIT_AFTER_FLUSH,
+        completion, is_target, l0_serves, lock_count_matters, may_leave_an_l2_behind, Call,
+        Identity, EXIT_AFTER_FLUSH,
     },
 };
 
@@ -57,11 +57,11 @@ fn x8_whoever_cannot_be_told_is_flushed() {
 }
 
 #[test]
-fn x6_only_who_gives_an_enlightened_vmcs_up_is_out_of_reach() {
+fn x6_only_who_never_had_an_enlightened_vmcs_leaves_nobody_behind() {
     for mapped in [false, true] {
         for plain in [false, true] {
-            let rests = !mapped && !plain;
-            assert_eq!(is_out_of_reach(mapped, plain), rests);
+            let nobody = !mapped && plain;
+            assert_eq!(may_leave_an_l2_behind(mapped, plain), !nobody);
         }
     }
 }
