@@ -37,7 +37,7 @@ use crate::{
 const MODE_LEN: usize = 8;
 
 /// The number of the file `counters`; those in `hooks/` have their index in `SWITCHES`.
-const COUNTERS: usize = hooks::SWITCHES.len();
+const COUNTERS: usize = hooks::table::SWITCHES.len();
 /// The number of the file `reset`.
 const RESET: usize = COUNTERS + 1;
 
@@ -67,7 +67,7 @@ impl Files {
         let directory = subdirectory(c"rust_kvm_nvmx", core::ptr::null_mut());
         let modes = subdirectory(c"hooks", directory);
 
-        for (number, switch) in (0..COUNTERS).zip(&hooks::SWITCHES) {
+        for (number, switch) in (0..COUNTERS).zip(&hooks::table::SWITCHES) {
             file(switch.name, READ_WRITE, modes, number);
         }
         file(c"counters", READ_ONLY, directory, COUNTERS);
@@ -104,7 +104,7 @@ unsafe extern "C" fn nvmx_file_show(m: *mut seq_file, number: usize) -> c_int {
     // SAFETY: By the caller's promise.
     let m = unsafe { SeqFile::from_raw(m) };
 
-    if let Some(switch) = hooks::SWITCHES.get(number) {
+    if let Some(switch) = hooks::table::SWITCHES.get(number) {
         seq_print!(m, "{}\n", switch.mode());
     } else if number == COUNTERS {
         for (counter, name) in (0..stats::NAMES.len()).zip(stats::NAMES) {
@@ -128,7 +128,7 @@ unsafe extern "C" fn nvmx_file_write(number: usize, from: *const c_void, len: us
 }
 
 fn write(number: usize, from: UserPtr, len: usize) -> Result {
-    let Some(switch) = hooks::SWITCHES.get(number) else {
+    let Some(switch) = hooks::table::SWITCHES.get(number) else {
         stats::reset();
         return Ok(());
     };

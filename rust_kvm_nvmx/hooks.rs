@@ -15,7 +15,8 @@
 //! - [`l2`]: what L2 runs with (T8, T11),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
-//! - [`roles`]: changes of CR0 and CR4 (R1 to R6).
+//! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
+//! - [`table`]: all of them, Hyper-V's too.
 
 use core::ptr;
 
@@ -25,7 +26,7 @@ use kernel::{
 };
 
 use crate::{
-    bindings, hyperv,
+    bindings,
     kvm::{
         host::Host,
         vcpu::{
@@ -33,7 +34,6 @@ use crate::{
             Vmcs12, //
         },
     },
-    mode::Switch,
     policy::{
         flush,
         transition::{
@@ -58,72 +58,6 @@ use crate::{
         insn::execute,
         request, //
     },
-};
-
-macro_rules! switch {
-    ($name:literal, $key:ident) => {
-        // SAFETY: A switch of `helpers.c`.
-        unsafe { Switch::new($name, &raw mut bindings::$key) }
-    };
-}
-
-/// All hooks that Rust can serve.
-pub(crate) static SWITCHES: [Switch; 22] = [
-    switch!(c"flush_tlb_all", nvmx_switch_flush_tlb_all),
-    switch!(c"flush_tlb_current", nvmx_switch_flush_tlb_current),
-    switch!(c"flush_tlb_gva", nvmx_switch_flush_tlb_gva),
-    switch!(c"flush_tlb_guest", nvmx_switch_flush_tlb_guest),
-    switch!(c"flush_tlb_reset", nvmx_switch_flush_tlb_reset),
-    switch!(c"transition_tlb_flush", nvmx_switch_transition_tlb_flush),
-    switch!(c"vmcs02_vpid", nvmx_switch_vmcs02_vpid),
-    switch!(c"vmfunc_tlb_flush", nvmx_switch_vmfunc_tlb_flush),
-    switch!(c"handle_invvpid", nvmx_switch_handle_invvpid),
-    switch!(c"handle_invept", nvmx_switch_handle_invept),
-    switch!(c"flush_tlb_apic_access", nvmx_switch_flush_tlb_apic_access),
-    switch!(
-        c"set_apic_access_page_addr",
-        nvmx_switch_set_apic_access_page_addr
-    ),
-    switch!(c"post_set_cr0", nvmx_switch_post_set_cr0),
-    switch!(c"post_set_cr4", nvmx_switch_post_set_cr4),
-    switch!(c"steal_time_tlb_flush", nvmx_switch_steal_time_tlb_flush),
-    switch!(c"hv_flush_tlb", nvmx_switch_hv_flush_tlb),
-    switch!(c"hv_vcpu_flush_tlb", nvmx_switch_hv_vcpu_flush_tlb),
-    switch!(c"hv_purge_flush_tlb", nvmx_switch_hv_purge_flush_tlb),
-    switch!(c"hv_hypercall_complete", nvmx_switch_hv_hypercall_complete),
-    switch!(c"l2_tlb_flush_wanted", nvmx_switch_l2_tlb_flush_wanted),
-    switch!(
-        c"exit_after_l2_tlb_flush",
-        nvmx_switch_exit_after_l2_tlb_flush
-    ),
-    switch!(c"evmcs_ids_changed", nvmx_switch_evmcs_ids_changed),
-];
-
-/// The table that KVM calls through; `None` is C's.
-pub(crate) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
-    flush_tlb_all: Some(flush_tlb_all),
-    flush_tlb_current: Some(flush_tlb_current),
-    flush_tlb_gva: Some(flush_tlb_gva),
-    flush_tlb_guest: Some(flush_tlb_guest),
-    flush_tlb_reset: Some(flush_tlb_reset),
-    transition_tlb_flush: Some(transition_tlb_flush),
-    vmcs02_vpid: Some(l2::vmcs02_vpid),
-    vmfunc_tlb_flush: Some(l2::vmfunc_tlb_flush),
-    handle_invvpid: Some(instructions::handle_invvpid),
-    handle_invept: Some(instructions::handle_invept),
-    flush_tlb_apic_access: Some(apic::flush_tlb_apic_access),
-    set_apic_access_page_addr: Some(apic::set_apic_access_page_addr),
-    post_set_cr0: Some(roles::post_set_cr0),
-    post_set_cr4: Some(roles::post_set_cr4),
-    steal_time_tlb_flush: Some(steal_time_tlb_flush),
-    hv_flush_tlb: Some(hyperv::flush::hv_flush_tlb),
-    hv_vcpu_flush_tlb: Some(hyperv::serve::hv_vcpu_flush_tlb),
-    hv_purge_flush_tlb: Some(hyperv::serve::hv_purge_flush_tlb),
-    hv_hypercall_complete: Some(hyperv::l2::hv_hypercall_complete),
-    l2_tlb_flush_wanted: Some(hyperv::l2::l2_tlb_flush_wanted),
-    exit_after_l2_tlb_flush: Some(hyperv::l2::exit_after_l2_tlb_flush),
-    evmcs_ids_changed: Some(hyperv::l2::evmcs_ids_changed),
-    ..registration::NO_OPS
 };
 
 /// If the hook is switched to C: counts, has C serve it, and returns from the hook. `kvm` before
@@ -154,6 +88,7 @@ mod apic;
 mod instructions;
 mod l2;
 mod roles;
+pub(crate) mod table;
 
 /// H1.
 ///

@@ -34,7 +34,7 @@ use crate::{
 // SAFETY: It consists of optional function pointers, for which all zeroes are `None`.
 pub(crate) const NO_OPS: bindings::kvm_nvmx_ops = unsafe { zeroed() };
 
-static OPS: bindings::kvm_nvmx_ops = hooks::OPS;
+static OPS: bindings::kvm_nvmx_ops = hooks::table::OPS;
 
 /// What KVM and the module share while the module is registered.
 #[repr(transparent)]

@@ -34,7 +34,7 @@ struct NestedVmxFlushes {
 
 impl kernel::Module for NestedVmxFlushes {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        for switch in &hooks::SWITCHES {
+        for switch in &hooks::table::SWITCHES {
             switch.set_rust(!module_parameters::start_in_c.value());
         }
 
