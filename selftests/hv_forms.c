@@ -2,7 +2,8 @@
 /*
  * Every form of Hyper-V's four flush hypercalls, good and bad, from L1 and from
  * L2: the result, and what the target then flushes: nothing, each address of
- * each range, or everything.  Bad input flushes nothing, not even in part.
+ * each range, or everything.  Bad input flushes nothing, not even in part.  With --32-bit
+ * the calls are made from a 32-bit code segment, which has other registers for them.
  *
  * The host writes the input and the vCPUs take turns on one thread: nothing
  * here depends on timing.
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "contexts.h"
+#include "flush_call.h"
 #include "hooks.h"
 #include "hv_form_list.h"
 #include "witness.h"
@@ -30,6 +32,7 @@ enum level { L1, L2 };
 static struct {
 	u64 control, rdx, r8;
 	u64 xmm[12] __aligned(16);
+	bool in_32_bits;
 } now;
 
 static void make_calls(void)
@@ -39,7 +42,10 @@ static void make_calls(void)
 	for (;;) {
 		if (now.control & FAST)
 			hyperv_write_xmm_input(now.xmm, 6);
-		GUEST_ASSERT(!__hyperv_hypercall(now.control, now.rdx, now.r8, &result));
+		if (now.in_32_bits)
+			result = hv_call_32(now.control, now.rdx, now.r8);
+		else
+			GUEST_ASSERT(!__hyperv_hypercall(now.control, now.rdx, now.r8, &result));
 		GUEST_SYNC_WITH(1, result);
 	}
 }
@@ -276,6 +282,7 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them there are no queues");
 	pin_self_to_any_cpu();
+	now.in_32_bits = argc == 2 && !strcmp(argv[1], "--32-bit");
 
 	try_forms(L1, L2_EPT_OFF);
 	try_forms(L2, L2_EPT_OFF);

@@ -3,10 +3,11 @@
  * Who serves a VMCALL of L2, and how a flush that L0 has served ends: only if L1's
  * CPUID offers it, the enlightened VMCS and the VP assist page both ask for it and
  * the code is a flush's does L0 take the call, and only if the TLB lock count in
- * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.
+ * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.  All from 64-bit
+ * and from 32-bit code.
  */
 #include "contexts.h"
-#include "hyperv_flush.h"
+#include "flush_call.h"
 
 #define VPID12		1
 #define VM_ID		7
@@ -17,7 +18,7 @@
 #define NOT_RUN		(-1ul)
 
 static struct hv_input input;
-static bool offered;
+static bool offered, in_32_bits;
 
 /* L1's orders and what came of them. */
 static u64 code;
@@ -26,12 +27,22 @@ static u64 result;
 /* Where the VMCALL below starts; written by L2. */
 static u64 l2_vmcall;
 
+static void l2_call_in_32_bits(void)
+{
+	WRITE_ONCE(l2_vmcall, (u64)hv_call_32_vmcall);
+	guest_hv_fill_space(&input, BIT(0));
+	WRITE_ONCE(result, hv_call_32(READ_ONCE(code), input.gpa, 0));
+	vmcall();
+}
+
 /*
  * L1 keeps none of L2's registers.  What KVM has put into RAX is L2's to see only
  * if L1 did not run in between; it is stored at once.
  */
 static void l2_code(void)
 {
+	while (in_32_bits)
+		l2_call_in_32_bits();
 	for (;;) {
 		u64 control = READ_ONCE(code), gpa = input.gpa, rax = NOT_RUN;
 
@@ -207,20 +218,26 @@ static void try_vm(enum l2_ept ept, bool offer)
 	contexts_finish(vm);
 	sync_global_to_guest(vm, input);
 	sync_global_to_guest(vm, offered);
+	sync_global_to_guest(vm, in_32_bits);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 	kvm_vm_free(vm);
 }
 
 int main(int argc, char *argv[])
 {
+	int i;
+
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
 	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
 	pin_self_to_any_cpu();
 
-	try_vm(L2_EPT_OFF, true);
-	try_vm(L2_EPT_OFF, false);
-	if (kvm_cpu_has_ept())
-		try_vm(L2_EPT_SHARED, true);
+	for (i = 0; i < 2; i++) {
+		in_32_bits = i;
+		try_vm(L2_EPT_OFF, true);
+		try_vm(L2_EPT_OFF, false);
+		if (kvm_cpu_has_ept())
+			try_vm(L2_EPT_SHARED, true);
+	}
 	return 0;
 }

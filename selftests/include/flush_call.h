@@ -42,6 +42,13 @@ static inline u16 flush_status(u64 control, u64 input, u64 output)
 }
 
 /*
+ * Guest: the result of a call from a 32-bit code segment, and where its VMCALL is; code and
+ * stack are below 4 GiB.
+ */
+u64 hv_call_32(u64 control, u64 input, u64 output);
+extern const char hv_call_32_vmcall[];
+
+/*
  * Host: a VM whose only vCPU runs @body at @level, with KVM serving an L2's calls;
  * its page tables are those of *@context, at either level.
  */
