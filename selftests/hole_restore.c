@@ -4,20 +4,9 @@
  * active.  Which L2 it is, and where its partition assist page is, stands in its
  * enlightened VMCS alone; until KVM has read that again it knows neither, but goes
  * on to take L2's calls: they fail, or miss who was restored.
- *
- * The vCPUs take turns on one thread: nothing here depends on timing.
  */
-#include <getopt.h>
-
-#include "backing.h"
-#include "hyperv_flush.h"
-#include "flush_call.h"
+#include "hv_pair.h"
 #include "witness.h"
-
-#define NR_PAGES	2
-#define VM_ID		7
-#define SENDER		0
-#define TARGET		1
 
 /*
  * The restored L2 makes a call; the same after L1 has entered it again with an eVMCS
@@ -29,41 +18,25 @@ static const char *const form_names[NR_FORMS] = { "caller", "clean-evmcs", "wait
 
 enum { DONE, SAVE, WAIT };
 
-static struct l2_context *tables;
-static struct hv_input input;
 static enum form form;
 static const char region[] = "hole.restored";
-
-static u16 flush_space(u64 processors)
-{
-	guest_hv_fill_space(&input, processors);
-	return flush_status(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, input.gpa, 0);
-}
-
-static void check_flush(u64 processors)
-{
-	u16 status = flush_space(processors);
-
-	__GUEST_ASSERT(status == HV_STATUS_SUCCESS, "status %u", status);
-}
 
 static void target_l2(void)
 {
 	if (form != WAITING_TARGET)
-		check_flush(BIT(TARGET));
-	check_page(tables, 0, 0);
+		hv_pair_flush_well(BIT(TARGET));
+	hv_pair_check(0);
 	GUEST_SYNC(SAVE);
 	if (form == CLEAN_EVMCS)
 		vmcall();
 	if (form == WAITING_TARGET) {
-		check_page(tables, 0, 0);
+		hv_pair_check(0);
 		GUEST_SYNC(WAIT);
 		witness_mark(UNJUDGED);
-		check_page(tables, 0, 1);
+		hv_pair_check(1);
 	} else {
-		back_page(tables, 0, 1);
-		check_flush(BIT(TARGET));
-		check_page(tables, 0, 1);
+		hv_pair_change(1, BIT(TARGET));
+		hv_pair_check(1);
 	}
 	vmcall();
 }
@@ -71,19 +44,13 @@ static void target_l2(void)
 static void sender_l2(void)
 {
 	GUEST_SYNC(WAIT);
-	back_page(tables, 0, 1);
-	check_flush(BIT(TARGET));
+	hv_pair_change(1, BIT(TARGET));
 	vmcall();
 }
 
 static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 {
-	l1_hyperv_on(context, hypercall_gpa);
-	rdmsr(HV_X64_MSR_VP_INDEX);
-	l1_vmxon(context);
-	l1_load(context, id == TARGET ? target_l2 : sender_l2);
-	vmwrite(GUEST_CR3, tables->cr3);
-	l1_allow_direct_flush(context, VM_ID, id);
+	l1_hv_pair_start(context, hypercall_gpa, id, id == TARGET ? target_l2 : sender_l2);
 	l1_run_to_vmcall(context);
 	if (id == TARGET && form == CLEAN_EVMCS) {
 		/* But for what every entry of ours writes. */
@@ -91,37 +58,6 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 		l1_run_to_vmcall(context);
 	}
 	GUEST_DONE();
-}
-
-static struct l2_context *create(struct kvm_vm *vm, u64 number)
-{
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, L2_EPT_OFF, &gva)->vpid = kvm_has_vpid();
-	return (struct l2_context *)gva;
-}
-
-static struct kvm_vm *create_vm(struct kvm_vcpu *vcpus[2])
-{
-	struct l2_context *context;
-	struct kvm_vm *vm;
-	int i;
-
-	vm = contexts_vm_create(2, 3, NR_PAGES);
-	tables = create(vm, 0);
-	for (i = SENDER; i <= TARGET; i++) {
-		vcpus[i] = vm_vcpu_add(vm, i, l1_code);
-		vcpu_set_hv_cpuid(vcpus[i]);
-		vcpu_enable_evmcs(vcpus[i]);
-		context = create(vm, 1 + i);
-		context_use_evmcs(vm, addr_gva2hva(vm, (gva_t)context), NULL);
-		vcpu_args_set(vcpus[i], 3, context, addr_gva2gpa(vm, vm_alloc_page(vm)), i);
-	}
-	input = hv_input_create(vm);
-	sync_global_to_guest(vm, tables);
-	sync_global_to_guest(vm, input);
-	sync_global_to_guest(vm, form);
-	return vm;
 }
 
 /* Nested state brings L2's control registers with it. */
@@ -137,9 +73,10 @@ static void restore(struct kvm_vcpu *vcpu)
 static void try_restore(void)
 {
 	struct kvm_vcpu *vcpus[2];
-	struct kvm_vm *vm = create_vm(vcpus);
+	struct kvm_vm *vm = hv_pair_create(l1_code, 0, vcpus);
 	u64 flushes = 0;
 
+	sync_global_to_guest(vm, form);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), SAVE);
 	restore(vcpus[TARGET]);
 	if (form == WAITING_TARGET) {
