@@ -57,4 +57,20 @@ static inline void hv_pair_check(int by)
 	check_page(hv_pair.tables, 0, by);
 }
 
+/* What backs page 0, if all that change it do so by the functions below. */
+extern u64 hv_pair_by;
+
+/* L2: back page 0 with the other page, and flush it if @processors. */
+void hv_pair_exchange(u64 processors);
+
+/* L1 of the sender, for ever: calls of its L2, as the host orders them. */
+void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa);
+
+/*
+ * Host: let the sender's L2 be one of virtual machine @vm_id and flush @processors, 0 for
+ * all, after it has exchanged page 0 if @exchange; then let the target run from one
+ * GUEST_SYNC() to the next.  How many flushes KVM has counted for the target.
+ */
+u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange);
+
 #endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The sender of a pair: an L2 whose calls the host orders.
+ */
+#include "hv_pair.h"
+
+enum { WAITS = 1 };
+
+u64 hv_pair_by;
+
+static struct {
+	u64 vm_id, processors;
+	bool exchange;
+} order;
+
+void hv_pair_exchange(u64 processors)
+{
+	WRITE_ONCE(hv_pair_by, !READ_ONCE(hv_pair_by));
+	back_page(hv_pair.tables, 0, hv_pair_by);
+	if (processors)
+		hv_pair_flush_well(processors);
+}
+
+static void l2_code(void)
+{
+	for (;;) {
+		if (READ_ONCE(order.exchange))
+			hv_pair_exchange(0);
+		hv_pair_flush_well(READ_ONCE(order.processors));
+		vmcall();
+	}
+}
+
+void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa)
+{
+	l1_hv_pair_start(context, hypercall_gpa, SENDER, l2_code);
+	for (;;) {
+		GUEST_SYNC(WAITS);
+		l1_load(context, l2_code);
+		l1_allow_direct_flush(context, READ_ONCE(order.vm_id), SENDER);
+		l1_run_to_vmcall(context);
+	}
+}
+
+u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange)
+{
+	static struct kvm_vm *started;
+	u64 before;
+
+	if (started != vcpus[SENDER]->vm)
+		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
+	started = vcpus[SENDER]->vm;
+	order.vm_id = vm_id;
+	order.processors = processors;
+	order.exchange = exchange;
+	sync_global_to_guest(started, order);
+	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
+
+	before = vcpu_get_stat(vcpus[TARGET], tlb_flush);
+	TEST_ASSERT(run_to_sync(vcpus[TARGET]), "The target has ended");
+	return vcpu_get_stat(vcpus[TARGET], tlb_flush) - before;
+}
