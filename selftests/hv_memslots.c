@@ -21,7 +21,7 @@
 #define NR_PAGES	2
 #define INPUT_SIZE	(PAGE_SIZE / NR_CALLS)
 #define WANTED		10		/* of each call and each way to end */
-#define MAX_CHANGES	1000
+#define MAX_CHANGES	600
 
 enum call { SPACE, LIST, SPACE_EX, LIST_EX, NR_CALLS };
 enum what { INPUT, ASSIST_PAGE };

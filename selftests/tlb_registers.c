@@ -30,6 +30,7 @@ struct spaces {
 };
 
 static struct spaces l1_spaces, l2_spaces;
+static bool l2_only;
 
 static void back(struct l2_context *space, int page, int by)
 {
@@ -211,7 +212,8 @@ static void l1_code(void)
 
 	/* CR0.PG is fixed in VMX operation. */
 	l1_spaces.may_stop_paging = true;
-	try_registers(&l1_spaces);
+	if (!l2_only)
+		try_registers(&l1_spaces);
 
 	l1_vmxon(l2_spaces.a);
 	l1_load(l2_spaces.a, l2_code);
@@ -259,6 +261,7 @@ static void try_vm(enum l2_ept ept)
 	contexts_finish(vm);
 	sync_global_to_guest(vm, l1_spaces);
 	sync_global_to_guest(vm, l2_spaces);
+	sync_global_to_guest(vm, l2_only);
 
 	while (run_to_sync_with(vcpu, &cr3) == SWAP_CR3)
 		set_cr3_from_outside(vcpu, cr3);
@@ -273,6 +276,8 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SMEP));
 	pin_self_to_any_cpu();
 
+	/* Or what is wrong for both levels stops L1 before L2 has tried anything. */
+	l2_only = argc > 1 && !strcmp(argv[1], "--l2");
 	try_vm(L2_EPT_OFF);
 	if (kvm_cpu_has_ept())
 		try_vm(L2_EPT_SHARED);

@@ -22,13 +22,16 @@ struct paging_off_start {
 
 /* In paging_off_code.S. */
 extern const char paging_off_begin[], paging_off_end[];
-extern const char paging_off_toggle[], paging_off_parameters[];
+extern const char paging_off_toggle[], paging_off_parameters[], paging_off_cr4_bits[];
 
 /* Host: put the code there, and map it; after vm_enable_ept(), before contexts. */
 void paging_off_create(struct kvm_vm *vm);
 
 /* Guest: in 64-bit mode with CR4.PCIDE off; CR0.PG 1 -> 0 -> 1. */
 void guest_toggle_paging(void);
+
+/* The same; while paging is off, each of these bits of CR4 is toggled twice. */
+void guest_toggle_paging_and(u32 cr4_bits);
 
 /* Host: let @vcpu, in real mode after INIT and SIPI, start there. */
 void paging_off_start(struct kvm_vcpu *vcpu);

@@ -37,11 +37,17 @@ static void *at_its_place(const char *label)
 	return (void *)(PAGING_OFF_GPA + (label - paging_off_begin));
 }
 
-void guest_toggle_paging(void)
+void guest_toggle_paging_and(u32 cr4_bits)
 {
 	void *toggle = at_its_place(paging_off_toggle);
 
+	*(u32 *)at_its_place(paging_off_cr4_bits) = cr4_bits;
 	asm volatile("call *%0" : "+a"(toggle) : : "rcx", "rdx", "memory", "cc");
+}
+
+void guest_toggle_paging(void)
+{
+	guest_toggle_paging_and(0);
 }
 
 struct paging_off_start *guest_start_parameters(void)

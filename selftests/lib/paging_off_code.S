@@ -20,6 +20,7 @@
 
 	.section .rodata
 	.globl	paging_off_begin, paging_off_end, paging_off_toggle, paging_off_parameters
+	.globl	paging_off_cr4_bits
 paging_off_begin:
 	/* Real mode; the host has set the base of CS. */
 	.code16
@@ -46,7 +47,7 @@ long_mode:
 	movq	AT(paging_off_parameters) + 8, %rsp
 	jmp	*(AT(paging_off_parameters) + 16)
 
-	/* A function of 64-bit mode, which clobbers RAX. */
+	/* A function of 64-bit mode, which clobbers RAX and RDX. */
 paging_off_toggle:
 	push	%rbp
 	movq	%rsp, %rbp
@@ -59,6 +60,12 @@ in_32_bits:
 	movl	%cr0, %eax
 	btrl	$CR0_PG_BIT, %eax
 	movl	%eax, %cr0
+	/* Without bits to toggle this changes nothing, and no one intercepts it. */
+	movl	%cr4, %edx
+	xorl	AT(paging_off_cr4_bits), %edx
+	movl	%edx, %cr4
+	xorl	AT(paging_off_cr4_bits), %edx
+	movl	%edx, %cr4
 	btsl	$CR0_PG_BIT, %eax
 	movl	%eax, %cr0
 	ljmpl	$CODE_64, $AT(in_64_bits)
@@ -85,5 +92,7 @@ to_32_bits:
 	.balign	8
 paging_off_parameters:
 	.quad	0, 0, 0
+paging_off_cr4_bits:
+	.long	0
 paging_off_end:
 	.section .note.GNU-stack, "", @progbits
