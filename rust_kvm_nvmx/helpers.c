@@ -7,10 +7,11 @@
 /* modprobe loads these first; insmod does not, and the module then says so. */
 MODULE_SOFTDEP("pre: kvm_intel");
 
-/* kvm/root.rs, kvm/hyperv.rs and kvm/queue.rs have the numbers. */
+/* kvm/root.rs, kvm/hyperv.rs, kvm/queue.rs and policy/hv_call.rs have the numbers. */
 static_assert(INVALID_PAGE == U64_MAX);
 static_assert(INVALID_GPA == U64_MAX);
 static_assert(KVM_HV_TLB_FLUSH_FIFO_SIZE == 16);
+static_assert(sizeof_field(struct kvm_hv_hcall, xmm) == 2 * 6 * sizeof(u64));
 static_assert(HV_L1_TLB_FLUSH_FIFO == 0 && HV_L2_TLB_FLUSH_FIFO == 1);
 
 DEFINE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
@@ -85,6 +86,11 @@ bool nvmx_root_is_dummy(u64 root_hpa)
 const struct kvm_mmu_page *nvmx_root_to_sp(u64 root_hpa)
 {
 	return root_to_sp(root_hpa);
+}
+
+void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)
+{
+	kvm_make_request(KVM_REQ_TLB_FLUSH, vcpu);
 }
 
 void nvmx_request_tlb_flush_current(struct kvm_vcpu *vcpu)

@@ -86,6 +86,7 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 bool nvmx_cpu_has_vmx(void);
 bool nvmx_root_is_dummy(u64 root_hpa);
 const struct kvm_mmu_page *nvmx_root_to_sp(u64 root_hpa);
+void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
 void nvmx_request_tlb_flush_current(struct kvm_vcpu *vcpu);
 void nvmx_request_tlb_flush_guest(struct kvm_vcpu *vcpu);
 void nvmx_request_hv_tlb_flush(struct kvm_vcpu *vcpu);

@@ -136,7 +136,8 @@ unsafe extern "C" fn flush_tlb_current(vcpu: *mut bindings::kvm_vcpu) {
 ///
 /// # Safety
 ///
-/// Called by KVM's hook table only, see the module's documentation. `full` may be NULL.
+/// Called by KVM's hook table only, see the module's documentation, and by [`Addresses::flush`] for
+/// the vCPU of a running hook. `full` may be NULL.
 unsafe extern "C" fn flush_tlb_gva(
     vcpu: *mut bindings::kvm_vcpu,
     gva: bindings::gva_t,
@@ -202,7 +203,8 @@ impl<'a> Addresses<'a> {
 ///
 /// # Safety
 ///
-/// Called by KVM's hook table only, see the module's documentation.
+/// Called by KVM's hook table only, see the module's documentation, and by
+/// [`crate::hyperv::serve::hv_vcpu_flush_tlb`].
 pub(crate) unsafe extern "C" fn flush_tlb_guest(vcpu: *mut bindings::kvm_vcpu) {
     // SAFETY: A hook is running, so the module is registered.
     let host = unsafe { registration::host() };

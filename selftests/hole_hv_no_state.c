@@ -2,7 +2,9 @@
 /*
  * A Hyper-V flush for the L1 of a vCPU that has no Hyper-V state, and so no queue,
  * while its L2 is running.  KVM flushes the VPID of the one that runs, and no
- * transition asks for L1's share again.
+ * transition asks for L1's share again.  With --comes the VMM reads a Hyper-V MSR of
+ * the vCPU before that serves the first request, by which it gets its state, and with
+ * it an empty queue: KVM flushes nothing at all.
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */
@@ -19,7 +21,7 @@
 enum { DONE, WAITING, SENT };
 
 static struct l2_context *tables;	/* of both L1s */
-static const char region[] = "hole.no_state";
+static const char region[] = "hole.no_state", first_region[] = "hole.no_state.first";
 
 static void target_l2(void)
 {
@@ -70,6 +72,7 @@ static struct l2_context *create(struct kvm_vm *vm, u64 number)
 int main(int argc, char *argv[])
 {
 	static void (*const code[])(struct l2_context *, u64) = { sender_l1, target_l1 };
+	bool comes = argc == 2 && !strcmp(argv[1], "--comes");
 	struct kvm_vcpu *vcpus[2];
 	struct kvm_vm *vm;
 	int i, round;
@@ -90,12 +93,20 @@ int main(int argc, char *argv[])
 	for (round = 0; round < ROUNDS; round++) {
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), WAITING);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), SENT);
-		witness_mark(region);
+		if (comes)
+			vcpu_get_msr(vcpus[TARGET], HV_X64_MSR_VP_INDEX);
+		witness_mark(comes && !round ? first_region : region);
 	}
 	for (i = TARGET; i >= SENDER; i--)
 		TEST_ASSERT_EQ(run_to_sync(vcpus[i]), DONE);
 	kvm_vm_free(vm);
 
+	if (comes) {
+		witness_expect(first_region, "vmentry.L1", ">=", 1);
+		witness_expect(first_region, kvm_has_ept() ? "invept.all" : "invvpid.single.vpid01",
+			       ">=", 1);
+		return 0;
+	}
 	/* By the time that L1 runs again. */
 	witness_expect(region, "vmentry.L1", ">=", ROUNDS);
 	witness_expect(region, "invvpid.single.vpid01", ">=", ROUNDS);

@@ -111,9 +111,10 @@ fn read<'a>(
 fn flush_l1(host: Host<'_>, vcpu: Vcpu<'_>, hv: Hyperv<'_>, call: &Call<'_>) {
     let mut set = hv.empty_vcpu_set();
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
-        // Without a queue the request alone makes it flush everything.
-        if let Some(queue) = target.queue(Level::L1) {
-            queue.push(call.what);
+        match target.queue(Level::L1) {
+            Some(queue) => queue.push(call.what),
+            // X9: it may have one, an empty one, by the time that it serves the request.
+            None => target.request_tlb_flush(),
         }
         set.add(index);
     };

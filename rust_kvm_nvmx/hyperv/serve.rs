@@ -85,6 +85,10 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
 
 /// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
 fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entries: &[u64]) {
+    // T1 asks at each transition.
+    if entries.is_empty() {
+        return;
+    }
     let addresses = hooks::Addresses::of_running(host, vcpu);
 
     for &entry in entries {

@@ -74,13 +74,17 @@ impl Hypercall<'_> {
     }
 
     /// The first `len` words of a fast call's input: RDX, R8, and the halves of XMM0 to XMM5. `None`
-    /// for more than these.
+    /// for more than these, and for a slow call.
     pub(crate) fn registers<const N: usize>(
         self,
         buffer: &mut Words<N>,
         len: usize,
     ) -> Option<&mut [u64]> {
-        // SAFETY: By the type invariant; each register has two words, the low one first.
+        if !self.is_fast() {
+            return None;
+        }
+        // SAFETY: By the type invariant they have been read; each register has two words, the low
+        // one first, and `helpers.c` compares how many there are.
         let xmm = unsafe { &*addr_of!((*self.call).xmm).cast::<[u64; FAST_WORDS - 2]>() };
 
         buffer.fill([read!(self.ingpa), read!(self.outgpa)], xmm, len)

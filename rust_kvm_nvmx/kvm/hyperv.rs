@@ -230,11 +230,18 @@ impl<'a> Hyperv<'a> {
 
     /// An empty set of the VM's vCPUs, in KVM's buffer for it.
     pub(crate) fn empty_vcpu_set(self) -> VcpuSet<'a> {
-        // SAFETY: By the type invariant; only this thread uses the buffer, in one call at a time.
-        let words = unsafe { &mut *addr_of_mut!((*self.hv).vcpu_mask) };
+        // INVARIANT: Only this thread uses the buffer, in one call at a time.
+        // SAFETY: By the type invariant.
+        let words = unsafe {
+            let words = addr_of_mut!((*self.hv).vcpu_mask);
+            words.write_bytes(0, 1);
+            words
+        };
 
-        words.fill(0);
-        VcpuSet(words)
+        VcpuSet {
+            words,
+            _hv: PhantomData,
+        }
     }
 }
 
@@ -259,19 +266,27 @@ unsafe fn queue<'a>(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Queue<'a> {
 }
 
 /// A set of a VM's vCPUs.
-pub(crate) struct VcpuSet<'a>(&'a mut [usize]);
+///
+/// # Invariants
+///
+/// `words` is valid for `'a`, and only the thread that has this value uses it.
+pub(crate) struct VcpuSet<'a> {
+    words: *mut [usize],
+    _hv: PhantomData<&'a bindings::kvm_vcpu_hv>,
+}
 
 impl VcpuSet<'_> {
     /// Adds the vCPU with that index.
     pub(crate) fn add(&mut self, index: usize) {
-        if let Some(word) = self.0.get_mut(index / 64) {
-            *word |= 1 << (index % 64);
+        if index / 64 < self.words.len() {
+            // SAFETY: By the type invariant and the comparison.
+            unsafe { *self.as_mut_ptr().add(index / 64) |= 1 << (index % 64) };
         }
     }
 
     /// For C: a bit for each vCPU that a VM can have.
     pub(crate) fn as_mut_ptr(&mut self) -> *mut usize {
-        self.0.as_mut_ptr()
+        self.words.cast()
     }
 }
 
@@ -305,6 +320,13 @@ impl<'a> AnyVcpu<'a> {
         }
         // SAFETY: By the type invariant.
         Some(unsafe { identity(self.vcpu, self.hv) })
+    }
+
+    /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. It serves this with the next
+    /// request that kicks it, or before.
+    pub(crate) fn request_tlb_flush(self) {
+        // SAFETY: By the type invariant; setting a request is atomic.
+        unsafe { bindings::nvmx_request_tlb_flush(self.vcpu) };
     }
 
     /// Its queue for `level`, if it has Hyper-V state.
