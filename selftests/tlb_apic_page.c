@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "apic.h"
+#include "apic_page.h"
 #include "backing.h"
 #include "witness.h"
 
@@ -102,27 +103,6 @@ static void l1_code(struct l2_context *context)
 	GUEST_DONE();
 }
 
-/* KVM has mapped the page into this process, as one page of shared memory. */
-static void *find_apic_page(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned long start, end;
-	void *found = NULL;
-	char line[256];
-
-	TEST_ASSERT(maps, "Cannot read /proc/self/maps");
-	while (fgets(line, sizeof(line), maps)) {
-		if (!strstr(line, "/dev/zero") ||
-		    sscanf(line, "%lx-%lx", &start, &end) != 2 || end - start != PAGE_SIZE)
-			continue;
-		TEST_ASSERT(!found, "More than one page that could be the APIC's");
-		found = (void *)start;
-	}
-	fclose(maps);
-	TEST_ASSERT(found, "No page that could be the APIC's");
-	return found;
-}
-
 /* Take the page away, and keep it busy: its place must not be taken by itself. */
 static void move_page(void *page)
 {
@@ -166,7 +146,7 @@ static void try_apic_page(enum l2_ept ept)
 
 	vm = contexts_vm_create(1, 1, 1);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	mover = (struct mover){ vm, find_apic_page() };
+	mover = (struct mover){ vm, apic_page_find() };
 	if (ept != L2_EPT_OFF)
 		vm_enable_ept(vm);
 	virt_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA, 1);

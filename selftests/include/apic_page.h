@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The page of L1's local APIC, which KVM maps into the process of the VMM.
+ */
+#ifndef APIC_PAGE_H
+#define APIC_PAGE_H
+
+#include "kvm_util.h"
+#include "processor.h"
+
+/* Host: where KVM has mapped it, as one page of shared memory; after vm_vcpu_add(). */
+void *apic_page_find(void);
+
+/*
+ * Host: @size of memory of the caller's own, right behind which KVM will map the page
+ * of the VM whose first vCPU comes next.
+ */
+void *apic_page_reserve(size_t size);
+
+#endif
