@@ -169,6 +169,9 @@ static u64 entry_flushes(void)
 {
 	u16 vpid12 = taken & VPID ? OTHER_VPID12 : VPID12;
 
+	/* X6: for all that Rust knows the numbers are another L2's. */
+	if (now.dirty & IDS && hook_is_rust("evmcs_ids_changed"))
+		last_vpid12 = 0;
 	if (taken & VPID_OFF) {
 		/* X6: what others ask of it meanwhile is missed by the VPID that is off. */
 		if (hook_is_rust("hv_vcpu_flush_tlb"))
