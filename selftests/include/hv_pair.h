@@ -68,9 +68,19 @@ void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa);
 
 /*
  * Host: let the sender's L2 be one of virtual machine @vm_id and flush @processors, 0 for
- * all, after it has exchanged page 0 if @exchange; then let the target run from one
- * GUEST_SYNC() to the next.  How many flushes KVM has counted for the target.
+ * all, after it has exchanged page 0 if @exchange.
  */
-u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange);
+void hv_pair_call(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange);
+
+/* Host: run the target to its next GUEST_SYNC(); how many flushes KVM has counted for it. */
+u64 hv_pair_run_target(struct kvm_vcpu *vcpus[2]);
+
+/* Host: the one, then the other. */
+static inline u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors,
+			       bool exchange)
+{
+	hv_pair_call(vcpus, vm_id, processors, exchange);
+	return hv_pair_run_target(vcpus);
+}
 
 #endif

@@ -42,10 +42,9 @@ void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa)
 	}
 }
 
-u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange)
+void hv_pair_call(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange)
 {
 	static struct kvm_vm *started;
-	u64 before;
 
 	if (started != vcpus[SENDER]->vm)
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
@@ -55,8 +54,12 @@ u64 hv_pair_send(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exch
 	order.exchange = exchange;
 	sync_global_to_guest(started, order);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
+}
 
-	before = vcpu_get_stat(vcpus[TARGET], tlb_flush);
+u64 hv_pair_run_target(struct kvm_vcpu *vcpus[2])
+{
+	u64 before = vcpu_get_stat(vcpus[TARGET], tlb_flush);
+
 	TEST_ASSERT(run_to_sync(vcpus[TARGET]), "The target has ended");
 	return vcpu_get_stat(vcpus[TARGET], tlb_flush) - before;
 }
