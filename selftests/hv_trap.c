@@ -3,11 +3,15 @@
  * Who serves a VMCALL of L2, and how a flush that L0 has served ends: only if L1's
  * CPUID offers it, the enlightened VMCS and the VP assist page both ask for it and
  * the code is a flush's does L0 take the call, and only if the TLB lock count in
- * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.  All from 64-bit
- * and from 32-bit code.
+ * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.  All from
+ * 64-bit and from 32-bit code; with --moves again and again, while the vCPU is moved
+ * from CPU to CPU.
  */
+#include <sys/sysinfo.h>
+
 #include "contexts.h"
 #include "flush_call.h"
+#include "moves.h"
 
 #define VPID12		1
 #define VM_ID		7
@@ -16,6 +20,7 @@
 #define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
 #define NOWHERE_GPA	0x70000000ul
 #define NOT_RUN		(-1ul)
+#define TIMES_MOVED	5
 
 static struct hv_input input;
 static bool offered, in_32_bits;
@@ -223,14 +228,9 @@ static void try_vm(enum l2_ept ept, bool offer)
 	kvm_vm_free(vm);
 }
 
-int main(int argc, char *argv[])
+static void try_vms(void)
 {
 	int i;
-
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
-	pin_self_to_any_cpu();
 
 	for (i = 0; i < 2; i++) {
 		in_32_bits = i;
@@ -238,6 +238,32 @@ int main(int argc, char *argv[])
 		try_vm(L2_EPT_OFF, false);
 		if (kvm_cpu_has_ept())
 			try_vm(L2_EPT_SHARED, true);
+	}
+}
+
+static void try_moved(void)
+{
+	pthread_t self = pthread_self();
+	int i;
+
+	moves_begin(&self, 1);
+	for (i = 0; i < TIMES_MOVED; i++)
+		try_vms();
+	moves_end();
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
+	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	pin_self_to_any_cpu();
+
+	if (argc > 1 && !strcmp(argv[1], "--moves")) {
+		__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nowhere to move to");
+		try_moved();
+	} else {
+		try_vms();
 	}
 	return 0;
 }

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Host: a thread that moves others from CPU to CPU all the while.
+ */
+#ifndef MOVES_H
+#define MOVES_H
+
+#include <pthread.h>
+
+/* Move the @nr @threads until moves_end(), which comes before they end. */
+void moves_begin(const pthread_t *threads, int nr);
+
+/* They must have been moved often by now. */
+void moves_end(void);
+
+#endif
