@@ -20,7 +20,7 @@
 #define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
 #define NOWHERE_GPA	0x70000000ul
 #define NOT_RUN		(-1ul)
-#define TIMES_MOVED	5
+#define TIMES_MOVED	2
 
 static struct hv_input input;
 static bool offered, in_32_bits;
