@@ -97,6 +97,9 @@ void l1_set_vpid(struct l2_context *context, u16 vpid);
 /* L1: run L2 until it exits, and return the exit reason. */
 u64 l1_enter(struct l2_context *context);
 
+/* L1: a VM entry that must fail; what is in the VM-instruction error then. */
+u64 l1_enter_in_vain(struct l2_context *context);
+
 /* L1: run L2 to its next VMCALL and step over it. */
 void l1_run_to_vmcall(struct l2_context *context);
 

@@ -148,6 +148,17 @@ u64 l1_enter(struct l2_context *context)
 	return vmreadz(VM_EXIT_REASON);
 }
 
+u64 l1_enter_in_vain(struct l2_context *context)
+{
+	int failed;
+
+	use_vmcs_of(context);
+	failed = vm_enter(context);
+	use_vmcs_of(context);
+	GUEST_ASSERT(failed);
+	return vmreadz(VM_INSTRUCTION_ERROR);
+}
+
 void l1_run_to_vmcall(struct l2_context *context)
 {
 	u64 reason = l1_enter(context);
