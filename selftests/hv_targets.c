@@ -23,7 +23,7 @@
 #define OTHER_VM_ID	8
 #define MAX_BANKS	3
 #define ROUNDS		6
-#define ROUNDS_MOVED	1500
+#define ROUNDS_MOVED	900
 #define NR_SPINNING	3		/* the sender among them */
 
 enum { PAUSE = 1, DONE };
