@@ -33,7 +33,8 @@ enum point {
 	BY_REVISION, NO_EVMCS, NR_POINTS
 };
 
-enum { FIRST, SECOND, OTHER_EPT, NR_CONTEXTS };
+/* The last two have an EPT each; to load an ordinary VMCS frees the roots of all EPTs. */
+enum { FIRST, SECOND, FIRST_EPT, SECOND_EPT, NR_CONTEXTS };
 enum { DONE, PAGE_WILL_MISS, PAGE_WAS_THERE };
 
 static struct l2_context *contexts[NR_CONTEXTS], *l1, *current;
@@ -66,36 +67,31 @@ static void run(int number, u16 vpid12)
 	check_page(l1, 0, 0);
 }
 
-static void must_vmwrite(u64 field, u64 value)
-{
-	GUEST_ASSERT(!vmwrite(field, value));
-}
-
 static void fail_instruction(u64 field, u64 value, u64 error)
 {
 	u64 good = vmreadz(field);
 
-	must_vmwrite(field, value);
+	vmwrite(field, value);
 	GUEST_ASSERT_EQ(l1_enter_in_vain(current), error);
-	must_vmwrite(field, good);
+	vmwrite(field, good);
 }
 
 static void fail_with_exit(u64 field, u64 value, u64 reason)
 {
 	u64 good = vmreadz(field), exit;
 
-	must_vmwrite(field, value);
+	vmwrite(field, value);
 	exit = l1_enter(current);
 	__GUEST_ASSERT(exit == (EXIT_REASON_FAILED_VMENTRY | reason), "exit for %lx", exit);
-	must_vmwrite(field, good);
+	vmwrite(field, good);
 }
 
 static void fail_by_cpu(void)
 {
 	u64 controls = vmreadz(CPU_BASED_VM_EXEC_CONTROL);
 
-	must_vmwrite(VIRTUAL_APIC_PAGE_ADDR, NOWHERE_GPA);
-	must_vmwrite(TPR_THRESHOLD, 0);
+	vmwrite(VIRTUAL_APIC_PAGE_ADDR, NOWHERE_GPA);
+	vmwrite(TPR_THRESHOLD, 0);
 	fail_instruction(CPU_BASED_VM_EXEC_CONTROL, controls | CPU_BASED_TPR_SHADOW,
 			 BAD_CONTROLS);
 }
@@ -105,11 +101,10 @@ static void fail_by_apic_page(void)
 {
 	u64 controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
 
-	must_vmwrite(APIC_ACCESS_ADDR, APIC_GPA);
-	must_vmwrite(SECONDARY_VM_EXEC_CONTROL,
-		     controls | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	vmwrite(APIC_ACCESS_ADDR, APIC_GPA);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, controls | SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
 	l1_run_to_vmcall(current);
-	must_vmwrite(SECONDARY_VM_EXEC_CONTROL, controls);
+	vmwrite(SECONDARY_VM_EXEC_CONTROL, controls);
 }
 
 static void fail_by_revision(void)
@@ -149,7 +144,7 @@ static void fail(enum point point)
 	case BY_MSR_LIST:
 		/* FS's base may not be in the list. */
 		msr_list->index = MSR_FS_BASE;
-		must_vmwrite(VM_ENTRY_MSR_LOAD_ADDR, msr_list_gpa);
+		vmwrite(VM_ENTRY_MSR_LOAD_ADDR, msr_list_gpa);
 		fail_with_exit(VM_ENTRY_MSR_LOAD_COUNT, 1, EXIT_REASON_MSR_LOAD_FAIL);
 		break;
 	case BY_CPU:
@@ -172,10 +167,11 @@ static bool can_be(enum point point)
 	return evmcs ? point < BY_MSR_LIST || point > BY_APIC_PAGE : point < BY_REVISION;
 }
 
-/* Then enters @second well, from a context that has left translations. */
-static void run_after_failure(enum point point, int second, u16 vpid12, const char *region)
+/* Then enters @second well, from @first, which has left translations. */
+static void run_after_failure(enum point point, int first, int second, u16 vpid12,
+			      const char *region)
 {
-	run(FIRST, 1);
+	run(first, 1);
 	/* The flush for what comes before is another one. */
 	load(second, vpid12);
 	if (point == BY_APIC_PAGE)
@@ -189,26 +185,28 @@ static void run_after_failure(enum point point, int second, u16 vpid12, const ch
 	check_page(l1, 0, 0);
 }
 
-static void l1_code(u64 hypercall_gpa)
+static void fail_everywhere(int first, int second, u16 vpid12, const char *region)
 {
 	int round, point;
 
+	for (round = 0; round < ROUNDS; round++)
+		for (point = 0; point < NR_POINTS; point++)
+			if (can_be(point))
+				run_after_failure(point, first, second, vpid12, region);
+}
+
+static void l1_code(u64 hypercall_gpa)
+{
 	set_cr3(l1->cr3);
 	if (evmcs)
 		l1_hyperv_on(contexts[FIRST], hypercall_gpa);
 	l1_vmxon(contexts[FIRST]);
 	check_page(l1, 0, 0);
 	run(SECOND, 2);
-	for (round = 0; round < ROUNDS; round++) {
-		for (point = 0; point < NR_POINTS; point++) {
-			if (!can_be(point))
-				continue;
-			run_after_failure(point, SECOND, 2, new_vpid12);
-			/* One vpid12: EP4TA tells the two apart. */
-			if (has_ept && !evmcs)
-				run_after_failure(point, OTHER_EPT, 1, new_ept);
-		}
-	}
+	fail_everywhere(FIRST, SECOND, 2, new_vpid12);
+	/* With one vpid12: EP4TA tells the two apart. */
+	if (has_ept && !evmcs)
+		fail_everywhere(FIRST_EPT, SECOND_EPT, 1, new_ept);
 	GUEST_DONE();
 }
 
@@ -239,11 +237,13 @@ static struct kvm_vcpu *create_vm(void)
 	if (has_ept)
 		vm_enable_ept(vm);
 	l1 = create(vm, 100, L2_EPT_OFF, NULL);
-	contexts[FIRST] = create(vm, FIRST, has_ept ? L2_EPT_SHARED : L2_EPT_OFF, NULL);
+	contexts[FIRST] = create(vm, FIRST, L2_EPT_OFF, NULL);
 	first = addr_gva2hva(vm, (gva_t)contexts[FIRST]);
-	contexts[SECOND] = create(vm, SECOND, has_ept ? L2_EPT_SHARED : L2_EPT_OFF, first);
-	if (has_ept)
-		contexts[OTHER_EPT] = create(vm, OTHER_EPT, L2_EPT_OWN, first);
+	contexts[SECOND] = create(vm, SECOND, L2_EPT_OFF, first);
+	if (has_ept) {
+		contexts[FIRST_EPT] = create(vm, FIRST_EPT, L2_EPT_SHARED, first);
+		contexts[SECOND_EPT] = create(vm, SECOND_EPT, L2_EPT_OWN, first);
+	}
 	msr_list = (struct vmx_msr_entry *)vm_alloc_page(vm);
 	msr_list_gpa = addr_gva2gpa(vm, (gva_t)msr_list);
 	vcpu_args_set(vcpu, 1, addr_gva2gpa(vm, vm_alloc_page(vm)));
