@@ -103,6 +103,9 @@ fn flush_pages(host: Host<'_>, vcpu: Vcpu<'_>, entries: &[u64]) {
 
 /// H8: all of the running guest's own translations are flushed, which is more than is queued.
 ///
+/// Not without EPT: C has synced the shadow tables *before* it flushed. A request that came since is
+/// about a change that was perhaps made since, and the tables do not have it. The request stays.
+///
 /// # Safety
 ///
 /// Called by KVM's hook table only, see the module's documentation.
@@ -117,7 +120,7 @@ pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu
     stats::count::<{ Counter::HvPurgeRust as usize }>();
 
     // SAFETY: The argument of a running hook.
-    if !unsafe { bindings::nvmx_take_hv_tlb_flush_request(vcpu) } {
+    if !host.caps().ept || !unsafe { bindings::nvmx_take_hv_tlb_flush_request(vcpu) } {
         return;
     }
     // SAFETY: As above; nobody makes this request of a TD's vCPU.
