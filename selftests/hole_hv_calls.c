@@ -7,7 +7,6 @@
  * One vCPU asks for a flush of itself, so its own next access tells, to whoever
  * remembers translations; that the flush was served at all is in KVM's statistics.
  */
-
 #include "flush_call.h"
 #include "witness.h"
 

@@ -5,7 +5,6 @@
  * only the address of the first byte is one that L1 let L2 have, so that an input
  * which crosses its page goes on in a page of L1's.
  */
-
 #include "ept12.h"
 #include "flush_call.h"
 #include "witness.h"

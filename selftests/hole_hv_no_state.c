@@ -63,10 +63,7 @@ static void sender_l1(struct l2_context *context, u64 hypercall_gpa)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, L2_EPT_OFF, &gva)->vpid = VPID12;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, L2_EPT_OFF, VPID12);
 }
 
 int main(int argc, char *argv[])

@@ -98,10 +98,7 @@ static void *ask_while_preempted_in_l2(void *unused)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = kvm_has_vpid() ? VPID12 : 0;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, kvm_has_vpid() ? VPID12 : 0);
 }
 
 static void try_flush(enum l2_ept ept)

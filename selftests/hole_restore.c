@@ -60,16 +60,6 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 	GUEST_DONE();
 }
 
-/* Nested state brings L2's control registers with it. */
-static void restore(struct kvm_vcpu *vcpu)
-{
-	struct kvm_x86_state *state = vcpu_save_state(vcpu);
-
-	vcpu_regs_set(vcpu, &state->regs);
-	vcpu_nested_state_set(vcpu, &state->nested);
-	kvm_x86_state_cleanup(state);
-}
-
 static void try_restore(void)
 {
 	struct kvm_vcpu *vcpus[2];
@@ -78,7 +68,7 @@ static void try_restore(void)
 
 	sync_global_to_guest(vm, form);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), SAVE);
-	restore(vcpus[TARGET]);
+	vcpu_save_and_go_back(vcpus[TARGET]);
 	if (form == WAITING_TARGET) {
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAIT);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), WAIT);

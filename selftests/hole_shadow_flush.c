@@ -138,10 +138,7 @@ static void move_page(void *page)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, L2_EPT_OFF, &gva)->vpid = VPID12;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, L2_EPT_OFF, VPID12);
 }
 
 static void try_vm(void)

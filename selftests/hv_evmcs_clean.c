@@ -10,8 +10,6 @@
 #include "hv_pair.h"
 #include "invalidate.h"
 
-#define TRAP_AFTER_FLUSH 0x10000031
-#define VMCALL_LENGTH	3
 #define OTHER_VM_ID	8
 #define OTHER_VP	5
 #define VPID12		1

@@ -13,8 +13,6 @@
 #include "invalidate.h"
 #include "witness.h"
 
-#define TRAP_AFTER_FLUSH 0x10000031
-#define VMCALL_LENGTH	3
 #define OTHER_VM_ID	8
 #define NO_VM_ID	99
 

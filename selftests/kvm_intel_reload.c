@@ -85,10 +85,7 @@ static void l1_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, u16 vpid12, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = vpid12;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, vpid12);
 }
 
 static void run_vm(void)

@@ -122,10 +122,7 @@ static void l1_code(u64 hypercall_gpa)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva);
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, 0);
 }
 
 static void create_all(struct kvm_vm *vm)

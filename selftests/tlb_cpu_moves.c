@@ -146,10 +146,7 @@ static void replace_shared(struct kvm_vm *vm)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = l2_has_vpid ? number : 0;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, l2_has_vpid ? number : 0);
 }
 
 static void try_moves(enum l2_ept ept, bool vpid)

@@ -415,10 +415,7 @@ static void other_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = 1;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, 1);
 }
 
 static void run_other(struct kvm_vcpu *vcpu)

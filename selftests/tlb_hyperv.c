@@ -18,7 +18,6 @@
 #define SENDER		0
 #define TARGET		1
 #define NR_OTHERS	10
-#define TRAP_AFTER_FLUSH	0x10000031
 
 enum { WAITING = 1, SENT, USED };
 
@@ -179,10 +178,7 @@ static void sender_l1(struct l2_context *context, u64 hypercall_gpa)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = kvm_has_vpid() ? VPID12 : 0;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, kvm_has_vpid() ? VPID12 : 0);
 }
 
 static struct kvm_vm *create_vm(struct kvm_vcpu *vcpus[2], enum l2_ept ept)

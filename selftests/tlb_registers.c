@@ -230,10 +230,7 @@ static void l1_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = kvm_has_vpid();
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, kvm_has_vpid());
 }
 
 static void set_cr3_from_outside(struct kvm_vcpu *vcpu, u64 cr3)

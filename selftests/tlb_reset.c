@@ -61,10 +61,7 @@ static void bsp_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, L2_EPT_OFF, &gva);
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, L2_EPT_OFF, 0);
 }
 
 int main(int argc, char *argv[])

@@ -67,10 +67,7 @@ static void l1_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, NR_PAGES, ept, &gva)->vpid = kvm_has_vpid() ? number + 1 : 0;
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, NR_PAGES, ept, kvm_has_vpid() ? number + 1 : 0);
 }
 
 static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu, enum l2_ept ept)
@@ -109,16 +106,6 @@ static void exchange_memory(struct kvm_vm *vm)
 	}
 }
 
-/*
- * Nested state brings L2's control registers with it; to set them by KVM_SET_SREGS
- * would be a flush of its own.
- */
-static void go_back(struct kvm_vcpu *vcpu, struct kvm_x86_state *state)
-{
-	vcpu_regs_set(vcpu, &state->regs);
-	vcpu_nested_state_set(vcpu, &state->nested);
-}
-
 static void try_vm(enum l2_ept ept)
 {
 	struct kvm_x86_state *state;
@@ -132,7 +119,7 @@ static void try_vm(enum l2_ept ept)
 	state = vcpu_save_state(vcpu);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), BACK_TO_FIRST);
 	vcpu_run_complete_io(vcpu);
-	go_back(vcpu, state);
+	vcpu_go_back(vcpu, state);
 	kvm_x86_state_cleanup(state);
 
 	TEST_ASSERT_EQ(run_to_sync(vcpu), RESTORE_VM);

@@ -38,16 +38,6 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 	}
 }
 
-static void restore_here(struct kvm_vcpu *vcpu)
-{
-	struct kvm_x86_state *state = vcpu_save_state(vcpu);
-
-	/* To set control registers, which are in it too, would be a flush. */
-	vcpu_regs_set(vcpu, &state->regs);
-	vcpu_nested_state_set(vcpu, &state->nested);
-	kvm_x86_state_cleanup(state);
-}
-
 static void restore_in_new_vm(struct kvm_vm *vm, struct kvm_vcpu *vcpus[2])
 {
 	struct kvm_x86_state *states[2];
@@ -84,7 +74,7 @@ static void try_vm(bool new_vm)
 		if (new_vm)
 			restore_in_new_vm(vm, vcpus);
 		else
-			restore_here(vcpus[TARGET]);
+			vcpu_save_and_go_back(vcpus[TARGET]);
 		if (!new_vm)
 			witness_mark(region);
 		flushes = hv_pair_run_target(vcpus);

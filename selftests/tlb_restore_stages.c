@@ -17,7 +17,6 @@
 #define VM_ID		7
 #define VP		0
 #define ROUNDS		3
-#define TRAP_AFTER_FLUSH 0x10000031
 
 /* The exit after a flush comes within KVM's hypercall: it is never pending. */
 enum stage { DONE, FRESH, VMX_ON, LOADED, AFTER_TRAP, L2_ACTIVE, AFTER_EXIT };
@@ -188,9 +187,7 @@ static struct kvm_vcpu *restore(struct kvm_vm *vm, struct kvm_vcpu *vcpu, bool n
 		}
 		vcpu_load_state(vcpu, state);
 	} else {
-		/* To set control registers, which are in it too, would be a flush. */
-		vcpu_regs_set(vcpu, &state->regs);
-		vcpu_nested_state_set(vcpu, &state->nested);
+		vcpu_go_back(vcpu, state);
 	}
 	kvm_x86_state_cleanup(state);
 	return vcpu;

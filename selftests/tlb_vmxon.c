@@ -60,10 +60,7 @@ static void l1_code(void)
 
 static struct l2_context *create(struct kvm_vm *vm, u64 number, enum l2_ept ept)
 {
-	gva_t gva;
-
-	context_create(vm, number, 1, ept, &gva);
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, number, 1, ept, 0);
 }
 
 static struct vm vm_create_for(int number, bool ept)

@@ -41,6 +41,24 @@ static inline void guest_exit(void)
 }
 
 /*
+ * Host: put a vCPU with L2 active back to where it was saved.  Nested state brings L2's
+ * control registers with it; to set them by KVM_SET_SREGS would be a flush of its own.
+ */
+static inline void vcpu_go_back(struct kvm_vcpu *vcpu, struct kvm_x86_state *state)
+{
+	vcpu_regs_set(vcpu, &state->regs);
+	vcpu_nested_state_set(vcpu, &state->nested);
+}
+
+static inline void vcpu_save_and_go_back(struct kvm_vcpu *vcpu)
+{
+	struct kvm_x86_state *state = vcpu_save_state(vcpu);
+
+	vcpu_go_back(vcpu, state);
+	kvm_x86_state_cleanup(state);
+}
+
+/*
  * What a flush by the host may still follow is held back by the oracle for some
  * 200,000 instructions and until the next VM entry: outlast that.
  */

@@ -56,6 +56,11 @@ struct kvm_vm *contexts_vm_create(int nr_vcpus, int nr_contexts, int nr_pages);
  */
 struct l2_context *context_create(struct kvm_vm *vm, u64 number, int nr_pages,
 				  enum l2_ept ept, gva_t *gva);
+
+/* Host: the same, with @vpid, for the guest alone: its own pointer to it. */
+struct l2_context *context_for_guest(struct kvm_vm *vm, u64 number, int nr_pages,
+				     enum l2_ept ept, u16 vpid);
+
 /* @first: a context of the same vCPU, which has one VP assist page for all; or NULL. */
 void context_use_evmcs(struct kvm_vm *vm, struct l2_context *context,
 		       const struct l2_context *first);

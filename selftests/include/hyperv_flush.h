@@ -8,6 +8,10 @@
 
 #include "hyperv.h"
 
+/* The synthetic exit to L1 behind a flush of L2's (TLFS), and the instruction that made it. */
+#define TRAP_AFTER_FLUSH	0x10000031
+#define VMCALL_LENGTH		3
+
 /* Where the guest puts a call's input; made by the host. */
 struct hv_input {
 	gva_t gva;

@@ -103,6 +103,15 @@ struct l2_context *context_create(struct kvm_vm *vm, u64 number, int nr_pages,
 	return context;
 }
 
+struct l2_context *context_for_guest(struct kvm_vm *vm, u64 number, int nr_pages,
+				     enum l2_ept ept, u16 vpid)
+{
+	gva_t gva;
+
+	context_create(vm, number, nr_pages, ept, &gva)->vpid = vpid;
+	return (struct l2_context *)gva;
+}
+
 void context_use_evmcs(struct kvm_vm *vm, struct l2_context *context,
 		       const struct l2_context *first)
 {

@@ -11,10 +11,7 @@ static u64 nr_created;
 
 static struct l2_context *create(struct kvm_vm *vm)
 {
-	gva_t gva;
-
-	context_create(vm, nr_created++, HV_PAIR_PAGES, L2_EPT_OFF, &gva)->vpid = kvm_has_vpid();
-	return (struct l2_context *)gva;
+	return context_for_guest(vm, nr_created++, HV_PAIR_PAGES, L2_EPT_OFF, kvm_has_vpid());
 }
 
 struct kvm_vm *hv_pair_create(void *l1_code, int nr_more, struct kvm_vcpu *vcpus[2])
