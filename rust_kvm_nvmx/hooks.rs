@@ -150,14 +150,10 @@ unsafe extern "C" fn flush_tlb_gva(
         GvaC,
         host.flush_tlb_gva(vcpu, gva, full)
     );
-    stats::count::<{ Counter::GvaRust as usize }>();
 
     // SAFETY: The argument of a running hook.
     let vcpu = unsafe { Vcpu::from_raw(vcpu) };
-    do_if_owed(
-        host,
-        flush::address(host.caps(), current_vpid(vcpu), Gva(gva as u64)),
-    );
+    Addresses::of_running(host, vcpu).flush_in_rust(Gva(gva as u64));
 }
 
 /// H3 for many addresses of the guest that runs: what they have in common, looked up once.
@@ -194,6 +190,11 @@ impl<'a> Addresses<'a> {
             unsafe { flush_tlb_gva(self.vcpu.as_ptr(), gva.0 as usize, ptr::null_mut()) };
             return;
         }
+        self.flush_in_rust(gva);
+    }
+
+    #[inline(always)]
+    fn flush_in_rust(&self, gva: Gva) {
         stats::count::<{ Counter::GvaRust as usize }>();
         do_if_owed(self.host, flush::address(self.caps, self.vpid, gva));
     }

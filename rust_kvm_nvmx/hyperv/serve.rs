@@ -64,14 +64,10 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
             return EINVAL.to_errno();
         }
     };
-    let mut entries = Words::<{ queue::LEN }>::new();
+    let mut entries = Words::new();
 
-    // X8: whoever is asked to flush because nobody could tell who it is.
-    hv.learn_identity();
-    let entries = hv.queue(Level::running(vcpu.runs_l2())).take(&mut entries);
-    if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), entries.is_empty()) {
-        vcpu.set_last_vpid(0);
-    }
+    let entries = take(vcpu, hv, &mut entries);
+
     match hv_ranges::serve(entries, caps.invvpid_address) {
         Serve::Everything => {
             // SAFETY: A hook is running for this vCPU.
@@ -81,6 +77,18 @@ pub(crate) unsafe extern "C" fn hv_vcpu_flush_tlb(vcpu: *mut bindings::kvm_vcpu)
         Serve::Pages => flush_pages(host, vcpu, entries),
     }
     0
+}
+
+/// Takes what is queued for the running guest, by whoever knew this vCPU, or asked it because nobody
+/// could tell who it is (X8).
+fn take<'a>(vcpu: Vcpu<'_>, hv: Hyperv<'_>, entries: &'a mut Words<{ queue::LEN }>) -> &'a [u64] {
+    hv.learn_identity();
+    let entries = hv.queue(Level::running(vcpu.runs_l2())).take(entries);
+
+    if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), entries.is_empty()) {
+        vcpu.set_last_vpid(0);
+    }
+    entries
 }
 
 /// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
@@ -138,17 +146,11 @@ pub(crate) unsafe extern "C" fn hv_purge_flush_tlb(vcpu: *mut bindings::kvm_vcpu
 /// without Hyper-V state, for which there is no T1 either.
 fn purge(host: Host<'_>, vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let caps = host.caps();
-    let level = Level::running(vcpu.runs_l2());
 
     if let Some(hv) = hv {
-        let mut entries = Words::<{ queue::LEN }>::new();
-        hv.learn_identity();
-        let taken = hv.queue(level).take(&mut entries);
-        if hv_ranges::misses_vpid02(vcpu.vmcs12_uses_vpid(), taken.is_empty()) {
-            vcpu.set_last_vpid(0);
-        }
+        take(vcpu, hv, &mut Words::new());
         if !caps.ept {
-            hv.queue(level.other()).discard();
+            hv.queue(Level::running(vcpu.runs_l2()).other()).discard();
         }
     }
     if !caps.ept || hv.is_none() {
