@@ -2,47 +2,53 @@
 
 //! Nested VMX's TLB flushes for KVM, in Rust.
 //!
-//! While it is loaded, the module decides and executes which TLB flush KVM owes a guest hypervisor
-//! on Intel CPUs, in place of KVM's C code. The way of a flush:
+//! While it is loaded, the module decides which TLB flush KVM must do for a guest hypervisor on
+//! Intel CPUs, and executes it, in place of KVM's C code. The way of a flush:
 //!
-//! 1. KVM calls a hook ([`hooks`]) through the table of `patches/linux-7.3`,
-//! 2. the hook reads what is true now ([`kvm`]),
-//! 3. asks which invalidations that owes ([`policy`]),
-//! 4. and does them ([`vmx`]).
+//! 1. KVM calls a hook, through the table of `patches/linux-7.3` ([`kvm::hooks`]),
+//! 2. the hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]),
+//! 3. asks which flush that requires ([`policy`]),
+//! 4. and executes it ([`flush`]) or makes a request to KVM.
 
 #![crate_name = "rust_kvm_nvmx"]
+#![deny(unsafe_code)]
 
 use kernel::prelude::*;
 
-mod bindings;
-mod files;
-mod hooks;
-mod hyperv;
+mod debugfs;
+mod flush;
 mod kvm;
-mod mode;
+mod nested_tlb;
 mod policy;
-mod registration;
-mod stats;
-mod vmx;
 
-/// The loaded module. The fields' order is that of the tear-down: the switches go before what they
-/// switch.
+use kvm::{
+    debugfs::Directory,
+    registration::{
+        Mode,
+        Registration, //
+    }, //
+};
+use nested_tlb::NestedTlb;
+
+/// The loaded module: a directory in debugfs that owns the registration with KVM. The directory goes
+/// first, as it switches hooks.
+#[pin_data]
 struct NestedVmxFlushes {
-    _files: files::Files,
-    _registration: registration::Registration,
+    #[pin]
+    _registration: Directory<Registration<NestedTlb>>,
 }
 
-impl kernel::Module for NestedVmxFlushes {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        for switch in &hooks::table::SWITCHES {
-            switch.set_rust(!module_parameters::start_in_c.value());
-        }
+impl kernel::InPlaceModule for NestedVmxFlushes {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let mode = if module_parameters::start_in_c.value() {
+            Mode::C
+        } else {
+            Mode::Rust
+        };
 
-        let registration = registration::Registration::new()?;
-        Ok(Self {
-            _files: files::Files::new(),
-            _registration: registration,
-        })
+        try_pin_init!(Self {
+            _registration <- Directory::new(c"rust_kvm_nvmx", Registration::new(mode)),
+        }? Error)
     }
 }
 
@@ -55,7 +61,7 @@ module! {
     params: {
         start_in_c: bool {
             default: false,
-            description: "Load with every hook served by C; switch them one by one in debugfs",
+            description: "Load with every hook left to C; switch them one by one in debugfs",
         },
     },
 }

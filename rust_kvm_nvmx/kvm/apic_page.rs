@@ -1,68 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! L1's APIC-access page: which host page it is now.
+//! L1's APIC-access page: which host page it is now, and its place in vmcs01.
 
 use core::ptr;
 
 use kernel::ffi::c_ulong;
 
-use crate::{
+use super::{
     bindings,
-    kvm::{
-        host::Host,
-        vcpu::Vcpu, //
-    },
+    fields,
+    vcpu::Vcpu, //
 };
 
-/// The host page that was found for L1's APIC-access page, referenced, and KVM's MMU lock held for
-/// reading: nobody takes the page away meanwhile without saying so first.
+/// A field of a VMCS (SDM volume 3C, appendix "Field Encoding in VMCS").
+const APIC_ACCESS_ADDR: c_ulong = 0x2014;
+
+/// The host page that was found for L1's APIC-access page.
 ///
 /// # Invariants
 ///
-/// The lock of `kvm`'s MMU is held for reading; `page` is NULL or holds a reference.
-pub(crate) struct ApicPage<'a> {
-    host: Host<'a>,
-    kvm: *mut bindings::kvm,
+/// The MMU lock of the vCPU's VM is held for reading, so no page of the VM goes away without being
+/// counted as invalidated. `page` is NULL or holds a reference.
+pub(crate) struct ApicPage<'h> {
+    vcpu: Vcpu<'h>,
     page: *mut bindings::page,
     pfn: u64,
     sequence: c_ulong,
 }
 
-impl<'a> ApicPage<'a> {
-    /// Looks the page up. `None` if there is none to be had, and no use in looking again: only
-    /// the end of APICv deletes the slot. May sleep.
-    pub(crate) fn find(host: Host<'a>, vcpu: Vcpu<'a>) -> Option<Self> {
+impl<'h> ApicPage<'h> {
+    /// Looks the page up. `None` if there is none, and no use in looking again: only the end of
+    /// APICv deletes the slot. Sleeps.
+    pub(crate) fn find(vcpu: Vcpu<'h>) -> Option<Self> {
         let kvm = vcpu.kvm();
-        // SAFETY: The vCPU's VM; its thread holds the SRCU that protects the slots.
+        // SAFETY: The vCPU's VM, and its thread holds the SRCU that protects the slots.
         let slot = unsafe { bindings::nvmx_apic_slot(kvm) };
         if slot.is_null() {
             return None;
         }
-        // SAFETY: As above. What is invalidated from now on will show.
+        // SAFETY: C reads the VM's count, so what is invalidated from now on will show.
         let sequence = unsafe { bindings::nvmx_invalidations_so_far(kvm) };
         let mut writable = false;
         let mut page = ptr::null_mut();
-        let find = host.kvm().__kvm_faultin_pfn?;
-        // SAFETY: kvm's function, with a slot of the vCPU's VM and places for its results.
-        let pfn = unsafe {
-            find(
-                slot,
-                bindings::NVMX_APIC_GFN,
-                bindings::NVMX_FOLL_WRITE,
-                &mut writable,
-                &mut page,
-            )
-        };
-        // SAFETY: It only compares.
+        // SAFETY: The slot was just found, and it stays as long as the SRCU is held.
+        let pfn = unsafe { vcpu.faultin_pfn(slot, &mut writable, &mut page) };
+        // SAFETY: C compares the number and dereferences nothing.
         if unsafe { bindings::nvmx_pfn_is_none(pfn) } {
             return None;
         }
-        // SAFETY: The vCPU's VM. `drop` gives the lock back.
+        // SAFETY: This thread does not hold the lock, and `drop` gives it back.
         unsafe { bindings::nvmx_lock_mmu(kvm) };
-        // INVARIANT: Both just taken.
+        // INVARIANT: The lock was just taken, the reference by `faultin_pfn`.
         Some(Self {
-            host,
-            kvm,
+            vcpu,
             page,
             pfn,
             sequence,
@@ -70,17 +60,11 @@ impl<'a> ApicPage<'a> {
     }
 
     /// Whether the page was, or is being, taken away since it was found.
-    pub(crate) fn invalidated_meanwhile(&self) -> bool {
-        // SAFETY: By the type invariant the lock is held that this needs.
-        unsafe {
-            bindings::nvmx_gfn_invalidated_since(self.kvm, self.sequence, bindings::NVMX_APIC_GFN)
-        }
-    }
+    pub(crate) fn invalidated_since(&self) -> bool {
+        let gfn = bindings::NVMX_APIC_GFN;
 
-    /// Its host-physical address.
-    pub(crate) fn hpa(&self) -> u64 {
-        // SAFETY: It only computes.
-        unsafe { bindings::nvmx_pfn_to_hpa(self.pfn) }
+        // SAFETY: By the type invariant the lock is held that this needs.
+        unsafe { bindings::nvmx_gfn_invalidated_since(self.vcpu.kvm(), self.sequence, gfn) }
     }
 }
 
@@ -88,12 +72,48 @@ impl Drop for ApicPage<'_> {
     fn drop(&mut self) {
         // The page is not pinned: if it goes, KVM asks again (A5).
         if !self.page.is_null() {
-            if let Some(release) = self.host.kvm().kvm_release_page_clean {
-                // SAFETY: By the type invariant there is a reference to give back.
-                unsafe { release(self.page) };
-            }
+            // SAFETY: By the type invariant there is a reference to give back.
+            unsafe { self.vcpu.release_page(self.page) };
         }
-        // SAFETY: By the type invariant.
-        unsafe { bindings::nvmx_unlock_mmu(self.kvm) };
+        // SAFETY: By the type invariant the lock is held.
+        unsafe { bindings::nvmx_unlock_mmu(self.vcpu.kvm()) };
+    }
+}
+
+/// vmcs01 is the current VMCS for as long as the value lives, also while L2 is active (rule A1).
+pub(crate) struct Vmcs01<'h> {
+    vcpu: Vcpu<'h>,
+}
+
+impl<'h> Vmcs01<'h> {
+    /// Switches to vmcs01. While L1 runs it is current anyway.
+    pub(crate) fn load(vcpu: Vcpu<'h>) -> Self {
+        vcpu.load_vmcs01();
+        Self { vcpu }
+    }
+
+    /// Whether L1's accesses to its APIC-access page are virtualized.
+    pub(crate) fn virtualizes_apic_accesses(&self) -> bool {
+        let vmcs = self.vcpu.get_vmx(fields::LOADED_VMCS);
+        // SAFETY: The VMCS that is loaded is one of the vCPU's, whose fields this thread writes.
+        let controls = unsafe { fields::SECONDARY_EXEC.of(vmcs).read() };
+
+        controls & bindings::NVMX_VIRTUALIZE_APIC_ACCESSES != 0
+    }
+
+    /// Makes `page` L1's APIC-access page.
+    pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
+        // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's own,
+        // and KVM replaces the address before the host reuses it (A5).
+        unsafe {
+            self.vcpu
+                .vmcs_write64(APIC_ACCESS_ADDR, bindings::nvmx_pfn_to_hpa(page.pfn));
+        }
+    }
+}
+
+impl Drop for Vmcs01<'_> {
+    fn drop(&mut self) {
+        self.vcpu.put_vmcs01();
     }
 }

@@ -1,58 +1,94 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A view of one of a vCPU's MMU contexts.
+//! A vCPU's MMU contexts and the roots in them.
 
-use core::{
-    marker::PhantomData,
-    ptr::addr_of, //
-};
+use core::marker::PhantomData;
 
-use crate::{
+use super::{
     bindings,
-    kvm::root,
-    policy::{
-        apic_access::PREVIOUS_ROOTS,
-        flush::Root,
-        types::Caps, //
+    fields::{
+        self,
+        Field, //
     },
 };
+use crate::policy::eptp::RootPage;
 
-/// An MMU context of the vCPU that a hook was called for.
+/// The address of no root. (`INVALID_PAGE`, which bindgen cannot evaluate.)
+const INVALID_PAGE: u64 = u64::MAX;
+
+/// The roots that KVM keeps for later use in a context, in addition to the current one.
+pub(crate) const PREVIOUS: usize = bindings::NVMX_KVM_MMU_NUM_PREV_ROOTS as usize;
+
+/// An MMU context of the vCPU that a hook is about.
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a` and only the vCPU's own thread, which runs the hook, changes the
+/// The pointer is valid for `'h` and only the vCPU's own thread, which runs the hook, changes the
 /// context's roots.
 #[derive(Clone, Copy)]
-pub(crate) struct Mmu<'a> {
+pub(crate) struct Mmu<'h> {
     mmu: *mut bindings::kvm_mmu,
-    _hook: PhantomData<&'a bindings::kvm_mmu>,
+    _hook: PhantomData<&'h bindings::kvm_mmu>,
 }
 
-/// A root that the context holds.
+/// A root that a context holds.
+///
+/// # Invariants
+///
+/// For all of `'h`, `hpa` is INVALID_PAGE or the address of a root that the context holds, so that
+/// its page stays.
 #[derive(Clone, Copy)]
-pub(crate) struct Held {
-    /// Its host-physical address, or `INVALID_PAGE`.
+pub(crate) struct CachedRoot<'h> {
     hpa: u64,
-    /// What the guest calls it: a CR3, or an EPT pointer of L1's.
-    pub(crate) name: u64,
+    pgd: u64,
+    _mmu: PhantomData<&'h bindings::kvm_mmu>,
 }
 
-impl Held {
-    /// Whether there is one.
-    pub(crate) fn is_valid(self) -> bool {
-        self.hpa != root::INVALID_PAGE
+impl<'h> CachedRoot<'h> {
+    /// Its host-physical address; `None` if there is no root.
+    #[inline(always)]
+    pub(crate) fn hpa(self) -> Option<u64> {
+        (self.hpa != INVALID_PAGE).then_some(self.hpa)
+    }
+
+    /// What the guest calls it: a CR3, or an EPT pointer of L1's.
+    pub(crate) fn pgd(self) -> u64 {
+        self.pgd
+    }
+
+    /// What page it is; for a root that there is. (`kvm_mmu_is_dummy_root`, `root_to_sp`.)
+    #[inline(always)]
+    pub(crate) fn page(self) -> RootPage {
+        // Other threads mark a root as invalid in the same word while it is in use. The bits that are
+        // used here stay for as long as the root does.
+        // SAFETY: By the type invariant the root has a `struct page`, and the MMU's account of it.
+        let role = unsafe { bindings::nvmx_root_role(self.hpa) };
+
+        match u32::try_from(role) {
+            Ok(word) => {
+                let role = bindings::kvm_mmu_page_role { word };
+                // SAFETY: The word is all there is, and each of its bits is valid in both views.
+                let role = unsafe { role.__bindgen_anon_1 };
+
+                RootPage::Table {
+                    level: role.level(),
+                    ad_disabled: role.ad_disabled() != 0,
+                }
+            }
+            Err(_) if role == bindings::NVMX_ROOT_IS_DUMMY => RootPage::Dummy,
+            Err(_) => RootPage::Unknown,
+        }
     }
 }
 
-impl Mmu<'_> {
+impl<'h> Mmu<'h> {
     /// Wraps a context.
     ///
     /// # Safety
     ///
-    /// `mmu` is a context of the vCPU for which the hook runs, and the view must not outlive the
-    /// hook.
-    pub(crate) unsafe fn from_raw(mmu: *mut bindings::kvm_mmu) -> Self {
+    /// The type's invariant.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(mmu: *mut bindings::kvm_mmu) -> Self {
         Self {
             mmu,
             _hook: PhantomData,
@@ -60,43 +96,62 @@ impl Mmu<'_> {
     }
 
     /// The pointer, for C.
-    pub(crate) fn as_ptr(self) -> *mut bindings::kvm_mmu {
+    pub(super) fn as_ptr(self) -> *mut bindings::kvm_mmu {
         self.mmu
     }
 
-    /// The root that is in use, or was last.
-    pub(crate) fn current(self) -> Held {
-        // SAFETY: By the type invariant.
-        let root = unsafe { addr_of!((*self.mmu).root).read() };
+    #[inline(always)]
+    fn get<T: Copy>(self, field: Field<bindings::kvm_mmu, T>) -> T {
+        // SAFETY: By the type invariant and `Field`'s.
+        unsafe { field.of(self.mmu).read() }
+    }
 
-        Held {
-            hpa: root.hpa,
-            name: root.pgd,
+    /// The root that is in use, or was last.
+    #[inline(always)]
+    pub(crate) fn current(self) -> CachedRoot<'h> {
+        // INVARIANT: The context holds it, and no other thread changes that.
+        CachedRoot {
+            hpa: self.get(fields::ROOT_HPA),
+            pgd: self.get(fields::ROOT_PGD),
+            _mmu: PhantomData,
         }
     }
 
     /// The roots that are kept for later use.
-    pub(crate) fn previous(self) -> [Held; PREVIOUS_ROOTS] {
-        // SAFETY: By the type invariant.
-        let roots = unsafe { addr_of!((*self.mmu).prev_roots).read() };
-
-        roots.map(|root| Held {
+    pub(crate) fn previous(self) -> [CachedRoot<'h>; PREVIOUS] {
+        // INVARIANT: As for the current one.
+        self.get(fields::PREVIOUS_ROOTS).map(|root| CachedRoot {
             hpa: root.hpa,
-            name: root.pgd,
+            pgd: root.pgd,
+            _mmu: PhantomData,
         })
     }
+}
 
-    /// The root in use, as far as flushing it goes.
-    pub(crate) fn root(self, caps: Caps) -> Root {
-        // SAFETY: By the type invariant.
-        unsafe { root::of(self.current().hpa, caps) }
+/// Some of a context's roots.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RootSet(pub(super) usize);
+
+impl RootSet {
+    /// All of them.
+    pub(crate) const ALL: Self = Self(bindings::NVMX_KVM_MMU_ROOTS_ALL as usize);
+
+    /// Adds the current one if `add`.
+    pub(crate) fn add_current(&mut self, add: bool) {
+        if add {
+            self.0 |= bindings::NVMX_KVM_MMU_ROOT_CURRENT as usize;
+        }
     }
 
-    /// The roots kept for later, as far as flushing them goes.
-    pub(crate) fn previous_roots(self, caps: Caps) -> [Root; PREVIOUS_ROOTS] {
-        self.previous().map(|held| {
-            // SAFETY: By the type invariant.
-            unsafe { root::of(held.hpa, caps) }
-        })
+    /// Adds the one that is number `number` of those kept for later, if `add`.
+    pub(crate) fn add_previous(&mut self, number: usize, add: bool) {
+        if add && number < PREVIOUS {
+            self.0 |= (bindings::NVMX_ROOT_PREVIOUS_0 as usize) << number;
+        }
+    }
+
+    /// There is none in it.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }

@@ -1,17 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is true now: KVM's structures behind views that do not outlive the hook.
+//! Nested VMX's TLB flushes as KVM offers them to a client, without `unsafe` for the client.
+//!
+//! C headers: `arch/x86/kvm/nvmx_hooks.h`, `nvmx-hooks.h` and `nvmx-functions.h`.
+//!
+//! How the parts fit:
+//!
+//! - A client implements [`hooks::NestedTlbHooks`]: one safe function for each decision that KVM
+//!   hands out. It need not implement all; KVM's C code keeps the others.
+//! - While a [`registration::Registration`] of the client lives, KVM calls these functions. It also
+//!   says who decides at each hook.
+//! - A hook is given views that end with its call: its [`vcpu::Vcpu`] and [`vcpu::Vmcs12`], its
+//!   [`hypercall::Hypercall`]. From the vCPU come others: its [`mmu::Mmu`], its own
+//!   [`hyperv::Hyperv`] state with the [`queue`]s of addresses to flush, and its [`peers`].
+//! - What a hook may do are methods of its vCPU: INVVPID and INVEPT ([`insn`]), requests that are
+//!   handled before the guest runs ([`request`]), and calls into KVM ([`calls`]).
+//! - [`fields`] declares each field of C's that is accessed. Registration compares all of them with
+//!   the running kernel's.
+//!
+//! All `unsafe` code of the module is in this directory. [`example`] is a whole client.
+
+#![allow(unsafe_code)]
 
 pub(crate) mod apic_page;
-pub(crate) mod functions;
-pub(crate) mod host;
-pub(crate) mod hv_functions;
+mod bindings;
+mod calls;
+pub(crate) mod counters;
+pub(crate) mod cpu;
+pub(crate) mod debugfs;
+mod example;
+mod fields;
+pub(crate) mod hooks;
 pub(crate) mod hypercall;
 pub(crate) mod hyperv;
-pub(crate) mod layout;
+mod insn;
 pub(crate) mod mmu;
+pub(crate) mod peers;
 pub(crate) mod queue;
-pub(crate) mod root;
+pub(crate) mod registration;
+mod request;
 pub(crate) mod vcpu;
-pub(crate) mod vmcs01;
 pub(crate) mod words;
+
+// The policy names these bits itself, as it knows nothing of the kernel.
+const _: () = {
+    use crate::policy::roles;
+
+    assert!(roles::CR0_ROLE == bindings::NVMX_KVM_MMU_CR0_ROLE_BITS);
+    assert!(roles::CR4_ROLE == bindings::NVMX_KVM_MMU_CR4_ROLE_BITS);
+};

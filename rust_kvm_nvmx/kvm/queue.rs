@@ -1,90 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A vCPU's queue of addresses to flush, one for each level (rule E10). It is KVM's own: what one
-//! side queues, the other may serve.
+//! A vCPU's queue of addresses to flush, one for each level (rule E10). It is KVM's own: what Rust
+//! queues, C may handle, and the reverse.
 //!
-//! Many write, under the queue's lock; one reads, the vCPU's own thread, without it.
+//! Many write, under the queue's lock. One reads, the vCPU's own thread, without it.
 
 use core::marker::PhantomData;
 
-use crate::{
+use super::{
     bindings,
-    kvm::words::Words,
-    policy::hv_ranges::{
-        self,
-        Queued, //
+    fields,
+    words::Words, //
+};
+use crate::policy::{
+    hv_ranges::{
+        Queued,
+        EVERYTHING, //
     },
+    types::Level,
 };
 
-/// Entries that a queue holds. (`helpers.c` compares it with KVM's.)
-pub(crate) const LEN: usize = 16;
-
-/// The level that a flush is meant for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// The guest hypervisor.
-    L1,
-    /// Its guests.
-    L2,
-}
-
-impl Level {
-    /// The level of a vCPU that does (`true`) or does not run L2.
-    pub(crate) fn running(l2: bool) -> Self {
-        if l2 {
-            Self::L2
-        } else {
-            Self::L1
-        }
-    }
-
-    /// The one that does not run.
-    pub(crate) fn other(self) -> Self {
-        match self {
-            Self::L1 => Self::L2,
-            Self::L2 => Self::L1,
-        }
-    }
-}
+/// Entries that a queue holds.
+pub(crate) const LEN: usize = bindings::NVMX_KVM_HV_TLB_FLUSH_FIFO_SIZE as usize;
 
 /// Some vCPU's queue, to write to.
 ///
 /// # Invariants
 ///
-/// `queue` is initialized and valid for `'a`.
+/// `queue` is initialized and valid for `'h`.
 #[derive(Clone, Copy)]
-pub(crate) struct Queue<'a> {
+pub(crate) struct Queue<'h> {
     queue: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo,
-    _vcpu: PhantomData<&'a bindings::kvm_vcpu_hv_tlb_flush_fifo>,
+    _vcpu: PhantomData<&'h bindings::kvm_vcpu_hv_tlb_flush_fifo>,
 }
 
 impl Queue<'_> {
-    /// A queue in a vCPU's Hyper-V state.
+    /// The queue for `level` in a vCPU's Hyper-V state.
     ///
     /// # Safety
     ///
-    /// The type's invariant.
-    pub(in crate::kvm) unsafe fn from_raw(
-        queue: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo,
-    ) -> Self {
+    /// `hv` is valid for `'h`.
+    pub(super) unsafe fn of(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Self {
+        let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo =
+            fields::FLUSH_QUEUES.of(hv).cast();
+
+        // INVARIANT: There are two, and `helpers.c` compares which is which.
         Self {
-            queue,
+            queue: match level {
+                Level::L1 => queues,
+                Level::L2 => queues.wrapping_add(1),
+            },
             _vcpu: PhantomData,
         }
     }
 
-    /// Queues what is to be flushed; without room for all of it, that everything is.
-    pub(crate) fn push(self, what: Queued<'_>) {
-        let everything = [hv_ranges::EVERYTHING];
+    /// Queues what must be flushed; if there is no room for it, that everything must be.
+    ///
+    /// The room is known under the queue's lock only, so the rule for it is asked there: `fits` gets
+    /// the number of entries and the room.
+    pub(crate) fn push(self, what: Queued<'_>, fits: impl FnOnce(usize, usize) -> bool) {
+        let everything = [EVERYTHING];
         let wanted = match what {
             Queued::Entries(entries) => entries,
             Queued::Everything => &[],
         };
 
-        // SAFETY: By the type invariant; it is closed below.
+        // SAFETY: By the type invariant. The lock that this takes is given back below.
         let room = unsafe { bindings::nvmx_hv_queue_open(self.queue) } as usize;
         let entries = match wanted {
-            [_, ..] if hv_ranges::may_be_queued(wanted.len(), room) => wanted,
+            [_, ..] if fits(wanted.len(), room) => wanted,
             // A full queue has this entry already.
             _ => &everything,
         };
@@ -101,20 +85,21 @@ impl Queue<'_> {
 ///
 /// Nobody else reads from the queue.
 #[derive(Clone, Copy)]
-pub(crate) struct OwnQueue<'a>(Queue<'a>);
+pub(crate) struct OwnQueue<'h>(Queue<'h>);
 
-impl<'a> OwnQueue<'a> {
+impl<'h> OwnQueue<'h> {
     /// # Safety
     ///
     /// The type's invariant: this is the vCPU's own thread.
-    pub(in crate::kvm) unsafe fn new(queue: Queue<'a>) -> Self {
+    pub(super) unsafe fn new(queue: Queue<'h>) -> Self {
         Self(queue)
     }
 
     /// Takes all entries out of it, into `entries`.
+    #[inline(always)]
     pub(crate) fn take(self, entries: &mut Words<LEN>) -> &[u64] {
-        // SAFETY: By both types' invariants; the buffer has that many entries, and as many are
-        // written as the function returns.
+        // SAFETY: By both types' invariants. The buffer has room for all entries, and C writes as
+        // many as it returns.
         unsafe {
             let taken = bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32);
             entries.written(taken as usize)
@@ -122,9 +107,9 @@ impl<'a> OwnQueue<'a> {
     }
 
     /// Empties it. What others queue meanwhile may go too, but each of them makes its request
-    /// thereafter.
+    /// afterwards.
     pub(crate) fn discard(self) {
-        // SAFETY: By both types' invariants.
+        // SAFETY: By both types' invariants; only the reader's end of the queue moves.
         unsafe { bindings::nvmx_hv_queue_discard(self.0.queue) };
     }
 }

@@ -1,28 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A view of the vCPU that a hook was called for.
+//! The vCPU that a hook is about, and its vmcs12.
 
 use core::{
     marker::PhantomData,
-    ptr::{
-        addr_of,
-        addr_of_mut,
-        NonNull, //
-    }, //
+    ptr::NonNull, //
 };
 
-use kernel::container_of;
-
-use crate::{
+use super::{
     bindings,
-    kvm::mmu::Mmu,
-    policy::{
-        flush::Root,
-        types::{
-            Caps,
-            Vpid, //
-        },
+    fields::{
+        self,
+        Field,
+        SharedField, //
     },
+    mmu::Mmu,
+    registration::Shared,
+};
+use crate::policy::types::{
+    Caps,
+    Vpid, //
 };
 
 // Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's halves: the
@@ -32,198 +29,231 @@ const INVVPID_TYPES: u32 = 0xf;
 const INVEPT_TYPES_SHIFT: u32 = 24;
 const INVEPT_TYPES: u32 = 0b110;
 
-/// A vCPU that is loaded on this CPU, for the time of one hook.
+/// A vCPU for the time of one hook, with all that its hook may do.
 ///
 /// # Invariants
 ///
-/// `vcpu` is the `vcpu` field of a `vcpu_vmx` that stays valid for `'a`. The caller holds the
-/// vCPU's mutex (or is the only one who knows the vCPU), so nobody else writes the fields that are
-/// read here. No reference is made to either structure: C writes neighbouring fields meanwhile.
+/// For all of `'h`: `shared` is registered, and `vcpu` is the `vcpu` field of a `vcpu_vmx`, loaded
+/// on this CPU, whose mutex this thread holds (or which nobody else knows yet). No reference is made
+/// to either structure: C writes neighbouring fields at the same time.
 #[derive(Clone, Copy)]
-pub(crate) struct Vcpu<'a> {
+pub(crate) struct Vcpu<'h> {
+    shared: &'h Shared,
     vcpu: NonNull<bindings::kvm_vcpu>,
-    _hook: PhantomData<&'a bindings::kvm_vcpu>,
 }
 
-impl<'a> Vcpu<'a> {
+/// Which of VMX's instructions to invalidate L1 is offered.
+pub(crate) struct Offer {
+    /// L1 has the instruction.
+    pub(super) exists: bool,
+    /// A bit for each type.
+    pub(super) types: u32,
+}
+
+impl<'h> Vcpu<'h> {
     /// Wraps what a hook was given.
     ///
     /// # Safety
     ///
-    /// `vcpu` is the argument of a running hook: not NULL, VMX's and no TD's, loaded on this CPU
-    /// and held by this thread until the hook returns; the view must not outlive the hook.
-    pub(crate) unsafe fn from_raw(vcpu: *mut bindings::kvm_vcpu) -> Self {
-        Self {
-            // SAFETY: Not NULL by the caller's promise.
-            vcpu: unsafe { NonNull::new_unchecked(vcpu) },
-            _hook: PhantomData,
-        }
+    /// The type's invariant.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(shared: &'h Shared, vcpu: NonNull<bindings::kvm_vcpu>) -> Self {
+        Self { shared, vcpu }
+    }
+
+    /// What the CPU and kvm_intel's parameters allow.
+    #[inline(always)]
+    pub(crate) fn caps(self) -> Caps {
+        self.shared.caps()
+    }
+
+    /// The functions of kvm.
+    #[inline(always)]
+    pub(super) fn kvm_functions(self) -> &'h bindings::kvm_nvmx_kvm_functions {
+        self.shared.kvm()
+    }
+
+    /// The functions of kvm_intel.
+    #[inline(always)]
+    pub(super) fn vmx_functions(self) -> &'h bindings::kvm_nvmx_vmx_functions {
+        self.shared.vmx()
     }
 
     /// The pointer, for C.
-    pub(crate) fn as_ptr(self) -> *mut bindings::kvm_vcpu {
+    #[inline(always)]
+    pub(super) fn as_ptr(self) -> *mut bindings::kvm_vcpu {
         self.vcpu.as_ptr()
     }
 
-    pub(in crate::kvm) fn vmx(self) -> *mut bindings::vcpu_vmx {
-        // SAFETY: By the type invariant it is embedded in one.
-        unsafe { container_of!(self.vcpu.as_ptr(), bindings::vcpu_vmx, vcpu) }
+    /// VMX's structure, for C.
+    #[inline(always)]
+    pub(super) fn vmx(self) -> *mut bindings::vcpu_vmx {
+        fields::VCPU.container_of(self.as_ptr())
+    }
+
+    /// The value of a field of the vCPU's own.
+    #[inline(always)]
+    pub(super) fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu, T>) -> T {
+        // SAFETY: `Field` says that it is there and that no other thread writes it now.
+        unsafe { field.of(self.as_ptr()).read() }
+    }
+
+    /// The value of a field of VMX's structure.
+    #[inline(always)]
+    pub(super) fn get_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>) -> T {
+        // SAFETY: As in `get`; the vCPU is embedded in the structure.
+        unsafe { field.of(self.vmx()).read() }
+    }
+
+    /// The value of a field of VMX's structure that other threads may write.
+    #[inline(always)]
+    fn get_vmx_shared<T: Copy>(self, field: SharedField<bindings::vcpu_vmx, T>) -> T {
+        // SAFETY: `SharedField` says that it is there and that one access reads all of it.
+        unsafe { field.of(self.vmx()).read_volatile() }
+    }
+
+    /// The VM, which lives longer than the vCPU.
+    #[inline(always)]
+    pub(super) fn kvm(self) -> *mut bindings::kvm {
+        self.get(fields::KVM)
     }
 
     /// L2 is active. (`is_guest_mode`.)
+    #[inline(always)]
     pub(crate) fn runs_l2(self) -> bool {
-        // SAFETY: By the type invariant.
-        let hflags = unsafe { addr_of!((*self.vcpu.as_ptr()).arch.hflags).read() };
-
-        hflags & bindings::NVMX_HF_GUEST_MASK != 0
+        self.get(fields::HFLAGS) & bindings::NVMX_HF_GUEST_MASK as u32 != 0
     }
 
     /// The hardware VPID that L1 runs with.
+    #[inline(always)]
     pub(crate) fn vpid01(self) -> Option<Vpid> {
-        // SAFETY: By the type invariant.
-        let raw = unsafe { addr_of!((*self.vmx()).vpid).read() };
-
         // The allocator hands out 1 to 65,535, or 0 for none.
-        u16::try_from(raw).ok().and_then(Vpid::new)
+        Vpid::new(self.get_vmx(fields::VPID01) as u16)
     }
 
     /// The hardware VPID that L2 runs with if its vmcs12 uses VPIDs.
     ///
-    /// After VMXOFF, VMX frees the VPID and leaves the field: it may then name somebody else's,
-    /// which costs at most a flush too many.
+    /// After VMXOFF, VMX frees the VPID and leaves the field. It may then be another vCPU's, which
+    /// costs at most a flush too many.
+    #[inline(always)]
     pub(crate) fn vpid02(self) -> Option<Vpid> {
-        // SAFETY: By the type invariant.
-        Vpid::new(unsafe { addr_of!((*self.vmx()).nested.vpid02).read() })
+        Vpid::new(self.get_vmx(fields::NESTED.then(fields::VPID02)))
     }
 
     /// The vpid12 that vpid02 was last used for; 0 after VMXON and where it must not be trusted.
+    #[inline(always)]
     pub(crate) fn last_vpid(self) -> u16 {
-        // SAFETY: By the type invariant.
-        unsafe { addr_of!((*self.vmx()).nested.last_vpid).read() }
+        self.get_vmx(fields::NESTED.then(fields::LAST_VPID))
     }
 
-    /// Remembers the vpid12 that vpid02 stands for from now on.
+    /// Records the vpid12 that vpid02 stands for from now on.
+    #[inline(always)]
     pub(crate) fn set_last_vpid(self, vpid12: u16) {
-        // SAFETY: By the type invariant nobody else reads or writes the field now.
-        unsafe { addr_of_mut!((*self.vmx()).nested.last_vpid).write(vpid12) }
+        // SAFETY: The field is there, and this thread is the only one that uses it now.
+        unsafe {
+            fields::NESTED
+                .then(fields::LAST_VPID)
+                .of(self.vmx())
+                .write(vpid12);
+        }
+    }
+
+    /// The next VM entry with a VPID flushes (T4): no vpid12 is 0.
+    #[inline(always)]
+    pub(crate) fn forget_last_vpid(self) {
+        self.set_last_vpid(0);
+    }
+
+    /// The vmcs12 of the L2 that is active; `None` while L1 runs.
+    #[inline(always)]
+    pub(crate) fn vmcs12(self) -> Option<Vmcs12<'h>> {
+        if !self.runs_l2() {
+            return None;
+        }
+        let vmcs12 = self.get_vmx(fields::NESTED.then(fields::CACHED_VMCS12));
+        // SAFETY: While L2 is active there is one, and it stays until VMX operation is left.
+        Some(unsafe { Vmcs12::from_raw(vmcs12) })
     }
 
     /// Whether vmcs12 uses VPIDs; `None` while L1 runs. (`nested_cpu_has_vpid`.)
+    #[inline(always)]
     pub(crate) fn vmcs12_uses_vpid(self) -> Option<bool> {
         self.vmcs12().map(Vmcs12::uses_vpid)
     }
 
-    /// The vmcs12 of the L2 that is active.
-    fn vmcs12(self) -> Option<Vmcs12<'a>> {
-        if !self.runs_l2() {
-            return None;
-        }
-        // SAFETY: By the type invariant; while L2 is active there is a cached vmcs12.
-        let vmcs12 = unsafe { addr_of!((*self.vmx()).nested.cached_vmcs12).read() };
-        // SAFETY: As above, and it stays until VMX operation is left.
-        Some(unsafe { Vmcs12::from_raw(vmcs12) })
-    }
-
-    /// Whether vmcs12 uses EPT; `None` while L1 runs. (`nested_cpu_has_ept`.)
-    pub(crate) fn vmcs12_uses_ept(self) -> Option<bool> {
-        self.vmcs12().map(Vmcs12::uses_ept)
-    }
-
-    /// The VM; valid for as long as the vCPU is.
-    pub(crate) fn kvm(self) -> *mut bindings::kvm {
-        // SAFETY: By the type invariant; it never changes.
-        unsafe { addr_of!((*self.vcpu.as_ptr()).kvm).read() }
+    /// The MMU context in use.
+    #[inline(always)]
+    pub(crate) fn mmu(self) -> Mmu<'h> {
+        // SAFETY: `mmu` always points at one of the vCPU's contexts.
+        unsafe { Mmu::from_raw(self.get(fields::MMU)) }
     }
 
     /// The context of L1, and of an L2 without EPT in its vmcs12.
-    pub(crate) fn root_mmu(self) -> Mmu<'a> {
-        // SAFETY: By the type invariant; it is part of the vCPU.
-        unsafe { Mmu::from_raw(addr_of_mut!((*self.vcpu.as_ptr()).arch.root_mmu)) }
+    pub(crate) fn root_mmu(self) -> Mmu<'h> {
+        // SAFETY: It is part of the vCPU.
+        unsafe { Mmu::from_raw(fields::ROOT_MMU.of(self.as_ptr())) }
     }
 
     /// The context of an L2 with EPT in its vmcs12.
-    pub(crate) fn guest_mmu(self) -> Mmu<'a> {
-        // SAFETY: By the type invariant; it is part of the vCPU.
-        unsafe { Mmu::from_raw(addr_of_mut!((*self.vcpu.as_ptr()).arch.guest_mmu)) }
-    }
-
-    /// vmcs01, for C.
-    pub(crate) fn vmcs01(self) -> *mut bindings::loaded_vmcs {
-        // SAFETY: By the type invariant; it is part of the vCPU.
-        unsafe { addr_of_mut!((*self.vmx()).vmcs01) }
-    }
-
-    /// vmcs02, for C.
-    pub(crate) fn vmcs02(self) -> *mut bindings::loaded_vmcs {
-        // SAFETY: By the type invariant; it is part of the vCPU.
-        unsafe { addr_of_mut!((*self.vmx()).nested.vmcs02) }
+    pub(crate) fn guest_mmu(self) -> Mmu<'h> {
+        // SAFETY: The vCPU has two contexts, and this is the other one.
+        unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
     }
 
     /// The CPU that vmcs02 was last loaded on; negative for none.
-    ///
-    /// A CPU that goes offline clears the field from its own thread, hence the volatile read.
     pub(crate) fn cpu_of_vmcs02(self) -> i32 {
-        // SAFETY: By the type invariant.
-        unsafe { addr_of!((*self.vmcs02()).cpu).read_volatile() }
+        self.get_vmx_shared(
+            fields::NESTED
+                .then(fields::VMCS02)
+                .then_shared(fields::VMCS_CPU),
+        )
     }
 
-    /// The secondary controls of the VMCS that is current, as KVM has written them.
-    pub(crate) fn secondary_controls_of_current_vmcs(self) -> u32 {
-        // SAFETY: By the type invariant; one of the vCPU's VMCSs is always loaded.
-        unsafe {
-            let vmcs = addr_of!((*self.vmx()).loaded_vmcs).read();
-            addr_of!((*vmcs).controls_shadow.secondary_exec).read()
+    /// INVVPID, as L1 is offered it.
+    pub(crate) fn invvpid_offer(self) -> Offer {
+        let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
+        let caps = self.get_vmx(fields::NESTED.then(fields::VPID_CAPS));
+
+        Offer {
+            exists: controls & bindings::NVMX_ENABLE_VPID != 0
+                && caps & bindings::NVMX_INVVPID != 0,
+            types: (caps >> INVVPID_TYPES_SHIFT) & INVVPID_TYPES,
         }
     }
 
-    /// The VMX capabilities that L1 is offered: secondary controls, and the two halves of
-    /// IA32_VMX_EPT_VPID_CAP, of EPT and of VPIDs.
-    fn offers(self) -> (u32, u32, u32) {
-        // SAFETY: By the type invariant; user space cannot change them while the vCPU runs.
-        unsafe {
-            let msrs = addr_of!((*self.vmx()).nested.msrs);
-            (
-                addr_of!((*msrs).secondary_ctls_high).read(),
-                addr_of!((*msrs).ept_caps).read(),
-                addr_of!((*msrs).vpid_caps).read(),
-            )
+    /// INVEPT, as L1 is offered it.
+    pub(crate) fn invept_offer(self) -> Offer {
+        let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
+        let caps = self.get_vmx(fields::NESTED.then(fields::EPT_CAPS));
+
+        Offer {
+            exists: controls & bindings::NVMX_ENABLE_EPT != 0 && caps & bindings::NVMX_INVEPT != 0,
+            types: (caps >> INVEPT_TYPES_SHIFT) & INVEPT_TYPES,
         }
-    }
-
-    /// The types of INVVPID that L1 is offered, a bit each; `None` without the instruction.
-    pub(crate) fn offered_invvpid(self) -> Option<u32> {
-        let (controls, _, caps) = self.offers();
-
-        (controls & bindings::NVMX_ENABLE_VPID != 0 && caps & bindings::NVMX_INVVPID != 0)
-            .then_some((caps >> INVVPID_TYPES_SHIFT) & INVVPID_TYPES)
-    }
-
-    /// The types of INVEPT that L1 is offered, a bit each; `None` without the instruction.
-    pub(crate) fn offered_invept(self) -> Option<u32> {
-        let (controls, caps, _) = self.offers();
-
-        (controls & bindings::NVMX_ENABLE_EPT != 0 && caps & bindings::NVMX_INVEPT != 0)
-            .then_some((caps >> INVEPT_TYPES_SHIFT) & INVEPT_TYPES)
     }
 
     /// The vCPU takes page faults asynchronously, and wants to be told of pages that came.
     pub(crate) fn has_async_page_faults(self) -> bool {
-        // SAFETY: The view holds a valid vCPU.
+        // SAFETY: C reads a field of a vCPU that this thread holds.
         unsafe { bindings::nvmx_has_async_pf(self.as_ptr()) }
     }
 
     /// The vCPU has Hyper-V state, be it for SynIC alone. (`to_hv_vcpu`.)
+    #[inline(always)]
     pub(crate) fn has_hyperv(self) -> bool {
-        // SAFETY: By the type invariant; the pointer is set once, by the vCPU's own thread.
-        !unsafe { addr_of!((*self.vcpu.as_ptr()).arch.hyperv).read() }.is_null()
+        !self.get(fields::HYPERV).is_null()
     }
 
-    /// The root of the current MMU context, as far as flushing it goes.
-    pub(crate) fn root(self, caps: Caps) -> Root {
-        // SAFETY: By the type invariant; `mmu` always points at one of the vCPU's contexts.
-        let mmu = unsafe { Mmu::from_raw(addr_of!((*self.vcpu.as_ptr()).arch.mmu).read()) };
+    /// Adds to KVM's count of flushes.
+    pub(crate) fn count_tlb_flushes(self, number: u64) {
+        self.add(fields::STAT_TLB_FLUSH, number);
+    }
 
-        mmu.root(caps)
+    /// Adds to a statistic. User space reads them at any time, and only this thread writes them.
+    pub(super) fn add(self, statistic: Field<bindings::kvm_vcpu, u64>, number: u64) {
+        let value = self.get(statistic).wrapping_add(number);
+        // SAFETY: The field is there; the write is one access, for readers elsewhere.
+        unsafe { statistic.of(self.as_ptr()).write_volatile(value) };
     }
 }
 
@@ -231,55 +261,54 @@ impl<'a> Vcpu<'a> {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'a` and only the vCPU's own thread, which runs the hook, writes it.
+/// The pointer is valid for `'h` and only the vCPU's own thread, which runs the hook, writes it.
 #[derive(Clone, Copy)]
-pub(crate) struct Vmcs12<'a> {
-    vmcs12: *const bindings::vmcs12,
-    _hook: PhantomData<&'a bindings::vmcs12>,
+pub(crate) struct Vmcs12<'h> {
+    vmcs12: *mut bindings::vmcs12,
+    _hook: PhantomData<&'h bindings::vmcs12>,
 }
 
 impl Vmcs12<'_> {
-    /// Wraps what a hook was given.
+    /// Wraps KVM's cached vmcs12.
     ///
     /// # Safety
     ///
-    /// `vmcs12` is the cached vmcs12 of the vCPU for which the hook runs, and the view must not
-    /// outlive the hook.
-    pub(crate) unsafe fn from_raw(vmcs12: *const bindings::vmcs12) -> Self {
+    /// The type's invariant.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(vmcs12: *mut bindings::vmcs12) -> Self {
         Self {
             vmcs12,
             _hook: PhantomData,
         }
     }
 
+    #[inline(always)]
+    fn get<T: Copy>(self, field: Field<bindings::vmcs12, T>) -> T {
+        // SAFETY: By the type invariant and `Field`'s. The structure is packed.
+        unsafe { field.of(self.vmcs12).read_unaligned() }
+    }
+
     /// L1 gave L2 a VPID. (`nested_cpu_has_vpid`.)
+    #[inline(always)]
     pub(crate) fn uses_vpid(self) -> bool {
         self.has_secondary_control(bindings::NVMX_ENABLE_VPID)
     }
 
     /// L1 gave L2 an EPT. (`nested_cpu_has_ept`.)
+    #[inline(always)]
     pub(crate) fn uses_ept(self) -> bool {
         self.has_secondary_control(bindings::NVMX_ENABLE_EPT)
     }
 
+    #[inline(always)]
     fn has_secondary_control(self, control: u32) -> bool {
-        // SAFETY: By the type invariant. The structure is packed.
-        let (primary, secondary) = unsafe {
-            (
-                addr_of!((*self.vmcs12).cpu_based_vm_exec_control).read_unaligned(),
-                addr_of!((*self.vmcs12).secondary_vm_exec_control).read_unaligned(),
-            )
-        };
-
-        primary & bindings::NVMX_SECONDARY_CONTROLS != 0 && secondary & control != 0
+        self.get(fields::CPU_BASED_CONTROL) & bindings::NVMX_SECONDARY_CONTROLS != 0
+            && self.get(fields::SECONDARY_CONTROL) & control != 0
     }
 
     /// The VPID that L1 gave L2, if it gave one.
+    #[inline(always)]
     pub(crate) fn vpid12(self) -> Option<u16> {
-        if !self.uses_vpid() {
-            return None;
-        }
-        // SAFETY: By the type invariant. The structure is packed.
-        Some(unsafe { addr_of!((*self.vmcs12).virtual_processor_id).read_unaligned() })
+        self.uses_vpid().then(|| self.get(fields::VPID12))
     }
 }

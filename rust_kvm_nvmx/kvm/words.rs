@@ -17,7 +17,7 @@ impl<const N: usize> Words<N> {
     }
 
     /// Where to write the words; nothing but words may be written there.
-    pub(in crate::kvm) fn as_mut_ptr(&mut self) -> *mut u64 {
+    pub(super) fn as_mut_ptr(&mut self) -> *mut u64 {
         self.0.as_mut_ptr().cast()
     }
 
@@ -26,14 +26,14 @@ impl<const N: usize> Words<N> {
     /// # Safety
     ///
     /// They have been written.
-    pub(in crate::kvm) unsafe fn written(&mut self, len: usize) -> &mut [u64] {
+    pub(super) unsafe fn written(&mut self, len: usize) -> &mut [u64] {
         // SAFETY: There are that many, and by the caller's promise they have values.
         unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), len.min(N)) }
     }
 
     /// The first `len` words of `first` and `then`, one after the other; `None` if there are not as
     /// many, or no room for them.
-    pub(in crate::kvm) fn fill<const FIRST: usize>(
+    pub(super) fn fill<const FIRST: usize>(
         &mut self,
         first: [u64; FIRST],
         then: &[u64],

@@ -7,23 +7,18 @@
 //! one that it cached while the page was ordinary memory.
 
 use super::{
-    flush::{
-        self,
-        Root, //
-    },
+    flush,
     types::{
         Caps,
         Invalidation,
+        Root,
         Vpid, //
     },
 };
 
-/// The roots that KVM keeps for later use in a context, beside the current one.
-pub(crate) const PREVIOUS_ROOTS: usize = 3;
-
 /// Who runs when L1's page is turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Running {
+pub(crate) enum Running<const PREVIOUS: usize> {
     /// L1.
     L1,
     /// L2 on an EPT of its own: L1's root is the current one of L1's context.
@@ -34,32 +29,42 @@ pub(crate) enum Running {
     /// L2 in L1's context: the current root is L2's, L1's is among those kept for later.
     L2WithoutEpt {
         /// The roots kept for later.
-        previous: [Root; PREVIOUS_ROOTS],
+        previous: [Root; PREVIOUS],
     },
 }
 
-/// What turning on L1's APIC-access page owes.
+/// The flush that turning on L1's APIC-access page requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owed {
+pub(crate) enum Required<const PREVIOUS: usize> {
     /// A request to flush the current context, served before L1 goes on.
     Request,
     /// Invalidations here and now: by the next VM exit to L1 nobody would remember.
-    Now([Option<Invalidation>; PREVIOUS_ROOTS]),
+    Now([Option<Invalidation>; PREVIOUS]),
 }
 
-/// A4: what turning on L1's APIC-access page owes, for whatever L1 cached while it was off.
+/// A4: the flush that turning on L1's APIC-access page requires, for what L1 cached while it was off.
 ///
 /// A root of L1's that is neither loaded nor kept is flushed when it is loaded (H10).
-pub(crate) fn turned_on(caps: Caps, running: Running, vpid01: Option<Vpid>) -> Owed {
-    match running {
-        Running::L1 => Owed::Request,
-        // Without EPT all of L1's translations have its VPID.
-        _ if !caps.ept => Owed::Now([flush::context(caps, vpid01), None, None]),
-        Running::L2WithEpt { root01 } => {
-            Owed::Now([flush::current(caps, root01, vpid01), None, None])
+pub(crate) fn turned_on<const PREVIOUS: usize>(
+    caps: Caps,
+    running: Running<PREVIOUS>,
+    vpid01: Option<Vpid>,
+) -> Required<PREVIOUS> {
+    let once = |invalidation| {
+        let mut all = [None; PREVIOUS];
+        if let Some(first) = all.first_mut() {
+            *first = invalidation;
         }
+        Required::Now(all)
+    };
+
+    match running {
+        Running::L1 => Required::Request,
+        // Without EPT all of L1's translations have its VPID.
+        _ if !caps.has(Caps::EPT) => once(flush::context(caps, vpid01)),
+        Running::L2WithEpt { root01 } => once(flush::current(caps, root01, vpid01)),
         Running::L2WithoutEpt { previous } => {
-            Owed::Now(previous.map(|root| flush::current(caps, root, vpid01)))
+            Required::Now(previous.map(|root| flush::current(caps, root, vpid01)))
         }
     }
 }

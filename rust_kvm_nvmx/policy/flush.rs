@@ -14,83 +14,83 @@
 
 use super::types::{
     Caps,
-    Eptp,
     Gva,
     Invalidation,
+    Root,
     Vpid, //
 };
 
-/// The root of the page tables that the vCPU runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Root {
-    /// None is loaded: nothing can have been cached from it.
-    Invalid,
-    /// EPT is on and this pointer names the root.
-    Ept(Eptp),
-    /// EPT is on, but no pointer can be built for the root; its owner has warned.
-    EptUnknown,
-    /// EPT is off: the root is an ordinary page table and its entries are tagged by VPID alone.
-    Shadow,
-}
-
 /// H1: what to invalidate when every translation of the vCPU may be stale.
 ///
-/// The order of the result is of no consequence. Without INVVPID's all-contexts type each VPID of
-/// the vCPU has to be named; a VPID that was not allocated holds nothing.
-pub(crate) fn all(
-    caps: Caps,
-    vpid01: Option<Vpid>,
-    vpid02: Option<Vpid>,
-) -> [Option<Invalidation>; 2] {
-    if caps.ept {
-        return [Some(Invalidation::InveptAll), None];
+/// Without INVVPID's all-contexts type each VPID of the vCPU has to be named ([`All::Each`]).
+#[inline(always)]
+pub(crate) fn all(caps: Caps) -> All {
+    if caps.has(Caps::EPT) {
+        All::Once(Invalidation::InveptAll)
+    } else if !caps.has(Caps::VPID) {
+        All::Nothing
+    } else if caps.has(Caps::INVVPID_ALL) {
+        All::Once(Invalidation::InvvpidAll)
+    } else {
+        All::Each
     }
-    if !caps.vpid {
-        return [None, None];
-    }
-    if caps.invvpid_all {
-        return [Some(Invalidation::InvvpidAll), None];
-    }
-    [
-        vpid01.map(Invalidation::InvvpidSingle),
-        vpid02.map(Invalidation::InvvpidSingle),
-    ]
+}
+
+/// The answers of [`all`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum All {
+    /// The CPU tags nothing: VM entries and VM exits invalidate all by themselves.
+    Nothing,
+    /// One invalidation reaches everything.
+    Once(Invalidation),
+    /// [`each`] VPID that the vCPU has is named.
+    Each,
+}
+
+/// H1: one of the invalidations for [`All::Each`]. A VPID that was not allocated holds nothing.
+#[inline(always)]
+pub(crate) fn each(vpid: Option<Vpid>) -> Option<Invalidation> {
+    vpid.map(Invalidation::InvvpidSingle)
 }
 
 /// H2: what to invalidate when the page tables that KVM keeps for the current context changed.
+#[inline(always)]
 pub(crate) fn current(caps: Caps, root: Root, vpid: Option<Vpid>) -> Option<Invalidation> {
     match root {
         Root::Invalid => None,
-        Root::Ept(eptp) if caps.invept_single => Some(Invalidation::InveptSingle(eptp)),
+        Root::Ept(eptp) if caps.has(Caps::INVEPT_SINGLE) => Some(Invalidation::InveptSingle(eptp)),
         Root::Ept(_) | Root::EptUnknown => Some(Invalidation::InveptAll),
         Root::Shadow => context(caps, vpid),
     }
 }
 
 /// H3: what to invalidate when the current context's translation of `gva` changed.
+#[inline(always)]
 pub(crate) fn address(caps: Caps, vpid: Option<Vpid>, gva: Gva) -> Option<Invalidation> {
     match vpid {
-        Some(vpid) if caps.invvpid_address => Some(Invalidation::InvvpidAddress(vpid, gva)),
+        Some(vpid) if caps.has(Caps::INVVPID_ADDRESS) => Some(Invalidation::InvvpidAddress(vpid, gva)),
         _ => context(caps, vpid),
     }
 }
 
 /// H4 and H15: what to invalidate when a guest's own translations may be stale. Never an INVEPT.
+#[inline(always)]
 pub(crate) fn context(caps: Caps, vpid: Option<Vpid>) -> Option<Invalidation> {
     let vpid = vpid?;
 
-    if caps.invvpid_single {
+    if caps.has(Caps::INVVPID_SINGLE) {
         Some(Invalidation::InvvpidSingle(vpid))
     } else {
         Some(Invalidation::InvvpidAll)
     }
 }
 
-/// X3: what to invalidate beside a guest flush of the current context, when it is L1 that asked for
-/// its own translations to be flushed.
+/// X3: what to invalidate in addition to a guest flush of the current context, if L1 asked for a
+/// flush of its own translations.
 ///
-/// In an L2 with a VPID of its own the guest flush is for that VPID, and L1's translations stay.
-pub(crate) fn of_l1_while_away(
+/// While an L2 with a VPID of its own is active, the guest flush is for that VPID only.
+#[inline(always)]
+pub(crate) fn l1_flush_while_in_l2(
     caps: Caps,
     current: Option<Vpid>,
     vpid01: Option<Vpid>,
@@ -105,6 +105,7 @@ pub(crate) fn of_l1_while_away(
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs. An L2 whose vmcs12 has no VPID shares vpid01, since
 /// for L1 it shares VPID 0 with L1 itself; so does one for which no vpid02 could be allocated.
+#[inline(always)]
 pub(crate) fn current_vpid(
     vmcs12_uses_vpid: Option<bool>,
     vpid01: Option<Vpid>,

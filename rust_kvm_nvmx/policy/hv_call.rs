@@ -191,7 +191,7 @@ pub(crate) struct Header {
 pub(crate) enum Processors {
     /// Processors 0 to 63.
     Mask(u64),
-    /// A set, with its banks behind the header.
+    /// A set, whose banks follow the header.
     Set {
         /// How to read it.
         format: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! L2's flush hypercalls, which L0 serves for an enlightened L1 (rules E1, E2, E8, E11, E12, X8;
+//! L2's flush hypercalls, which L0 handles for an enlightened L1 (rules E1, E2, E8, E11, E12, X8;
 //! TLFS, "Nested Virtualization", "Direct Virtual Flush").
 
 use super::hv_call::{
@@ -10,9 +10,9 @@ use super::hv_call::{
     Targets, //
 };
 
-/// What decides who serves a VMCALL of L2.
+/// What decides who handles a VMCALL of L2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct Vmcall {
     /// L1's CPUID offers direct flushes.
     pub(crate) offered: bool,
     /// The enlightened VMCS that L2 runs on says that its flush calls go to L0; `None` without one.
@@ -23,21 +23,21 @@ pub(crate) struct Call {
     pub(crate) code: u16,
 }
 
-/// E1, E2: L0 serves the call; else L1 gets the exit.
-pub(crate) fn l0_serves(call: Call) -> bool {
+/// E1, E2: L0 handles the call; else L1 gets the exit.
+pub(crate) fn l0_handles(call: Vmcall) -> bool {
     call.offered
         && is_flush(call.code)
         && call.evmcs_enables == Some(true)
         && call.assist_page_enables
 }
 
-/// A guest of L1's, as L1 numbers it in the enlightened VMCS.
+/// A guest of L1's, by the ids that L1 gives it in the enlightened VMCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// An enlightened VMCS is mapped, but KVM has read no numbers from it since (X8): after a
-    /// restore with L2 active, until L1 next declares them changed.
+    /// An enlightened VMCS is mapped, but KVM has read no ids from it since (X8): after a restore with
+    /// L2 active, until L1 next declares them changed.
     Unknown,
-    /// The numbers; 0 and 0 without an enlightened VMCS.
+    /// The ids; 0 and 0 without an enlightened VMCS.
     Known {
         /// The virtual machine.
         vm: u64,
@@ -47,21 +47,12 @@ pub(crate) enum Identity {
 }
 
 /// E8, X8: a vCPU that may run `identity` is to flush, if a guest in virtual machine `vm` asks for
-/// `targets`. Whoever cannot be told flushes as well.
+/// `targets`. A vCPU whose ids are unknown must flush as well.
 pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> bool {
     match identity {
         Identity::Unknown => true,
         Identity::Known { vm: its, vp } => its == vm && targets.contains(vp),
     }
-}
-
-/// X6: L2's numbers have changed, and an L2 may be at rest whose flushes no longer reach this vCPU,
-/// so that what vpid02 holds of it becomes stale unseen. `mapped`: the vCPU has an enlightened VMCS,
-/// from which the numbers were read just now; L1 may have written another L2's in place of the ones
-/// before. `plain`: it has a VMCS of the other kind. KVM gives an enlightened one up at each entry
-/// with a plain one, whether or not there was any; but there was none then.
-pub(crate) fn may_leave_an_l2_behind(mapped: bool, plain: bool) -> bool {
-    mapped || !plain
 }
 
 /// E11: the partition assist page's TLB lock count is to be read before the call completes.
@@ -75,7 +66,7 @@ pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce()
 pub(crate) struct Completion {
     /// For the caller's registers.
     pub(crate) result: u64,
-    /// Thereafter, behind the VMCALL, L2 exits to L1: that holds the lock and has to know.
+    /// After the VMCALL, L2 exits to L1, which holds the lock and must be told.
     pub(crate) exit_to_l1: bool,
 }
 

@@ -2,8 +2,8 @@
 
 //! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, X1, X4, X9).
 //!
-//! The queue is KVM's own and C may serve what Rust has queued, or the reverse. Its entries have
-//! the plain format: a 4 KiB page's address, and in bits 11:0 the number of pages that follow it.
+//! The queue is KVM's own: C may handle what Rust has queued, or the reverse. Its entries have the
+//! basic range format: a 4 KiB page's address, and in bits 11:0 the number of pages that follow it.
 
 use super::{
     hv_call::MAX_RANGES,
@@ -17,8 +17,8 @@ use super::{
 /// more than [`MAX_PAGES`], so there is no telling them apart and no need to.
 pub(crate) const EVERYTHING: u64 = u64::MAX;
 
-/// X4: pages that are flushed one by one, for one call and for one turn of a vCPU alike; more are
-/// flushed all at once.
+/// X4: the most pages that are flushed one by one, for one call and for one turn of a vCPU alike. If
+/// there are more, everything is flushed.
 ///
 /// An INVVPID of one address costs a few hundred cycles, one of the whole context no more than that,
 /// plus the walks that bring back what was lost: at most the some 1,500 to 2,000 translations that
@@ -59,13 +59,13 @@ impl<'a> Queued<'a> {
         }
         if extended {
             for range in &mut *ranges {
-                let Some(entry) = plain(*range) else {
+                let Some(entry) = to_basic(*range) else {
                     return Self::Everything;
                 };
                 *range = entry;
             }
         }
-        if few(ranges) {
+        if within_budget(ranges) {
             Self::Entries(ranges)
         } else {
             Self::Everything
@@ -73,9 +73,9 @@ impl<'a> Queued<'a> {
     }
 }
 
-/// X1: a range of the extended format in the plain one; `None` if it has more pages than that can
+/// X1: a range of the extended format in the basic one; `None` if it has more pages than that can
 /// express, which are too many to be flushed one by one anyway.
-fn plain(range: u64) -> Option<u64> {
+fn to_basic(range: u64) -> Option<u64> {
     let following = range & EXTENDED_COUNT;
 
     if range & LARGE == 0 {
@@ -95,7 +95,7 @@ fn pages_of(entry: u64) -> u64 {
 }
 
 /// X4: flushing these entries page by page costs no more than flushing everything does.
-fn few(entries: &[u64]) -> bool {
+fn within_budget(entries: &[u64]) -> bool {
     let pages = entries
         .iter()
         .fold(0u64, |sum, &entry| sum.saturating_add(pages_of(entry)));
@@ -104,27 +104,27 @@ fn few(entries: &[u64]) -> bool {
 }
 
 /// E10: `count` entries may go into a queue that has room for `room` more. One place is kept for
-/// [`EVERYTHING`], so that whoever finds no room can still ask for that.
+/// [`EVERYTHING`], so that a sender that finds no room can still ask for that.
 pub(crate) fn may_be_queued(count: usize, room: usize) -> bool {
     count < room
 }
 
-/// How a vCPU serves what is in its queue.
+/// How a vCPU handles what is in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Serve {
+pub(crate) enum Drain {
     /// A flush of the running guest's own translations.
     Everything,
     /// Each page of each entry, by its address.
     Pages,
 }
 
-/// E10, X4: how to serve `entries`. `by_address`: the CPU can invalidate one address.
-pub(crate) fn serve(entries: &[u64], by_address: bool) -> Serve {
+/// E10, X4: how to handle `entries`. `by_address`: the CPU can invalidate one address.
+pub(crate) fn drain(entries: &[u64], by_address: bool) -> Drain {
     // T1 asks for this at each transition, with nothing queued most of the time.
-    if entries.is_empty() || (by_address && few(entries)) {
-        Serve::Pages
+    if entries.is_empty() || (by_address && within_budget(entries)) {
+        Drain::Pages
     } else {
-        Serve::Everything
+        Drain::Everything
     }
 }
 
@@ -135,17 +135,17 @@ pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
     (0..pages_of(entry)).map(move |page| Gva(first.wrapping_add(page.wrapping_mul(PAGE))))
 }
 
-/// X6: a queue of L2's is served, or purged, while an L2 without a VPID runs on vpid01. Its entries
-/// may have been meant for the one whose translations vpid02 has.
+/// X6: a queue of L2's is handled or purged while an L2 without a VPID runs on vpid01. Its entries may
+/// have been meant for the L2 whose translations vpid02 has.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
-pub(crate) fn misses_vpid02(vmcs12_uses_vpid: Option<bool>, was_empty: bool) -> bool {
+pub(crate) fn leaves_vpid02_stale(vmcs12_uses_vpid: Option<bool>, was_empty: bool) -> bool {
     vmcs12_uses_vpid == Some(false) && !was_empty
 }
 
-/// X9: without EPT a request is served by a flush of the running guest, and nothing asks for the
-/// other level's share of it again. The VPID under which that level may have translations, if it is
-/// not the one that is flushed anyway.
+/// X9: without EPT a request is handled by a flush of the running guest, and no later request covers
+/// the other level. Returns the VPID under which that level may have translations, unless it is
+/// flushed already.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
 pub(crate) fn vpid_of_other_level(

@@ -1,30 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What L1's own INVVPID and INVEPT owe (rules T6 and T13).
+//! Which flush L1's own INVVPID and INVEPT require (rules T6 and T13).
 //!
 //! SDM volume 3C, "INVVPID—Invalidate Translations Based on VPID" and "INVEPT—Invalidate
-//! Translations Derived from EPT". Both name their type in a register and the rest in 16 bytes of
-//! memory, which are read whether the type needs them or not.
+//! Translations Derived from EPT". KVM has checked that L1 has the instruction, may execute it, and
+//! is offered its type; and has read the 16 bytes of the operand.
 
 use super::types::Gva;
 
-/// The type of an INVVPID or INVEPT as the register has it, if L1 is offered it: a bit of `offered`
-/// for each. Anything else fails before the operand is read.
-pub(crate) fn offered_type(register: u64, offered: u32) -> Option<u32> {
-    let kind = u32::try_from(register).ok()?;
-
-    match offered.checked_shr(kind) {
-        Some(bits) if bits & 1 != 0 => Some(kind),
-        _ => None,
-    }
-}
-
 /// INVVPID's type "individual address".
-pub(crate) const VPID_ADDRESS: u32 = 0;
+pub(crate) const VPID_ADDRESS: u64 = 0;
 /// INVVPID's type "all contexts".
-pub(crate) const VPID_ALL: u32 = 2;
+pub(crate) const VPID_ALL: u64 = 2;
 /// INVEPT's type "single context"; the other that is offered, "global", is about all.
-pub(crate) const EPT_SINGLE: u32 = 1;
+pub(crate) const EPT_SINGLE: u64 = 1;
 
 /// What an INVVPID of L1 asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +25,9 @@ pub(crate) enum VpidScope {
 }
 
 /// What an INVVPID of type `kind` asks for; `None` if its operand is invalid. `canonical` says
-/// whether an address is, by L1's paging mode and without linear-address masking.
+/// whether an address is canonical for the CPU's linear-address width, without LAM.
 pub(crate) fn vpid_scope(
-    kind: u32,
+    kind: u64,
     operand: [u64; 2],
     canonical: impl FnOnce(Gva) -> bool,
 ) -> Option<VpidScope> {
@@ -55,13 +44,13 @@ pub(crate) fn vpid_scope(
     canonical(Gva(address)).then_some(VpidScope::Address(Gva(address)))
 }
 
-/// T6: what an INVVPID leads to.
+/// T6: where and when an INVVPID of L1 takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VpidOwed {
+pub(crate) enum Where {
     /// Invalidate the VPID that L2 runs with if it has one, here and now.
     Now,
-    /// It holds nothing on this CPU and may on another: forget whose it is, and the next VM entry
-    /// with a VPID flushes it, on the CPU that then matters.
+    /// vpid02 has no entries on this CPU but may have some elsewhere: clear `last_vpid`, so that the
+    /// next VM entry with a VPID flushes, wherever it happens.
     AtNextEntry,
 }
 
@@ -69,11 +58,11 @@ pub(crate) enum VpidOwed {
 ///
 /// `cpu_of_vmcs02` is the CPU that vmcs02 was last loaded on, negative for none. It does not matter
 /// whether the current vmcs12 uses VPIDs, or whether there is one: INVVPID is about a VPID.
-pub(crate) fn where_vpid02_is(this_cpu: i32, cpu_of_vmcs02: i32) -> VpidOwed {
+pub(crate) fn where_vpid02_is(this_cpu: i32, cpu_of_vmcs02: i32) -> Where {
     if this_cpu == cpu_of_vmcs02 {
-        VpidOwed::Now
+        Where::Now
     } else {
-        VpidOwed::AtNextEntry
+        Where::AtNextEntry
     }
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a change of CR0 or CR4 by the guest owes (rules R1 to R6).
+//! What a change of CR0 or CR4 by the guest requires (rules R1 to R6).
 //!
 //! SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches". These are moves to
 //! control registers; a nested transition, KVM_SET_SREGS and reset set the registers by other ways
 //! and have rules of their own (R7).
 
-use super::transition::Request;
+use super::types::Request;
 
 const CR0_WP: u64 = 1 << 16;
 const CR0_PG: u64 = 1 << 31;
@@ -31,26 +31,27 @@ pub(crate) enum Context {
     Keep,
     /// How the guest's tables are read has changed, and no root has.
     Reread,
-    /// It is made anew for the new role.
+    /// It is rebuilt for the new role.
     Reset,
 }
 
-/// What a move to CR0 owes.
+/// What a move to CR0 requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cr0Owed {
+pub(crate) struct Cr0Change {
     /// R5.
     pub(crate) context: Context,
     /// R1: a flush of the guest's own translations.
     pub(crate) guest_flush: bool,
-    /// R6: look whether a page has come meanwhile; matters with asynchronous page faults only.
+    /// R6: tell the guest of pages that came in the meantime; only for asynchronous page faults.
     pub(crate) look_for_pages: bool,
 }
 
-/// R1, R5, R6: what a move to CR0 owes.
-pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Owed {
+/// R1, R5, R6: what a move to CR0 requires.
+#[inline(always)]
+pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Change {
     let changed = old ^ new;
 
-    Cr0Owed {
+    Cr0Change {
         // With paging off there are no rights that WP could change. With EPT, WP is in no entry
         // of KVM's, and KVM needs it only to walk the guest's tables itself.
         context: if changed == CR0_WP && new & CR0_PG == 0 {
@@ -67,24 +68,25 @@ pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Owed {
     }
 }
 
-/// What a move to CR4 owes.
+/// What a move to CR4 requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cr4Owed {
+pub(crate) struct Cr4Change {
     /// R5. Comes before the rest.
     pub(crate) reset: bool,
-    /// R4: roots kept for later are to go.
+    /// R4: roots kept for later must go.
     pub(crate) unload: bool,
     /// R2, R3.
     pub(crate) request: Option<Request>,
 }
 
-/// R2 to R5: what a move to CR4 owes.
-pub(crate) fn cr4(old: u64, new: u64, ept: bool) -> Cr4Owed {
+/// R2 to R5: what a move to CR4 requires.
+#[inline(always)]
+pub(crate) fn cr4(old: u64, new: u64, ept: bool) -> Cr4Change {
     let changed = old ^ new;
     let set = changed & new;
     let cleared = changed & old;
 
-    Cr4Owed {
+    Cr4Change {
         reset: changed & CR4_ROLE != 0,
         // R4. Nothing in the SDM, but a later move to CR3 that keeps its PCID's translations could
         // take up a shadow root that was not kept up to date without PCIDs.

@@ -1,94 +1,112 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a nested VM entry or VM exit owes L1 (rules T1 to T5).
+//! Which flush a nested VM entry, VM exit or VMFUNC requires, and the VPID that L2 runs with (rules
+//! T1 to T5, T8 and T11).
+//!
+//! Each rule is a question of its own. A caller asks those that apply, in this order: T1, then T4 and
+//! its record of the new owner, then the flush.
 
-use super::types::Vpid;
+use super::{
+    flush,
+    types::{
+        Caps,
+        Request,
+        Vpid, //
+    },
+};
 
-/// Which way the vCPU goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// L1 to L2.
-    Enter,
-    /// L2 to L1.
-    Exit,
+/// T1: whether to look at the queue of Hyper-V flushes of the level that runs from now on.
+///
+/// One request stands for both levels, and each has a queue. What was queued for the level that did
+/// not run is still there. Without EPT, a flush of all the guest's own translations replaces the
+/// queues.
+#[inline(always)]
+pub(crate) fn must_check_hyperv_queue(has_hyperv: bool, caps: Caps) -> bool {
+    has_hyperv && caps.has(Caps::EPT)
 }
 
-/// What is true at the transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
-    /// Which way the vCPU goes.
-    pub(crate) direction: Direction,
-    /// The VPID that L1 gave L2, if its vmcs12 uses VPIDs. VM entry has failed by now for a vmcs12
-    /// that uses VPIDs and names VPID 0.
-    pub(crate) vpid12: Option<u16>,
-    /// The vpid12 that vpid02 was last used for; 0 after VMXON, which no vpid12 equals.
-    pub(crate) last_vpid: u16,
-    /// A hardware VPID was allocated for L2.
-    pub(crate) vpid02: Option<Vpid>,
-    /// KVM runs guests with EPT.
-    pub(crate) ept: bool,
-    /// KVM runs guests with VPIDs.
-    pub(crate) vpid: bool,
-    /// The vCPU has Hyper-V state, and with it a queue of addresses to flush for each level.
-    pub(crate) hyperv: bool,
+/// T3: L2 has a VPID although KVM uses none. KVM does not offer VPIDs then, so this is a bug.
+#[inline(always)]
+pub(crate) fn is_impossible(vpid12: Option<u16>, caps: Caps) -> bool {
+    vpid12.is_some() && !caps.has(Caps::VPID)
 }
 
-/// A flush to be done before the vCPU next runs a guest, in the context it then has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    /// The guest's own translations, and a sync of shadow page tables where there are any.
-    Guest,
-    /// The translations of the current context.
-    Current,
+/// T4: the vpid12 that vpid02 stands for from now on, if that changes.
+///
+/// `last_vpid` is the vpid12 that vpid02 was last used for. It is 0 after VMXON, which no vpid12
+/// equals: VM entry fails for a vmcs12 that uses VPIDs and has VPID 0.
+#[inline(always)]
+pub(crate) fn new_owner(vpid12: Option<u16>, last_vpid: u16) -> Option<u16> {
+    vpid12.filter(|&vpid12| vpid12 != last_vpid)
 }
 
-/// What the transition owes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owed {
-    /// T1: look at the other level's queue of Hyper-V flushes.
-    pub(crate) hyperv: bool,
-    /// T2, T4, T5: the flush to request.
-    pub(crate) request: Option<Request>,
-    /// T4: the vpid12 that vpid02 stands for from now on.
-    pub(crate) new_last_vpid: Option<u16>,
-    /// T3: L2 has a VPID although KVM uses none. Must not happen.
-    pub(crate) impossible_vpid: bool,
-}
-
-/// T1 to T5: what the transition owes.
-pub(crate) fn owed(facts: Facts) -> Owed {
-    let mut owed = Owed {
-        // T1. Requests for Hyper-V's flushes are made per vCPU, the addresses are queued per
-        // level: what was queued for the level that did not run is still to be served.
-        // Without EPT a guest flush does for all of it.
-        hyperv: facts.hyperv && facts.ept,
-        request: None,
-        new_last_vpid: None,
-        impossible_vpid: false,
-    };
-
-    let Some(vpid12) = facts.vpid12 else {
-        // T2. Without VPIDs L2 runs with VPID 0 like L1, and VM entries and exits invalidate all
-        // linear and combined mappings of VPID 0 (SDM, "Operations that Invalidate Cached
-        // Mappings"). KVM runs both on vpid01 and has to do the same to it; even where KVM has no
-        // VPIDs itself, since the MMU may have shadow page tables to sync. Guest-physical mappings
-        // survive in hardware too, so what KVM keeps for L1's EPT needs no sync.
-        owed.request = Some(Request::Guest);
-        return owed;
-    };
-
-    // T3. Without VPIDs KVM does not offer them to L1.
-    owed.impossible_vpid = !facts.vpid;
-
-    if facts.direction == Direction::Enter && vpid12 != facts.last_vpid {
-        // T4. The one vpid02 of the vCPU held another vpid12's translations, or (after VMXON) those
-        // of whoever had the VPID before.
-        owed.new_last_vpid = Some(vpid12);
-        owed.request = Some(Request::Guest);
-    } else if !facts.ept && facts.vpid02.is_none() {
-        // T5. L2 has no tag of its own: with EPT, L1 and L2 differ in the root at least, but here
-        // both run on vpid01 and neither may see the other's translations.
-        owed.request = Some(Request::Current);
+/// T2, T4, T5: the flush that a VM entry requires. `new_owner` is the answer of that question.
+#[inline(always)]
+pub(crate) fn required_on_entry(
+    vpid12: Option<u16>,
+    new_owner: Option<u16>,
+    vpid02: Option<Vpid>,
+    caps: Caps,
+) -> Option<Request> {
+    if new_owner.is_some() {
+        // T4. vpid02 holds the translations of another vpid12, or, after VMXON, of another vCPU.
+        return Some(Request::Guest);
     }
-    owed
+    required(vpid12.is_some(), vpid02, caps)
+}
+
+/// T2, T5: the flush that a VM exit requires.
+#[inline(always)]
+pub(crate) fn required_on_exit(
+    uses_vpid: bool,
+    vpid02: Option<Vpid>,
+    caps: Caps,
+) -> Option<Request> {
+    required(uses_vpid, vpid02, caps)
+}
+
+#[inline(always)]
+fn required(uses_vpid: bool, vpid02: Option<Vpid>, caps: Caps) -> Option<Request> {
+    if !uses_vpid {
+        // T2. Without VPIDs, L2 runs with VPID 0 like L1. VM entries and VM exits invalidate all
+        // linear and combined mappings of VPID 0 (SDM, "Operations that Invalidate Cached
+        // Mappings"). KVM runs both on vpid01 and must do the same to it, even if KVM itself uses
+        // no VPIDs, because the MMU may have shadow page tables to sync. Guest-physical mappings
+        // survive in hardware too, so KVM's copy of L1's EPT needs no sync.
+        return Some(Request::Guest);
+    }
+    if !caps.has(Caps::EPT) && vpid02.is_none() {
+        // T5. L2 has no tag of its own. With EPT, L1 and L2 differ at least in the root. Here both
+        // run on vpid01, and neither may see the other's translations.
+        return Some(Request::Current);
+    }
+    None
+}
+
+/// T8: the VPID that must be written to vmcs02 for a VM entry, `None` to leave what is there.
+///
+/// `dirty` says that vmcs12 may have changed since vmcs02 was last written.
+#[inline(always)]
+pub(crate) fn vpid_to_write(
+    dirty: bool,
+    uses_vpid: bool,
+    vpid01: Option<Vpid>,
+    vpid02: Option<Vpid>,
+    caps: Caps,
+) -> Option<Vpid> {
+    if !dirty || !caps.has(Caps::VPID) {
+        return None;
+    }
+    flush::current_vpid(Some(uses_vpid), vpid01, vpid02)
+}
+
+/// T11: whether L2's VMFUNC to another EPT pointer requires a flush of L2's own translations.
+///
+/// C's rule, kept as it is. The SDM does not list VMFUNC among the operations that invalidate
+/// mappings: combined mappings are tagged with the EPT pointer, and L2 now runs on another one. C
+/// flushes all the same if L2 shares vpid01 with L1. That may be a flush too many, and never one
+/// too few.
+#[inline(always)]
+pub(crate) fn vmfunc_requires_guest_flush(uses_vpid: bool) -> bool {
+    !uses_vpid
 }

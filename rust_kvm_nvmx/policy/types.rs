@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What invalidations are made of.
+//! The words that the rules are written in: VPIDs, EPT pointers, addresses, capabilities, flushes.
 
 use core::num::NonZeroU16;
 
@@ -13,6 +13,7 @@ pub(crate) struct Vpid(NonZeroU16);
 
 impl Vpid {
     /// `None` for 0, which in KVM's fields means that no VPID was allocated.
+    #[inline(always)]
     pub(crate) const fn new(raw: u16) -> Option<Self> {
         match NonZeroU16::new(raw) {
             Some(vpid) => Some(Self(vpid)),
@@ -21,6 +22,7 @@ impl Vpid {
     }
 
     /// The number as INVVPID takes it.
+    #[inline(always)]
     pub(crate) const fn get(self) -> u16 {
         self.0.get()
     }
@@ -45,23 +47,93 @@ impl Gva {
     }
 }
 
-/// What this CPU and kvm_intel's parameters allow; constant while kvm_intel is loaded.
+/// What this CPU and kvm_intel's parameters allow: a set of bits, constant while kvm_intel is
+/// loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Caps {
+pub(crate) struct Caps(u8);
+
+impl Caps {
+    /// Nothing is allowed.
+    pub(crate) const NONE: Self = Self(0);
     /// KVM runs guests with EPT.
-    pub(crate) ept: bool,
+    pub(crate) const EPT: Self = Self(1 << 0);
     /// KVM sets the accessed and dirty flags of EPT entries.
-    pub(crate) ept_ad: bool,
+    pub(crate) const EPT_AD: Self = Self(1 << 1);
     /// KVM runs guests with VPIDs.
-    pub(crate) vpid: bool,
-    /// INVEPT knows the single-context type.
-    pub(crate) invept_single: bool,
-    /// INVVPID knows the individual-address type.
-    pub(crate) invvpid_address: bool,
-    /// INVVPID knows the single-context type.
-    pub(crate) invvpid_single: bool,
-    /// INVVPID knows the all-contexts type.
-    pub(crate) invvpid_all: bool,
+    pub(crate) const VPID: Self = Self(1 << 2);
+    /// INVEPT has the single-context type.
+    pub(crate) const INVEPT_SINGLE: Self = Self(1 << 3);
+    /// INVVPID has the individual-address type.
+    pub(crate) const INVVPID_ADDRESS: Self = Self(1 << 4);
+    /// INVVPID has the single-context type.
+    pub(crate) const INVVPID_SINGLE: Self = Self(1 << 5);
+    /// INVVPID has the all-contexts type.
+    pub(crate) const INVVPID_ALL: Self = Self(1 << 6);
+
+    /// The set with `cap` added if `on`.
+    pub(crate) const fn with(self, cap: Self, on: bool) -> Self {
+        if on {
+            Self(self.0 | cap.0)
+        } else {
+            self
+        }
+    }
+
+    /// Whether all of `caps` are in the set.
+    #[inline(always)]
+    pub(crate) const fn has(self, caps: Self) -> bool {
+        self.0 & caps.0 == caps.0
+    }
+}
+
+/// The root of the page tables that a vCPU runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// None is loaded: nothing can have been cached from it.
+    Invalid,
+    /// EPT is on and this pointer names the root.
+    Ept(Eptp),
+    /// EPT is on, but no pointer can be built for the root.
+    EptUnknown,
+    /// EPT is off: the root is an ordinary page table and its entries are tagged by VPID alone.
+    Shadow,
+}
+
+/// A flush that must be done before the vCPU next runs a guest, in the context it then has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// The guest's own translations, and a sync of shadow page tables where there are any.
+    Guest,
+    /// The translations of the current context.
+    Current,
+}
+
+/// The level that a Hyper-V flush is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The guest hypervisor.
+    L1,
+    /// Its guests.
+    L2,
+}
+
+impl Level {
+    /// The level of a vCPU that does (`true`) or does not run L2.
+    pub(crate) const fn running(l2: bool) -> Self {
+        if l2 {
+            Self::L2
+        } else {
+            Self::L1
+        }
+    }
+
+    /// The one that does not run.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::L1 => Self::L2,
+            Self::L2 => Self::L1,
+        }
+    }
 }
 
 /// One INVVPID or INVEPT.

@@ -5,9 +5,8 @@
 use crate::{
     all_caps,
     policy::{
-        apic_access::{address, turned_on, Address, Owed, Running},
-        flush::Root,
-        types::{Eptp, Invalidation, Vpid},
+        apic_access::{address, turned_on, Address, Required, Running},
+        types::{Caps, Eptp, Invalidation, Root, Vpid},
     },
     vpids,
 };
@@ -15,14 +14,14 @@ use crate::{
 const ROOT01: Eptp = Eptp(0x1111_101e);
 const ROOT02: Eptp = Eptp(0x2222_201e);
 
-fn now(owed: Owed) -> Vec<Invalidation> {
-    match owed {
-        Owed::Request => panic!("a request is served in the wrong context"),
-        Owed::Now(invalidations) => invalidations.into_iter().flatten().collect(),
+fn now(required: Required<3>) -> Vec<Invalidation> {
+    match required {
+        Required::Request => panic!("a request is handled in the wrong context"),
+        Required::Now(invalidations) => invalidations.into_iter().flatten().collect(),
     }
 }
 
-fn running_l2() -> [Running; 2] {
+fn running_l2() -> [Running<3>; 2] {
     [
         Running::L2WithEpt {
             root01: Root::Ept(ROOT01),
@@ -36,13 +35,13 @@ fn running_l2() -> [Running; 2] {
 #[test]
 fn a4_l1_flushes_its_own_context_later() {
     for caps in all_caps() {
-        assert_eq!(turned_on(caps, Running::L1, Vpid::new(1)), Owed::Request);
+        assert_eq!(turned_on(caps, Running::<3>::L1, Vpid::new(1)), Required::Request);
     }
 }
 
 #[test]
 fn a4_under_l2_l1s_root_is_flushed_at_once_with_ept() {
-    for caps in all_caps().filter(|caps| caps.ept) {
+    for caps in all_caps().filter(|caps| caps.has(Caps::EPT)) {
         for running in running_l2() {
             let done = now(turned_on(caps, running, Vpid::new(1)));
             let covered = done.contains(&Invalidation::InveptAll)
@@ -54,7 +53,7 @@ fn a4_under_l2_l1s_root_is_flushed_at_once_with_ept() {
 
 #[test]
 fn a4_under_l2_vpid01_is_flushed_at_once_without_ept() {
-    for caps in all_caps().filter(|caps| !caps.ept) {
+    for caps in all_caps().filter(|caps| !caps.has(Caps::EPT)) {
         for vpid01 in vpids() {
             for running in [
                 Running::L2WithEpt {
@@ -67,7 +66,7 @@ fn a4_under_l2_vpid01_is_flushed_at_once_without_ept() {
                 let done = now(turned_on(caps, running, vpid01));
                 let expected = match vpid01 {
                     None => vec![],
-                    Some(vpid) if caps.invvpid_single => vec![Invalidation::InvvpidSingle(vpid)],
+                    Some(vpid) if caps.has(Caps::INVVPID_SINGLE) => vec![Invalidation::InvvpidSingle(vpid)],
                     Some(_) => vec![Invalidation::InvvpidAll],
                 };
                 assert_eq!(done, expected, "{caps:?} {vpid01:?}");
@@ -78,7 +77,7 @@ fn a4_under_l2_vpid01_is_flushed_at_once_without_ept() {
 
 #[test]
 fn a4_a_root_that_is_not_kept_needs_nothing() {
-    for caps in all_caps().filter(|caps| caps.ept) {
+    for caps in all_caps().filter(|caps| caps.has(Caps::EPT)) {
         for running in [
             Running::L2WithEpt {
                 root01: Root::Invalid,

@@ -5,8 +5,8 @@
 use crate::{
     all_caps,
     policy::{
-        flush::{address, all, context, current, current_vpid, of_l1_while_away, Root},
-        types::{Eptp, Gva, Invalidation, Vpid},
+        flush::{address, all, context, current, current_vpid, each, l1_flush_while_in_l2, All},
+        types::{Caps, Eptp, Gva, Invalidation, Root, Vpid},
     },
     vpids,
 };
@@ -29,12 +29,25 @@ fn drops(
     }
 }
 
+/// What is executed for H1 on a vCPU with these VPIDs.
+fn executed(
+    caps: Caps,
+    vpid01: Option<Vpid>,
+    vpid02: Option<Vpid>,
+) -> [Option<Invalidation>; 2] {
+    match all(caps) {
+        All::Nothing => [None, None],
+        All::Once(invalidation) => [Some(invalidation), None],
+        All::Each => [each(vpid01), each(vpid02)],
+    }
+}
+
 #[test]
 fn h1_all_with_ept_is_one_global_invept_whatever_else_holds() {
-    for caps in all_caps().filter(|caps| caps.ept) {
+    for caps in all_caps().filter(|caps| caps.has(Caps::EPT)) {
         for (vpid01, vpid02) in pairs() {
             assert_eq!(
-                all(caps, vpid01, vpid02),
+                executed(caps, vpid01, vpid02),
                 [Some(Invalidation::InveptAll), None],
                 "{caps:?}"
             );
@@ -44,9 +57,9 @@ fn h1_all_with_ept_is_one_global_invept_whatever_else_holds() {
 
 #[test]
 fn h1_all_without_ept_reaches_both_vpids_and_nothing_without_vpid() {
-    for caps in all_caps().filter(|caps| !caps.ept) {
+    for caps in all_caps().filter(|caps| !caps.has(Caps::EPT)) {
         for (vpid01, vpid02) in pairs() {
-            let done = all(caps, vpid01, vpid02);
+            let done = executed(caps, vpid01, vpid02);
             let reached = |vpid: Option<Vpid>| {
                 done.iter()
                     .any(|invalidation| drops(*invalidation, vpid, None).0)
@@ -54,28 +67,28 @@ fn h1_all_without_ept_reaches_both_vpids_and_nothing_without_vpid() {
 
             assert_eq!(
                 reached(vpid01),
-                caps.vpid && vpid01.is_some(),
+                caps.has(Caps::VPID) && vpid01.is_some(),
                 "{caps:?} {done:?}"
             );
             assert_eq!(
                 reached(vpid02),
-                caps.vpid && vpid02.is_some(),
+                caps.has(Caps::VPID) && vpid02.is_some(),
                 "{caps:?} {done:?}"
             );
             let global = done.contains(&Some(Invalidation::InvvpidAll));
-            assert_eq!(global, caps.vpid && caps.invvpid_all, "{caps:?} {done:?}");
+            assert_eq!(global, caps.has(Caps::VPID) && caps.has(Caps::INVVPID_ALL), "{caps:?} {done:?}");
         }
     }
 }
 
 #[test]
 fn h2_current_with_ept_reaches_the_root_with_no_more_than_it_must() {
-    for caps in all_caps().filter(|caps| caps.ept) {
+    for caps in all_caps().filter(|caps| caps.has(Caps::EPT)) {
         for vpid in vpids() {
             let done = current(caps, Root::Ept(ROOT), vpid);
             assert!(drops(done, vpid, Some(ROOT)).1, "{caps:?} {done:?}");
             let single = done == Some(Invalidation::InveptSingle(ROOT));
-            assert_eq!(single, caps.invept_single, "{caps:?} {done:?}");
+            assert_eq!(single, caps.has(Caps::INVEPT_SINGLE), "{caps:?} {done:?}");
             // No pointer can be built: more, never less.
             assert_eq!(
                 current(caps, Root::EptUnknown, vpid),
@@ -90,7 +103,7 @@ fn h2_current_without_ept_is_the_vpids_and_nothing_without_a_root() {
     for caps in all_caps() {
         for vpid in vpids() {
             assert_eq!(current(caps, Root::Invalid, vpid), None);
-            if !caps.ept {
+            if !caps.has(Caps::EPT) {
                 let done = current(caps, Root::Shadow, vpid);
                 assert_eq!(
                     drops(done, vpid, None).0,
@@ -110,7 +123,7 @@ fn h3_address_is_exact_where_the_cpu_can_and_the_whole_context_where_not() {
             let done = address(caps, vpid, gva);
             match vpid {
                 None => assert_eq!(done, None, "{caps:?}"),
-                Some(vpid) if caps.invvpid_address => {
+                Some(vpid) if caps.has(Caps::INVVPID_ADDRESS) => {
                     assert_eq!(
                         done,
                         Some(Invalidation::InvvpidAddress(vpid, gva)),
@@ -140,7 +153,7 @@ fn h4_h15_context_is_never_an_invept_and_names_the_vpid_where_the_cpu_can() {
             let single = matches!(done, Some(Invalidation::InvvpidSingle(_)));
             assert_eq!(
                 single,
-                vpid.is_some() && caps.invvpid_single,
+                vpid.is_some() && caps.has(Caps::INVVPID_SINGLE),
                 "{caps:?} {done:?}"
             );
         }
@@ -163,7 +176,7 @@ fn x3_l1s_own_translations_go_too_when_the_guest_flush_is_for_another_vpid() {
         for (vpid01, vpid02) in pairs() {
             for uses_vpid in [None, Some(false), Some(true)] {
                 let current = current_vpid(uses_vpid, vpid01, vpid02);
-                let beside = of_l1_while_away(caps, current, vpid01);
+                let beside = l1_flush_while_in_l2(caps, current, vpid01);
                 let dropped =
                     drops(beside, vpid01, None).0 || drops(context(caps, current), vpid01, None).0;
                 assert!(

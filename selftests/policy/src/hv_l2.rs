@@ -5,7 +5,7 @@
 use crate::policy::{
     hv_call::Targets,
     hv_l2::{
-        completion, is_target, l0_serves, lock_count_matters, may_leave_an_l2_behind, Call,
+        completion, is_target, l0_handles, lock_count_matters, Vmcall,
         Identity, EXIT_AFTER_FLUSH,
     },
 };
@@ -13,18 +13,18 @@ use crate::policy::{
 const FLUSHES: [u16; 4] = [0x02, 0x03, 0x13, 0x14];
 
 #[test]
-fn e1_e2_l0_serves_flushes_alone_and_only_if_all_agree() {
+fn e1_e2_l0_handles_flushes_alone_and_only_if_all_agree() {
     for code in 0..=u16::MAX {
         for bits in 0..4 {
             for evmcs_enables in [None, Some(false), Some(true)] {
-                let call = Call {
+                let call = Vmcall {
                     offered: bits & 1 != 0,
                     evmcs_enables,
                     assist_page_enables: bits & 2 != 0,
                     code,
                 };
                 let all = bits == 3 && evmcs_enables == Some(true) && FLUSHES.contains(&code);
-                assert_eq!(l0_serves(call), all, "{call:?}");
+                assert_eq!(l0_handles(call), all, "{call:?}");
             }
         }
     }
@@ -53,16 +53,6 @@ fn x8_whoever_cannot_be_told_is_flushed() {
 
     for targets in [Targets::All, Targets::Mask(1), empty] {
         assert!(is_target(7, &targets, Identity::Unknown));
-    }
-}
-
-#[test]
-fn x6_only_who_never_had_an_enlightened_vmcs_leaves_nobody_behind() {
-    for mapped in [false, true] {
-        for plain in [false, true] {
-            let nobody = !mapped && plain;
-            assert_eq!(may_leave_an_l2_behind(mapped, plain), !nobody);
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::{
     policy::{
         hv_ranges::{
-            may_be_queued, misses_vpid02, pages, serve, vpid_of_other_level, Queued, Serve,
+            may_be_queued, leaves_vpid02_stale, pages, drain, vpid_of_other_level, Queued, Drain,
             EVERYTHING, MAX_PAGES,
         },
         types::Vpid,
@@ -108,8 +108,8 @@ fn x4_at_most_512_pages_are_flushed_one_by_one() {
             let raw = vec![0x1000_0000 | (pages - 1); len as usize];
             let few = len * pages <= 512;
             assert_eq!(queued(&raw, false).is_some(), few, "{len} of {pages}");
-            let expected = if few { Serve::Pages } else { Serve::Everything };
-            assert_eq!(serve(&raw, true), expected);
+            let expected = if few { Drain::Pages } else { Drain::Everything };
+            assert_eq!(drain(&raw, true), expected);
         }
     }
 }
@@ -119,19 +119,19 @@ fn e10_the_entry_for_everything_flushes_everything_wherever_it_stands() {
     for len in 1..=16 {
         for at in 0..len {
             let mut entries = vec![0x1000; len];
-            assert_eq!(serve(&entries, true), Serve::Pages);
+            assert_eq!(drain(&entries, true), Drain::Pages);
             entries[at] = EVERYTHING;
-            assert_eq!(serve(&entries, true), Serve::Everything);
+            assert_eq!(drain(&entries, true), Drain::Everything);
         }
     }
-    assert_eq!(serve(&[], true), Serve::Pages);
+    assert_eq!(drain(&[], true), Drain::Pages);
 }
 
 #[test]
 fn e10_without_invvpid_by_address_everything_is_flushed_once() {
-    assert_eq!(serve(&[0x1000], false), Serve::Everything);
+    assert_eq!(drain(&[0x1000], false), Drain::Everything);
     // And nothing at all if nothing is queued.
-    assert_eq!(serve(&[], false), Serve::Pages);
+    assert_eq!(drain(&[], false), Drain::Pages);
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn e10_one_place_is_kept() {
 #[test]
 fn x6_what_an_l2_without_a_vpid_takes_out_of_the_queue_may_be_anothers() {
     for uses_vpid in [None, Some(false), Some(true)] {
-        assert!(!misses_vpid02(uses_vpid, true));
-        assert_eq!(misses_vpid02(uses_vpid, false), uses_vpid == Some(false));
+        assert!(!leaves_vpid02_stale(uses_vpid, true));
+        assert_eq!(leaves_vpid02_stale(uses_vpid, false), uses_vpid == Some(false));
     }
 }
 

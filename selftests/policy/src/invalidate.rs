@@ -4,36 +4,13 @@
 
 use crate::policy::{
     invalidate::{
-        offered_type, same_ept, vpid_scope, where_vpid02_is, VpidOwed, VpidScope, EPT_SINGLE,
+        same_ept, vpid_scope, where_vpid02_is, Where, VpidScope, EPT_SINGLE,
         VPID_ADDRESS, VPID_ALL,
     },
     types::Gva,
 };
 
 const GVA: u64 = 0x7fff_1234_5678;
-
-/// Every type below 64, and those whose low bits alone would be one.
-fn registers() -> impl Iterator<Item = u64> {
-    (0..64).chain([1 << 32, (1 << 32) + 1, (1 << 63) + 2, u64::MAX])
-}
-
-#[test]
-fn t6_t13_only_types_that_are_offered_are_known() {
-    for offered in 0..16u32 {
-        for register in registers() {
-            let known = match register {
-                0 => offered & 1 != 0,
-                1 => offered & 2 != 0,
-                2 => offered & 4 != 0,
-                3 => offered & 8 != 0,
-                _ => false,
-            };
-            let kind = offered_type(register, offered);
-            assert_eq!(kind.is_some(), known, "{register:#x} {offered:#b}");
-            assert!(kind.is_none_or(|kind| u64::from(kind) == register));
-        }
-    }
-}
 
 #[test]
 fn t6_reserved_bits_and_vpid_0_are_refused() {
@@ -85,9 +62,9 @@ fn t6_vpid02_is_flushed_where_vmcs02_was_loaded_last() {
     for this in 0..4 {
         for last in -1..4 {
             let expected = if last == this {
-                VpidOwed::Now
+                Where::Now
             } else {
-                VpidOwed::AtNextEntry
+                Where::AtNextEntry
             };
             assert_eq!(where_vpid02_is(this, last), expected, "{this} {last}");
         }

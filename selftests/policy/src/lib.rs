@@ -19,21 +19,37 @@ mod hv_ranges;
 mod invalidate;
 mod roles;
 mod transition;
-mod vmcs02;
+mod types;
 
 use policy::types::{Caps, Vpid};
 
 /// Every combination of what CPU and parameters allow.
 fn all_caps() -> impl Iterator<Item = Caps> {
-    (0u32..128).map(|bits| Caps {
-        ept: bits & 1 != 0,
-        ept_ad: bits & 2 != 0,
-        vpid: bits & 4 != 0,
-        invept_single: bits & 8 != 0,
-        invvpid_address: bits & 16 != 0,
-        invvpid_single: bits & 32 != 0,
-        invvpid_all: bits & 64 != 0,
+    let all = [
+        Caps::EPT,
+        Caps::EPT_AD,
+        Caps::VPID,
+        Caps::INVEPT_SINGLE,
+        Caps::INVVPID_ADDRESS,
+        Caps::INVVPID_SINGLE,
+        Caps::INVVPID_ALL,
+    ];
+
+    (0u32..128).map(move |bits| {
+        (0..all.len()).fold(Caps::NONE, |caps, bit| {
+            caps.with(all[bit], bits >> bit & 1 != 0)
+        })
     })
+}
+
+#[test]
+fn each_capability_is_one_of_its_own() {
+    let sets: std::collections::HashSet<_> = all_caps().map(|caps| format!("{caps:?}")).collect();
+    assert_eq!(sets.len(), 128);
+    assert!(all_caps().all(|caps| caps.has(Caps::NONE)));
+    assert!(Caps::EPT.with(Caps::VPID, true).has(Caps::VPID));
+    assert!(!Caps::EPT.with(Caps::VPID, false).has(Caps::VPID));
+    assert!(!Caps::EPT.has(Caps::EPT.with(Caps::VPID, true)));
 }
 
 /// No VPID, and the VPIDs at both ends of the range.

@@ -4,7 +4,7 @@
 
 use crate::policy::{
     roles::{cr0, cr4, Context},
-    transition::Request,
+    types::Request,
 };
 
 const PG: u64 = 1 << 31;

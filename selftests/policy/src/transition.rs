@@ -1,106 +1,171 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! T1 to T5.
+//! T1 to T5, T8 and T11.
 
 use crate::{
-    policy::transition::{owed, Direction, Facts, Owed, Request},
+    all_caps,
+    policy::{
+        transition::{
+            is_impossible, must_check_hyperv_queue, new_owner, required_on_entry, required_on_exit,
+            vmfunc_requires_guest_flush, vpid_to_write,
+        },
+        types::{Caps, Request, Vpid},
+    },
     vpids,
 };
 
-/// Every combination of facts that can make a difference; vpid12 0 only where no VM entry could
-/// have come that far.
-fn all_facts() -> Vec<Facts> {
-    let mut facts = Vec::new();
-    for direction in [Direction::Enter, Direction::Exit] {
-        for vpid12 in [None, Some(1), Some(2), Some(u16::MAX)] {
-            for last_vpid in [0, 1, 2, u16::MAX] {
-                for vpid02 in vpids() {
-                    for bits in 0..8 {
-                        facts.push(Facts {
-                            direction,
-                            vpid12,
-                            last_vpid,
-                            vpid02,
-                            ept: bits & 1 != 0,
-                            vpid: bits & 2 != 0,
-                            hyperv: bits & 4 != 0,
-                        });
-                    }
+/// vpid12 0 is no case: no VM entry could have come that far.
+const VPID12: [Option<u16>; 4] = [None, Some(1), Some(2), Some(u16::MAX)];
+const LAST_VPID: [u16; 4] = [0, 1, 2, u16::MAX];
+
+/// Every combination of facts that can make a difference at a VM entry.
+fn entries(check: impl Fn(Option<u16>, u16, Option<Vpid>, Caps, Option<Request>)) {
+    for vpid12 in VPID12 {
+        for last_vpid in LAST_VPID {
+            for vpid02 in vpids() {
+                for caps in all_caps() {
+                    let owner = new_owner(vpid12, last_vpid);
+                    let required = required_on_entry(vpid12, owner, vpid02, caps);
+                    check(vpid12, last_vpid, vpid02, caps, required);
                 }
             }
         }
     }
-    facts
 }
 
-fn check(what: impl Fn(&Facts, &Owed) -> bool) {
-    for facts in all_facts() {
-        let owed = owed(facts);
-        assert!(what(&facts, &owed), "{facts:?} {owed:?}");
+/// Every combination of facts that can make a difference at a VM exit.
+fn exits(check: impl Fn(bool, Option<Vpid>, Caps, Option<Request>)) {
+    for uses_vpid in [false, true] {
+        for vpid02 in vpids() {
+            for caps in all_caps() {
+                check(
+                    uses_vpid,
+                    vpid02,
+                    caps,
+                    required_on_exit(uses_vpid, vpid02, caps),
+                );
+            }
+        }
     }
 }
 
 #[test]
-fn t1_the_other_levels_hyperv_queue_is_served_with_ept_and_only_then() {
-    check(|facts, owed| owed.hyperv == (facts.hyperv && facts.ept));
+fn t1_the_other_levels_hyperv_queue_is_checked_with_ept_and_only_then() {
+    for caps in all_caps() {
+        for hyperv in [false, true] {
+            let expected = hyperv && caps.has(Caps::EPT);
+            assert_eq!(must_check_hyperv_queue(hyperv, caps), expected, "{caps:?}");
+        }
+    }
 }
 
 #[test]
-fn t2_without_a_vpid_both_ways_owe_a_guest_flush_and_forget_nothing() {
-    check(|facts, owed| {
-        facts.vpid12.is_some()
-            || (owed.request == Some(Request::Guest)
-                && owed.new_last_vpid.is_none()
-                && !owed.impossible_vpid)
+fn t2_without_a_vpid_both_ways_require_a_guest_flush_and_forget_nothing() {
+    entries(|vpid12, last_vpid, _, caps, required| {
+        if vpid12.is_none() {
+            assert_eq!(required, Some(Request::Guest), "{caps:?}");
+            assert_eq!(new_owner(vpid12, last_vpid), None);
+            assert!(!is_impossible(vpid12, caps));
+        }
+    });
+    exits(|uses_vpid, _, caps, required| {
+        assert!(
+            uses_vpid || required == Some(Request::Guest),
+            "{caps:?} {required:?}"
+        );
     });
 }
 
 #[test]
 fn t3_a_vpid_where_there_are_none_is_told() {
-    check(|facts, owed| owed.impossible_vpid == (facts.vpid12.is_some() && !facts.vpid));
+    for vpid12 in VPID12 {
+        for caps in all_caps() {
+            let expected = vpid12.is_some() && !caps.has(Caps::VPID);
+            assert_eq!(is_impossible(vpid12, caps), expected, "{caps:?}");
+        }
+    }
 }
 
 #[test]
-fn t4_entering_with_another_vpid_owes_a_guest_flush_and_is_remembered() {
-    check(|facts, owed| {
-        let changed = facts.direction == Direction::Enter
-            && facts.vpid12.is_some_and(|vpid12| vpid12 != facts.last_vpid);
-        if changed {
-            owed.request == Some(Request::Guest) && owed.new_last_vpid == facts.vpid12
+fn t4_entering_with_another_vpid_requires_a_guest_flush_and_is_recorded() {
+    entries(|vpid12, last_vpid, _, caps, required| {
+        let owner = new_owner(vpid12, last_vpid);
+        if vpid12.is_some_and(|vpid12| vpid12 != last_vpid) {
+            assert_eq!(required, Some(Request::Guest), "{caps:?}");
+            assert_eq!(owner, vpid12);
         } else {
-            owed.new_last_vpid.is_none()
+            assert_eq!(owner, None);
         }
     });
 }
 
 #[test]
 fn t4_the_first_entry_after_vmxon_flushes_for_every_vpid() {
+    let caps = Caps::EPT.with(Caps::VPID, true);
     for vpid12 in 1..=u16::MAX {
-        let facts = Facts {
-            direction: Direction::Enter,
-            vpid12: Some(vpid12),
-            last_vpid: 0,
-            vpid02: vpids()[1],
-            ept: true,
-            vpid: true,
-            hyperv: false,
-        };
-        assert_eq!(owed(facts).request, Some(Request::Guest));
+        let vpid12 = Some(vpid12);
+        let owner = new_owner(vpid12, 0);
+        let required = required_on_entry(vpid12, owner, vpids()[1], caps);
+        assert_eq!(required, Some(Request::Guest));
     }
 }
 
 #[test]
-fn t5_a_shared_tag_owes_a_flush_of_the_current_context_and_an_own_tag_owes_nothing() {
-    check(|facts, owed| {
-        let unchanged = facts
-            .vpid12
-            .is_some_and(|vpid12| facts.direction == Direction::Exit || vpid12 == facts.last_vpid);
-        let own_tag = facts.ept || facts.vpid02.is_some();
-        let expected = if own_tag {
+fn t5_a_shared_tag_requires_a_flush_of_the_current_context_and_an_own_tag_requires_nothing() {
+    let expected = |vpid02: Option<Vpid>, caps: Caps| {
+        if caps.has(Caps::EPT) || vpid02.is_some() {
             None
         } else {
             Some(Request::Current)
-        };
-        !unchanged || owed.request == expected
+        }
+    };
+    entries(|vpid12, last_vpid, vpid02, caps, required| {
+        if vpid12 == Some(last_vpid) {
+            assert_eq!(required, expected(vpid02, caps), "{vpid02:?} {caps:?}");
+        }
     });
+    exits(|uses_vpid, vpid02, caps, required| {
+        if uses_vpid {
+            assert_eq!(required, expected(vpid02, caps), "{vpid02:?} {caps:?}");
+        }
+    });
+}
+
+#[test]
+fn t8_the_vpid_is_written_only_if_it_may_have_changed_and_vpids_are_on() {
+    for caps in all_caps() {
+        for dirty in [false, true] {
+            for uses in [false, true] {
+                let written = vpid_to_write(dirty, uses, vpids()[1], vpids()[2], caps);
+                assert_eq!(written.is_some(), dirty && caps.has(Caps::VPID), "{caps:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn t8_an_l2_with_a_vpid_runs_on_vpid02_if_there_is_one() {
+    for vpid01 in vpids() {
+        for vpid02 in vpids() {
+            let expected = if vpid02.is_none() { vpid01 } else { vpid02 };
+            let written = vpid_to_write(true, true, vpid01, vpid02, Caps::VPID);
+            assert_eq!(written, expected);
+        }
+    }
+}
+
+#[test]
+fn t8_an_l2_without_a_vpid_runs_on_vpid01() {
+    for vpid01 in vpids() {
+        for vpid02 in vpids() {
+            let written = vpid_to_write(true, false, vpid01, vpid02, Caps::VPID);
+            assert_eq!(written, vpid01);
+        }
+    }
+}
+
+#[test]
+fn t11_vmfunc_flushes_what_has_no_vpid() {
+    assert!(vmfunc_requires_guest_flush(false));
+    assert!(!vmfunc_requires_guest_flush(true));
 }

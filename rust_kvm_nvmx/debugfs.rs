@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/sys/kernel/debug/rust_kvm_nvmx`: who decides at each hook, and the counters.
+//!
+//! - `hooks/NAME`: `rust` or `c`, to read and to write,
+//! - `counters`: one `NAME VALUE` a line,
+//! - `reset`: whatever is written sets all counters to 0.
+
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+
+use crate::{
+    kvm::{
+        counters::{
+            self,
+            COUNTERS,
+            HOOKS, //
+        },
+        debugfs::{
+            Files,
+            Maker, //
+        },
+        hooks,
+        registration::{
+            Mode,
+            Registration, //
+        },
+    },
+    nested_tlb::NestedTlb,
+};
+
+// Files 0 to `HOOKS` - 1 are the hooks'.
+const COUNTERS_FILE: usize = HOOKS;
+const RESET_FILE: usize = HOOKS + 1;
+
+const READ_ONLY: u16 = 0o400;
+const READ_WRITE: u16 = 0o600;
+const WRITE_ONLY: u16 = 0o200;
+
+impl Files for Registration<NestedTlb> {
+    fn make(directory: &Maker<'_>) {
+        let modes = directory.subdirectory(c"hooks");
+
+        for (number, &name) in hooks::NAMES.iter().enumerate() {
+            modes.file(name, READ_WRITE, number);
+        }
+        directory.file(c"counters", READ_ONLY, COUNTERS_FILE);
+        directory.file(c"reset", WRITE_ONLY, RESET_FILE);
+    }
+
+    fn show(&self, number: usize, to: &SeqFile) {
+        if let Some(mode) = self.mode(number) {
+            seq_print!(to, "{}\n", name(mode));
+        } else if number == COUNTERS_FILE {
+            for (number, name) in hooks::NAMES.iter().enumerate() {
+                let name = name.to_str().unwrap_or("");
+                seq_print!(to, "hook.{}.rust {}\n", name, counters::sum(number));
+            }
+            for (number, name) in (HOOKS..COUNTERS).zip(&counters::NAMES) {
+                seq_print!(to, "{} {}\n", name, counters::sum(number));
+            }
+        }
+    }
+
+    /// `EINVAL` for anything but a mode's name, with or without a newline; nothing changes then.
+    fn write(&self, number: usize, text: &[u8]) -> Result {
+        if number == RESET_FILE {
+            counters::reset();
+            return Ok(());
+        }
+        let mode = match text.strip_suffix(b"\n").unwrap_or(text) {
+            b"c" => Mode::C,
+            b"rust" => Mode::Rust,
+            _ => return Err(EINVAL),
+        };
+
+        self.set_mode(number, mode)
+    }
+}
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::C => "c",
+        Mode::Rust => "rust",
+    }
+}

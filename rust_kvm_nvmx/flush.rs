@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one actuator: what the policy decides, executed for the vCPU of a hook.
+
+use kernel::{
+    do_once_lite,
+    warn_on, //
+};
+
+use crate::{
+    kvm::{
+        mmu::CachedRoot,
+        vcpu::Vcpu, //
+    },
+    policy::{
+        eptp,
+        flush::{
+            self,
+            All, //
+        },
+        types::{
+            Caps,
+            Gva,
+            Invalidation,
+            Request,
+            Root,
+            Vpid, //
+        },
+    },
+};
+
+/// Executes an invalidation, if one is required.
+#[inline(always)]
+pub(crate) fn execute(vcpu: Vcpu<'_>, required: Option<Invalidation>) {
+    if let Some(invalidation) = required {
+        vcpu.invalidate(invalidation);
+    }
+}
+
+/// Makes a request, if one is required.
+#[inline(always)]
+pub(crate) fn request(vcpu: Vcpu<'_>, required: Option<Request>) {
+    match required {
+        Some(Request::Guest) => vcpu.request_flush_guest(),
+        Some(Request::Current) => vcpu.request_flush_current(),
+        None => (),
+    }
+}
+
+/// H5: the VPID that the vCPU runs with now.
+#[inline(always)]
+pub(crate) fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
+    flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
+}
+
+/// H1: everything that the vCPU may have cached.
+#[inline(always)]
+pub(crate) fn all(vcpu: Vcpu<'_>) {
+    match flush::all(vcpu.caps()) {
+        All::Nothing => (),
+        All::Once(invalidation) => vcpu.invalidate(invalidation),
+        All::Each => {
+            execute(vcpu, flush::each(vcpu.vpid01()));
+            execute(vcpu, flush::each(vcpu.vpid02()));
+        }
+    }
+}
+
+/// H4: the running guest's own translations.
+#[inline(always)]
+pub(crate) fn guest(vcpu: Vcpu<'_>) {
+    execute(vcpu, flush::context(vcpu.caps(), current_vpid(vcpu)));
+}
+
+/// H2, H6: a root of KVM's page tables, as far as flushing it goes.
+#[inline(always)]
+pub(crate) fn root(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
+    let caps = vcpu.caps();
+
+    let Some(hpa) = cached.hpa() else {
+        return Root::Invalid;
+    };
+    if !caps.has(Caps::EPT) {
+        return Root::Shadow;
+    }
+    match eptp::of_root(hpa, cached.page(), caps.has(Caps::EPT_AD)) {
+        Some(eptp) => Root::Ept(eptp),
+        None => {
+            warn_unknown_root();
+            Root::EptUnknown
+        }
+    }
+}
+
+/// H6: the MMU does not know the root. More is flushed than needed, never less.
+#[cold]
+fn warn_unknown_root() {
+    do_once_lite! {
+        warn_on!(true);
+    }
+}
+
+/// H3 for many addresses of the guest that runs: what they have in common, looked up once.
+pub(crate) struct Addresses<'h> {
+    vcpu: Vcpu<'h>,
+    vpid: Option<Vpid>,
+}
+
+impl<'h> Addresses<'h> {
+    /// Of the guest that runs now, and as long as it does.
+    #[inline(always)]
+    pub(crate) fn of_running(vcpu: Vcpu<'h>) -> Self {
+        Self {
+            vcpu,
+            vpid: current_vpid(vcpu),
+        }
+    }
+
+    /// H3. `gva` is canonical.
+    #[inline(always)]
+    pub(crate) fn flush(&self, gva: Gva) {
+        execute(
+            self.vcpu,
+            flush::address(self.vcpu.caps(), self.vpid, gva),
+        );
+    }
+}

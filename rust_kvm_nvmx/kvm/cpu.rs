@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! This CPU, for as long as it is certain to be this one.
+
+use super::bindings;
+
+/// Preemption is disabled while it lives, so this thread stays on its CPU.
+pub(crate) struct ThisCpu {
+    number: i32,
+}
+
+impl ThisCpu {
+    /// Disables preemption; nests.
+    pub(crate) fn stay() -> Self {
+        // SAFETY: Preemption may be disabled anywhere; `drop` enables it again.
+        let number = unsafe { bindings::nvmx_get_cpu() };
+
+        Self { number }
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> i32 {
+        self.number
+    }
+}
+
+impl Drop for ThisCpu {
+    fn drop(&mut self) {
+        // SAFETY: `stay` has disabled preemption, once for this value.
+        unsafe { bindings::nvmx_put_cpu() };
+    }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A debugfs directory that shows a value and owns it.
+//!
+//! The `kernel` crate's debugfs gives its files no owner: closing one after the module is gone would
+//! call into nothing. `debugfs.c` has file operations with an owner, which come here.
+
+use core::ptr::{
+    self,
+    NonNull, //
+};
+
+use kernel::{
+    bindings::{
+        dentry,
+        seq_file, //
+    },
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    seq_file::SeqFile,
+    str::CStrExt,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+use super::bindings;
+
+/// The longest text that may be written to a file, in bytes.
+const MAX_WRITE: usize = 8;
+
+/// A value that a directory of files shows. Each file has a number.
+pub(crate) trait Files: Sync + 'static {
+    /// Makes the files.
+    fn make(directory: &Maker<'_>);
+
+    /// Prints what reading file `number` shows.
+    fn show(&self, number: usize, to: &SeqFile);
+
+    /// Does what writing `text` to file `number` stands for.
+    fn write(&self, number: usize, text: &[u8]) -> Result;
+}
+
+/// The directory. As everywhere with debugfs, failing to make it is no failure of the module.
+///
+/// Dropping it removes the files, waits for their readers and writers, and then drops the value.
+///
+/// # Invariants
+///
+/// `directory` is what `debugfs_create_dir` returned. `operations` come first in the structure and
+/// are `T`'s.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
+pub(crate) struct Directory<T> {
+    operations: bindings::nvmx_files,
+    directory: *mut dentry,
+    #[pin]
+    value: T,
+}
+
+// SAFETY: debugfs may be told from any thread to remove a directory.
+unsafe impl<T: Send> Send for Directory<T> {}
+// SAFETY: A shared reference leads to `value` and to nothing else that changes.
+unsafe impl<T: Sync> Sync for Directory<T> {}
+
+impl<T: Files> Directory<T> {
+    /// Makes the value, and then the directory `name` at the root of debugfs. Sleeps.
+    pub(crate) fn new(
+        name: &'static CStr,
+        value: impl PinInit<T, Error>,
+    ) -> impl PinInit<Self, Error> {
+        try_pin_init!(&this in Self {
+            value <- value,
+            // INVARIANT: These are `T`'s.
+            operations: bindings::nvmx_files {
+                show: Some(show::<T>),
+                write: Some(write::<T>),
+            },
+            // INVARIANT: The function returns what debugfs returned.
+            directory: subdirectory(name, ptr::null_mut()),
+            _: {
+                T::make(&Maker {
+                    directory: *directory,
+                    files: this.cast(),
+                    _value: core::marker::PhantomData,
+                });
+            },
+        }? Error)
+    }
+}
+
+#[pinned_drop]
+impl<T> PinnedDrop for Directory<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant. It takes the files in the directory too.
+        unsafe { kernel::bindings::debugfs_remove(self.directory) };
+    }
+}
+
+/// Makes files in a directory.
+///
+/// # Invariants
+///
+/// `files` stays until the directory is removed, and its value is initialized.
+pub(crate) struct Maker<'a> {
+    directory: *mut dentry,
+    files: NonNull<bindings::nvmx_files>,
+    _value: core::marker::PhantomData<&'a bindings::nvmx_files>,
+}
+
+impl Maker<'_> {
+    /// Makes a directory in it.
+    pub(crate) fn subdirectory(&self, name: &'static CStr) -> Self {
+        Self {
+            directory: subdirectory(name, self.directory),
+            files: self.files,
+            _value: core::marker::PhantomData,
+        }
+    }
+
+    /// Makes a file with these permissions.
+    pub(crate) fn file(&self, name: &'static CStr, permissions: u16, number: usize) {
+        let files = self.files.as_ptr();
+
+        // SAFETY: By the type invariant; a parent that could not be made is an error pointer, which
+        // debugfs takes.
+        unsafe {
+            bindings::nvmx_file_create(
+                name.as_char_ptr(),
+                permissions,
+                self.directory.cast(),
+                files,
+                number as c_ulong,
+            );
+        }
+    }
+}
+
+fn subdirectory(name: &'static CStr, parent: *mut dentry) -> *mut dentry {
+    // SAFETY: debugfs takes NULL and error pointers as `parent`, and copies the name.
+    unsafe { kernel::bindings::debugfs_create_dir(name.as_char_ptr(), parent) }
+}
+
+/// The value whose files C was given.
+///
+/// # Safety
+///
+/// `files` starts a `Directory<T>` that has not been dropped.
+unsafe fn value<'a, T>(files: *mut bindings::nvmx_files) -> &'a T {
+    // SAFETY: By the caller's promise. Only `value` is referenced: it is `Sync`.
+    unsafe { &*(&raw const (*files.cast::<Directory<T>>()).value) }
+}
+
+unsafe extern "C" fn show<T: Files>(
+    files: *mut bindings::nvmx_files,
+    number: c_ulong,
+    to: *mut bindings::seq_file,
+) -> c_int {
+    // SAFETY: `debugfs.c` passes the file that is being shown, and debugfs removes no file that is
+    // in use.
+    let (value, to) = unsafe { (value::<T>(files), SeqFile::from_raw(to.cast::<seq_file>())) };
+
+    value.show(number, to);
+    0
+}
+
+unsafe extern "C" fn write<T: Files>(
+    files: *mut bindings::nvmx_files,
+    number: c_ulong,
+    from: *const c_void,
+    len: usize,
+) -> isize {
+    // SAFETY: `debugfs.c` passes the file that is being written to, which stays as in `show`.
+    let value = unsafe { value::<T>(files) };
+    let mut text = [0; MAX_WRITE];
+    let result = text.get_mut(..len).ok_or(EINVAL).and_then(|text| {
+        UserSlice::new(UserPtr::from_addr(from.addr()), len)
+            .reader()
+            .read_slice(text)?;
+        value.write(number, text)
+    });
+
+    match result {
+        Ok(()) => len as isize,
+        Err(error) => error.to_errno() as isize,
+    }
+}

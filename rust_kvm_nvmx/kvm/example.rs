@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A worked example, compiled and never run: L1 enters an L2 with a vpid12 that vpid02 was not used
+//! for before.
+//!
+//! KVM runs all of a vCPU's L2s on one hardware VPID, vpid02. If L1 enters an L2 with another vpid12,
+//! the translations in vpid02 are not that L2's, and must go before it runs. Two hooks are enough for
+//! that. All others stay with C.
+
+use kernel::prelude::*;
+
+use super::{
+    hooks::NestedTlbHooks,
+    vcpu::{
+        Vcpu,
+        Vmcs12, //
+    },
+};
+use crate::policy::types::{
+    Invalidation,
+    Vpid, //
+};
+
+#[allow(dead_code)]
+struct OneVpid02;
+
+#[vtable]
+impl NestedTlbHooks for OneVpid02 {
+    // From the facts to a request. Nothing is flushed yet: if the entry fails after this, or the
+    // thread moves to another CPU, the request is still there.
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+        match vmcs12.vpid12() {
+            Some(vpid12) if vpid12 != vcpu.last_vpid() => {
+                vcpu.set_last_vpid(vpid12);
+                vcpu.request_flush_guest();
+            }
+            Some(_) => (),
+            // Without a VPID, L2 shares vpid01 with L1, and each entry flushes.
+            None => vcpu.request_flush_guest(),
+        }
+        let vpid = if vmcs12.uses_vpid() {
+            vcpu.vpid02().or(vcpu.vpid01())
+        } else {
+            vcpu.vpid01()
+        };
+        vpid.filter(|_| dirty)
+    }
+
+    // From the request to INVVPID. KVM handles it before the vCPU next runs a guest: with L2 active,
+    // that is vpid02.
+    fn flush_tlb_guest(vcpu: Vcpu<'_>) {
+        let vpid = match vcpu.vmcs12_uses_vpid() {
+            Some(true) => vcpu.vpid02().or(vcpu.vpid01()),
+            _ => vcpu.vpid01(),
+        };
+        if let Some(vpid) = vpid {
+            vcpu.invalidate(Invalidation::InvvpidSingle(vpid));
+        }
+    }
+}

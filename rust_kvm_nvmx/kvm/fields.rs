@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The fields of KVM's structures that the module reads or writes, each declared once.
+//!
+//! A declaration makes two things: the constant through which the field is accessed, and the field's
+//! line in [`LAYOUT`]. Registration compares the lines with what the running kernel was built with,
+//! since neither vermagic nor a version number vouches for a structure's layout. No other code
+//! names a field, so no field can be used without being compared.
+//!
+//! Also compared: what the C functions in `helpers.c` use, and the numbers of KVM's requests. The
+//! bits within a word, e.g. the level in an MMU role, come from the headers that the module is built
+//! with and are not compared.
+
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
+
+use super::bindings::{
+    self,
+    kvm_nvmx_layout, //
+};
+
+/// A field of type `T` in a structure `S` of C's.
+///
+/// # Invariants
+///
+/// There is a `T` at `offset` in each `S`. While a hook runs for a vCPU, nobody but the thread of
+/// that vCPU writes this field of the vCPU's structures.
+pub(super) struct Field<S, T> {
+    offset: usize,
+    _types: PhantomData<(*const S, *const T)>,
+}
+
+/// A field that any thread may write at any time.
+///
+/// # Invariants
+///
+/// There is a `T` at `offset` in each `S`, and it is no larger than a machine word and aligned.
+pub(super) struct SharedField<S, T> {
+    offset: usize,
+    _types: PhantomData<(*const S, *const T)>,
+}
+
+impl<S, T> Clone for Field<S, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, T> Copy for Field<S, T> {}
+
+impl<S, T> Field<S, T> {
+    /// Where the field is in `base`.
+    #[inline(always)]
+    pub(super) const fn of(self, base: *mut S) -> *mut T {
+        base.wrapping_byte_add(self.offset).cast()
+    }
+
+    /// The structure whose field is at `field`.
+    #[inline(always)]
+    pub(super) const fn container_of(self, field: *mut T) -> *mut S {
+        field.wrapping_byte_sub(self.offset).cast()
+    }
+
+    /// The field `inner` of this field.
+    pub(super) const fn then<U>(self, inner: Field<T, U>) -> Field<S, U> {
+        // INVARIANT: The outer field has a `T`, and that has a `U`.
+        Field {
+            offset: self.offset + inner.offset,
+            _types: PhantomData,
+        }
+    }
+
+    /// The field `inner` of this field.
+    pub(super) const fn then_shared<U>(self, inner: SharedField<T, U>) -> SharedField<S, U> {
+        // INVARIANT: The outer field has a `T`, and that has a `U`.
+        SharedField {
+            offset: self.offset + inner.offset,
+            _types: PhantomData,
+        }
+    }
+}
+
+impl<S, T> SharedField<S, T> {
+    /// Where the field is in `base`.
+    #[inline(always)]
+    pub(super) const fn of(self, base: *mut S) -> *mut T {
+        base.wrapping_byte_add(self.offset).cast()
+    }
+}
+
+const fn line(name: &'static str, offset: usize, size: usize) -> kvm_nvmx_layout {
+    kvm_nvmx_layout {
+        name: name.as_ptr().cast(),
+        offset: offset as u32,
+        size: size as u32,
+    }
+}
+
+/// The size of what a raw pointer points to.
+const fn size_behind<T>(_: *const T) -> usize {
+    size_of::<T>()
+}
+
+macro_rules! name {
+    ($s:ident . $first:ident $(. $rest:ident)*) => {
+        concat!(stringify!($s), ".", stringify!($first), $(".", stringify!($rest),)* "\0")
+    };
+}
+
+macro_rules! fields {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* as $t:ty;
+    )*) => {
+        $(
+            $(#[$doc])*
+            // INVARIANT: `offset_of!` finds the field, and the assertion compares its size.
+            pub(super) const $constant: $kind<bindings::$s, $t> = {
+                assert!(size_of::<$t>() == size_in!($s . $first $(. $rest)*));
+                $kind {
+                    offset: offset_of!(bindings::$s, $first $(. $rest)*),
+                    _types: PhantomData,
+                }
+            };
+        )*
+
+        const FIELDS: &[kvm_nvmx_layout] = &[$(
+            line(
+                name!($s . $first $(. $rest)*),
+                offset_of!(bindings::$s, $first $(. $rest)*),
+                size_of::<$t>(),
+            ),
+        )*];
+    };
+}
+
+/// The size of a field.
+macro_rules! size_in {
+    ($s:ident . $first:ident $(. $rest:ident)*) => {{
+        let value = core::mem::MaybeUninit::<bindings::$s>::uninit();
+        // SAFETY: `value` is large enough for the field, of which only the address is taken.
+        size_behind(unsafe { &raw const (*value.as_ptr()).$first $(. $rest)* })
+    }};
+}
+
+macro_rules! used_by_helpers {
+    ($($s:ident . $first:ident $(. $rest:ident)*;)*) => {
+        const HELPERS: &[kvm_nvmx_layout] = &[$(
+            line(
+                name!($s . $first $(. $rest)*),
+                offset_of!(bindings::$s, $first $(. $rest)*),
+                size_in!($s . $first $(. $rest)*),
+            ),
+        )*];
+    };
+}
+
+macro_rules! sizes {
+    ($($s:ident;)*) => {
+        const SIZES: &[kvm_nvmx_layout] = &[$(
+            line(concat!(stringify!($s), "\0"), 0, size_of::<bindings::$s>()),
+        )*];
+    };
+}
+
+macro_rules! numbers {
+    ($($number:ident;)*) => {
+        kernel::macros::paste! {
+            const NUMBERS: &[kvm_nvmx_layout] = &[$(
+                line(
+                    concat!(stringify!($number), "\0"),
+                    bindings::[<NVMX_ $number>] as usize,
+                    0,
+                ),
+            )*];
+        }
+    };
+}
+
+fields! {
+    /// The VM.
+    Field KVM: kvm_vcpu.kvm as *mut bindings::kvm;
+    /// HF_* flags, among them whether L2 is active.
+    Field HFLAGS: kvm_vcpu.arch.hflags as u32;
+    /// The MMU context in use.
+    Field MMU: kvm_vcpu.arch.mmu as *mut bindings::kvm_mmu;
+    /// The context of L1, and of an L2 without EPT in its vmcs12.
+    Field ROOT_MMU: kvm_vcpu.arch.root_mmu as bindings::kvm_mmu;
+    /// The context of an L2 with EPT in its vmcs12.
+    Field GUEST_MMU: kvm_vcpu.arch.guest_mmu as bindings::kvm_mmu;
+    /// Hyper-V state. It is set once, by the vCPU's own thread.
+    Field HYPERV: kvm_vcpu.arch.hyperv as *mut bindings::kvm_vcpu_hv;
+    /// Statistics: flushes.
+    Field STAT_TLB_FLUSH: kvm_vcpu.stat.tlb_flush as u64;
+    /// Statistics: hypercalls.
+    Field STAT_HYPERCALLS: kvm_vcpu.stat.hypercalls as u64;
+    /// The requests, a bit each.
+    SharedField REQUESTS: kvm_vcpu.requests as u64;
+
+    /// The root in use, by its host-physical address.
+    Field ROOT_HPA: kvm_mmu.root.hpa as u64;
+    /// The root in use, by its name for the guest: a CR3, or an EPT pointer of L1's.
+    Field ROOT_PGD: kvm_mmu.root.pgd as u64;
+    /// The roots that are kept for later use.
+    Field PREVIOUS_ROOTS: kvm_mmu.prev_roots as [bindings::kvm_mmu_root_info; super::mmu::PREVIOUS];
+
+    /// The vCPU in VMX's structure for it.
+    Field VCPU: vcpu_vmx.vcpu as bindings::kvm_vcpu;
+    /// vpid01.
+    Field VPID01: vcpu_vmx.vpid as i32;
+    /// The VMCS that is current.
+    Field LOADED_VMCS: vcpu_vmx.loaded_vmcs as *mut bindings::loaded_vmcs;
+    /// Nested state.
+    Field NESTED: vcpu_vmx.nested as bindings::nested_vmx;
+    /// vpid02.
+    Field VPID02: nested_vmx.vpid02 as u16;
+    /// The vpid12 that vpid02 was last used for.
+    Field LAST_VPID: nested_vmx.last_vpid as u16;
+    /// KVM's copy of vmcs12.
+    Field CACHED_VMCS12: nested_vmx.cached_vmcs12 as *mut bindings::vmcs12;
+    /// vmcs02.
+    Field VMCS02: nested_vmx.vmcs02 as bindings::loaded_vmcs;
+    /// The enlightened VMCS that is mapped.
+    Field HV_EVMCS: nested_vmx.hv_evmcs as *mut bindings::hv_enlightened_vmcs;
+    /// Secondary controls that L1 is offered.
+    Field SECONDARY_CTLS_HIGH: nested_vmx.msrs.secondary_ctls_high as u32;
+    /// IA32_VMX_EPT_VPID_CAP for L1, bits 31:0.
+    Field EPT_CAPS: nested_vmx.msrs.ept_caps as u32;
+    /// IA32_VMX_EPT_VPID_CAP for L1, bits 63:32.
+    Field VPID_CAPS: nested_vmx.msrs.vpid_caps as u32;
+    /// The CPU that a VMCS was last loaded on. A CPU that goes offline clears it.
+    SharedField VMCS_CPU: loaded_vmcs.cpu as i32;
+    /// The secondary controls of a VMCS, as KVM last wrote them.
+    Field SECONDARY_EXEC: loaded_vmcs.controls_shadow.secondary_exec as u32;
+
+    /// Primary processor-based controls.
+    Field CPU_BASED_CONTROL: vmcs12.cpu_based_vm_exec_control as u32;
+    /// Secondary processor-based controls.
+    Field SECONDARY_CONTROL: vmcs12.secondary_vm_exec_control as u32;
+    /// vpid12.
+    Field VPID12: vmcs12.virtual_processor_id as u16;
+
+    /// The virtual processor's index for Hyper-V. User space may set it at any time.
+    SharedField VP_INDEX: kvm_vcpu_hv.vp_index as u32;
+    /// L1's guest-physical address of L2's partition assist page.
+    SharedField PA_PAGE_GPA: kvm_vcpu_hv.nested.pa_page_gpa as u64;
+    /// L2's VM id.
+    SharedField VM_ID: kvm_vcpu_hv.nested.vm_id as u64;
+    /// L2's VP id.
+    SharedField VP_ID: kvm_vcpu_hv.nested.vp_id as u32;
+    /// CPUID 0x4000000A.EAX for L1.
+    Field CPUID_NESTED_EAX: kvm_vcpu_hv.cpuid_cache.nested_eax as u32;
+    /// KVM's copy of the VP assist page.
+    Field VP_ASSIST_PAGE: kvm_vcpu_hv.vp_assist_page as bindings::hv_vp_assist_page;
+    /// The queues of addresses to flush.
+    Field FLUSH_QUEUES: kvm_vcpu_hv.tlb_flush_fifo as [bindings::kvm_vcpu_hv_tlb_flush_fifo; 2];
+    /// A buffer for a set of vCPUs.
+    Field VCPU_MASK: kvm_vcpu_hv.vcpu_mask as [usize; super::peers::SET_WORDS];
+
+    /// Code of a hypercall.
+    Field CALL_CODE: kvm_hv_hcall.code as u16;
+    /// Words of its variable header.
+    Field CALL_VAR_CNT: kvm_hv_hcall.var_cnt as u16;
+    /// Its repetitions.
+    Field CALL_REP_CNT: kvm_hv_hcall.rep_cnt as u16;
+    /// Its input is in registers.
+    Field CALL_FAST: kvm_hv_hcall.fast as bool;
+    /// Guest-physical address of its input, or the first word of it.
+    Field CALL_INGPA: kvm_hv_hcall.ingpa as u64;
+    /// Guest-physical address of its output, or the second word of its input.
+    Field CALL_OUTGPA: kvm_hv_hcall.outgpa as u64;
+    /// The XMM registers with the other words of its input, the low half of each first.
+    Field CALL_XMM: kvm_hv_hcall.xmm as [u64; crate::policy::hv_call::FAST_WORDS - 2];
+
+    /// Which of L2's events L0 handles. L1 may write it at any time.
+    SharedField ENLIGHTENMENTS: hv_enlightened_vmcs.hv_enlightenments_control as u32;
+    /// L1's guest-physical address of L2's partition assist page. L1 may write it at any time.
+    SharedField EVMCS_ASSIST_PAGE: hv_enlightened_vmcs.partition_assist_page as u64;
+    /// L2's VM id. L1 may write it at any time.
+    SharedField EVMCS_VM_ID: hv_enlightened_vmcs.hv_vm_id as u64;
+    /// L2's VP id. L1 may write it at any time.
+    SharedField EVMCS_VP_ID: hv_enlightened_vmcs.hv_vp_id as u32;
+}
+
+// An enlightened VMCS starts a page, so each of these can be read in one access.
+const _: () = assert!(
+    ENLIGHTENMENTS.offset % 4 == 0
+        && EVMCS_VP_ID.offset % 4 == 0
+        && EVMCS_VM_ID.offset % 8 == 0
+        && EVMCS_ASSIST_PAGE.offset % 8 == 0
+);
+
+used_by_helpers! {
+    kvm_vcpu.arch.apf.msr_en_val;
+    kvm_vcpu.arch.gva_walk;
+    kvm_vcpu.arch.regs;
+    kvm.mmu_lock;
+    kvm.mmu_invalidate_seq;
+    kvm.mmu_invalidate_in_progress;
+    kvm.mmu_invalidate_range_start;
+    kvm.mmu_invalidate_range_end;
+    kvm.memslots;
+    kvm.online_vcpus;
+    kvm.vcpu_array;
+    kvm.arch.hyperv;
+    kvm_hv.num_mismatched_vp_indexes;
+    kvm_memslots.id_hash;
+    kvm_memslots.node_idx;
+    kvm_memory_slot.id;
+    kvm_memory_slot.id_node;
+    kvm_memory_slot.flags;
+    kvm_mmu_page.role;
+    kvm_vcpu_hv_tlb_flush_fifo.write_lock;
+    kvm_vcpu_hv_tlb_flush_fifo.entries;
+}
+
+sizes! {
+    kvm_nvmx_ops;
+    kvm_nvmx_host;
+    kvm_nvmx_client;
+    kvm_nvmx_kvm_functions;
+    kvm_nvmx_vmx_functions;
+    vmx_invalidation;
+    kvm;
+    kvm_vcpu;
+    vcpu_vmx;
+    vmcs12;
+    kvm_mmu;
+    kvm_mmu_root_info;
+    kvm_mmu_page;
+    kvm_hv;
+    kvm_vcpu_hv;
+    kvm_vcpu_hv_tlb_flush_fifo;
+    kvm_hv_hcall;
+    kvm_memory_slot;
+    kvm_memslots;
+    hv_enlightened_vmcs;
+}
+
+numbers! {
+    KVM_REQ_TLB_FLUSH;
+    KVM_REQ_TLB_FLUSH_CURRENT;
+    KVM_REQ_TLB_FLUSH_GUEST;
+    KVM_REQ_HV_TLB_FLUSH;
+    KVM_REQ_APIC_PAGE_RELOAD;
+    KVM_REQ_APF_READY;
+    KVM_MMU_ROOT_CURRENT;
+    KVM_MMU_ROOTS_ALL;
+    KVM_MMU_NUM_PREV_ROOTS;
+    KVM_MMU_CR0_ROLE_BITS;
+    KVM_MMU_CR4_ROLE_BITS;
+    KVM_HV_TLB_FLUSH_FIFO_SIZE;
+    HF_GUEST_MASK;
+}
+
+const LINES: usize = FIELDS.len() + HELPERS.len() + SIZES.len() + NUMBERS.len();
+
+/// All lines, as C takes them.
+#[repr(transparent)]
+pub(super) struct Layout([kvm_nvmx_layout; LINES]);
+
+// SAFETY: The pointers in the lines are to constant strings, which any thread may read.
+unsafe impl Sync for Layout {}
+
+impl Layout {
+    /// The number of lines.
+    pub(super) const LEN: u32 = LINES as u32;
+
+    /// The first line.
+    pub(super) const fn as_ptr(&self) -> *const kvm_nvmx_layout {
+        self.0.as_ptr()
+    }
+}
+
+/// What the module relies on.
+pub(super) static LAYOUT: Layout = {
+    let mut all = [line("\0", 0, 0); LINES];
+    let parts = [FIELDS, HELPERS, SIZES, NUMBERS];
+    let (mut part, mut to) = (0, 0);
+
+    while part < parts.len() {
+        let mut from = 0;
+        while from < parts[part].len() {
+            all[to] = parts[part][from];
+            from += 1;
+            to += 1;
+        }
+        part += 1;
+    }
+    Layout(all)
+};

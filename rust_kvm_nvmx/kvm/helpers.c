@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. */
+#include "helpers.h"
+
+#include <linux/cpufeature.h>
+
+/* modprobe loads these first; insmod does not, and the module then says so. */
+MODULE_SOFTDEP("pre: kvm_intel");
+
+/* mmu.rs, hyperv.rs, queue.rs and policy/hv_call.rs have the numbers. */
+static_assert(INVALID_PAGE == U64_MAX);
+static_assert(INVALID_GPA == U64_MAX);
+static_assert(sizeof_field(struct kvm_hv_hcall, xmm) == 2 * 6 * sizeof(u64));
+static_assert(HV_L1_TLB_FLUSH_FIFO == 0 && HV_L2_TLB_FLUSH_FIFO == 1);
+
+DEFINE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
+
+u64 nvmx_counter_sum(unsigned int counter)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(nvmx_counters, cpu)[counter]);
+
+	return sum;
+}
+
+void nvmx_counters_reset(void)
+{
+	unsigned int i;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < NVMX_NR_COUNTERS; i++)
+			WRITE_ONCE(per_cpu(nvmx_counters, cpu)[i], 0);
+}
+
+
+const char *const nvmx_prototypes = kvm_nvmx_prototypes;
+
+bool nvmx_cpu_has_vmx(void)
+{
+	return boot_cpu_has(X86_FEATURE_VMX);
+}
+
+u64 nvmx_root_role(u64 root_hpa)
+{
+	const struct kvm_mmu_page *sp;
+
+	if (kvm_mmu_is_dummy_root(root_hpa))
+		return NVMX_ROOT_IS_DUMMY;
+
+	sp = root_to_sp(root_hpa);
+	return sp ? READ_ONCE(sp->role.word) : NVMX_ROOT_IS_UNKNOWN;
+}
+
+void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)
+{
+	kvm_make_request(KVM_REQ_TLB_FLUSH, vcpu);
+}
+
+struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu)
+{
+	return &vcpu->arch.gva_walk;
+}
+
+bool nvmx_has_async_pf(struct kvm_vcpu *vcpu)
+{
+	return kvm_pv_async_pf_enabled(vcpu);
+}
+
+int nvmx_get_cpu(void)
+{
+	return get_cpu();
+}
+
+void nvmx_put_cpu(void)
+{
+	put_cpu();
+}
+
+const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot =
+		id_to_memslot(kvm_memslots(kvm), APIC_ACCESS_PAGE_PRIVATE_MEMSLOT);
+
+	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
+}
+
+unsigned long nvmx_invalidations_so_far(struct kvm *kvm)
+{
+	unsigned long sequence = READ_ONCE(kvm->mmu_invalidate_seq);
+
+	/* Read before the pfn is: pairs with kvm_mmu_invalidate_end(). */
+	smp_rmb();
+	return sequence;
+}
+
+bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn)
+{
+	return mmu_invalidate_retry_gfn(kvm, sequence, gfn);
+}
+
+bool nvmx_pfn_is_none(u64 pfn)
+{
+	return is_error_noslot_pfn(pfn);
+}
+
+u64 nvmx_pfn_to_hpa(u64 pfn)
+{
+	return pfn_to_hpa(pfn);
+}
+
+void nvmx_lock_mmu(struct kvm *kvm)
+{
+	read_lock(&kvm->mmu_lock);
+}
+
+void nvmx_unlock_mmu(struct kvm *kvm)
+{
+	read_unlock(&kvm->mmu_lock);
+}
+
+u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode)
+{
+	return long_mode ? kvm_rcx_read_raw(vcpu) : kvm_eax_read(vcpu);
+}
+
+void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result)
+{
+	if (long_mode) {
+		kvm_rax_write_raw(vcpu, result);
+	} else {
+		kvm_edx_write(vcpu, upper_32_bits(result));
+		kvm_eax_write(vcpu, lower_32_bits(result));
+	}
+}
+
+unsigned int nvmx_nr_vcpus(struct kvm *kvm)
+{
+	return atomic_read(&kvm->online_vcpus);
+}
+
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv)
+{
+	struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, index);
+
+	if (vcpu)
+		*hv = to_hv_vcpu_safe(vcpu);
+
+	return vcpu;
+}
+
+bool nvmx_hv_vp_indexes_differ(struct kvm *kvm)
+{
+	return atomic_read(&to_kvm_hv(kvm)->num_mismatched_vp_indexes);
+}
+
+bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu)
+{
+	return kvm_check_request(KVM_REQ_HV_TLB_FLUSH, vcpu);
+}
+
+unsigned int nvmx_hv_queue_open(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	spin_lock(&queue->write_lock);
+	return kfifo_avail(&queue->entries);
+}
+
+void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			 unsigned int nr)
+{
+	kfifo_in(&queue->entries, entries, nr);
+	spin_unlock(&queue->write_lock);
+}
+
+unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
+			       unsigned int nr)
+{
+	if (kfifo_is_empty(&queue->entries))
+		return 0;
+
+	return kfifo_out(&queue->entries, entries, nr);
+}
+
+void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
+{
+	kfifo_reset_out(&queue->entries);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * All of C that the Rust code sees: what bindgen makes of KVM's own headers,
+ * and one-line functions for what bindgen cannot express.
+ */
+#ifndef RUST_KVM_NVMX_HELPERS_H
+#define RUST_KVM_NVMX_HELPERS_H
+
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+
+#include "x86.h"
+#include "hyperv.h"
+#include "mmu.h"
+#include "mmu/spte.h"
+#include "nvmx_hooks.h"
+#include "vmx/nested.h"
+#include "vmx/vmx.h"
+
+/* The counters of counters.rs: the hooks', then its own. */
+enum { NVMX_NR_COUNTERS = KVM_NVMX_NR_HOOKS + 8 };
+DECLARE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
+u64 nvmx_counter_sum(unsigned int counter);
+void nvmx_counters_reset(void);
+
+/* Lines of the lists that the module was built with, to be compared with KVM's. */
+extern const char *const nvmx_prototypes;
+
+/* debugfs.c makes a file, debugfs.rs says what is in it. */
+struct dentry;
+struct seq_file;
+struct nvmx_files {
+	int (*show)(struct nvmx_files *files, unsigned long number, struct seq_file *m);
+	ssize_t (*write)(struct nvmx_files *files, unsigned long number,
+			 const void __user *from, size_t len);
+};
+
+void nvmx_file_create(const char *name, u16 mode, struct dentry *dir, struct nvmx_files *files,
+		      unsigned long number);
+
+/* Numbers that registration compares, under their own names. */
+#define NVMX_NUMBER(number) static const u64 NVMX_##number = number
+NVMX_NUMBER(KVM_REQ_TLB_FLUSH);
+NVMX_NUMBER(KVM_REQ_TLB_FLUSH_CURRENT);
+NVMX_NUMBER(KVM_REQ_TLB_FLUSH_GUEST);
+NVMX_NUMBER(KVM_REQ_HV_TLB_FLUSH);
+NVMX_NUMBER(KVM_REQ_APIC_PAGE_RELOAD);
+NVMX_NUMBER(KVM_REQ_APF_READY);
+NVMX_NUMBER(KVM_MMU_ROOT_CURRENT);
+NVMX_NUMBER(KVM_MMU_ROOTS_ALL);
+NVMX_NUMBER(KVM_MMU_NUM_PREV_ROOTS);
+NVMX_NUMBER(KVM_MMU_CR0_ROLE_BITS);
+NVMX_NUMBER(KVM_MMU_CR4_ROLE_BITS);
+NVMX_NUMBER(KVM_HV_TLB_FLUSH_FIFO_SIZE);
+NVMX_NUMBER(HF_GUEST_MASK);
+
+/* Macros with types or shifts in them, as constants. */
+static const u32 NVMX_SECONDARY_CONTROLS = CPU_BASED_ACTIVATE_SECONDARY_CONTROLS;
+static const u32 NVMX_ENABLE_VPID = SECONDARY_EXEC_ENABLE_VPID;
+static const u32 NVMX_ENABLE_EPT = SECONDARY_EXEC_ENABLE_EPT;
+static const u32 NVMX_VIRTUALIZE_APIC_ACCESSES = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+static const u32 NVMX_INVVPID = VMX_VPID_INVVPID_BIT;
+static const u32 NVMX_INVEPT = VMX_EPT_INVEPT_BIT;
+static const u32 NVMX_INVALID_OPERAND = VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID;
+static const u32 NVMX_REQUEST_MASK = KVM_REQUEST_MASK;
+static const u32 NVMX_MAX_VCPUS = KVM_MAX_VCPUS;
+static const u32 NVMX_FOLL_WRITE = FOLL_WRITE;
+static const u64 NVMX_APIC_GFN = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
+static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
+static const u32 NVMX_NESTED_DIRECT_FLUSH = HV_X64_NESTED_DIRECT_FLUSH;
+static const u64 NVMX_FINAL_ACCESS = PFERR_GUEST_FINAL_MASK;
+static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
+
+bool nvmx_cpu_has_vmx(void);
+
+/* The role of the MMU page at a root, or one of these. */
+static const u64 NVMX_ROOT_IS_DUMMY = BIT_ULL(32);
+static const u64 NVMX_ROOT_IS_UNKNOWN = BIT_ULL(33);
+u64 nvmx_root_role(u64 root_hpa);
+
+void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
+struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu);
+bool nvmx_has_async_pf(struct kvm_vcpu *vcpu);
+int nvmx_get_cpu(void);
+void nvmx_put_cpu(void);
+
+/* The slot of L1's APIC-access page; NULL if it has none that counts. */
+const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm);
+unsigned long nvmx_invalidations_so_far(struct kvm *kvm);
+bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn);
+bool nvmx_pfn_is_none(u64 pfn);
+u64 nvmx_pfn_to_hpa(u64 pfn);
+void nvmx_lock_mmu(struct kvm *kvm);
+void nvmx_unlock_mmu(struct kvm *kvm);
+
+/* Hyper-V's hypercalls, and each vCPU's queue of what they flush. */
+u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode);
+void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
+unsigned int nvmx_nr_vcpus(struct kvm *kvm);
+
+/* If there is such a vCPU, sets hv to its Hyper-V state, or to NULL if it has none. */
+struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv);
+bool nvmx_hv_vp_indexes_differ(struct kvm *kvm);
+bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu);
+
+/* To write to a queue: open locks it and returns its room, close has what is to go into it. */
+unsigned int nvmx_hv_queue_open(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
+			 unsigned int nr);
+unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
+			       unsigned int nr);
+void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
+
+#endif /* RUST_KVM_NVMX_HELPERS_H */

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KVM's hooks for nested VMX's TLB flushes, as a trait of safe functions.
+//!
+//! C header: `arch/x86/kvm/nvmx-hooks.h`, whose list and the one below must be the same: the table
+//! of functions is a structure of C's, so the compiler refuses a name too few, a name too many, or
+//! another signature.
+//!
+//! # How a hook is called
+//!
+//! KVM calls a hook in process context, on the thread of the vCPU that it is about, with the vCPU
+//! loaded on this CPU. Preemption is enabled: if the thread moves to another CPU in between, the
+//! vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm-intel's half are never
+//! called for a TD (H7).
+//!
+//! The call is inside an SRCU read-side section, which C entered before it looked whether a client
+//! is registered. [`Registration`](super::registration::Registration) ends the section's grace
+//! period before it goes away. So for as long as a hook runs, the client, its code, kvm-intel and the
+//! vCPU all stay. [`Scope`] stands for this: the views that a hook is given borrow from it and
+//! cannot outlive the call.
+//!
+//! No hook depends on what another one did: both C and Rust keep all state in KVM's own fields. So
+//! any of them may be C's at any time. (Which hooks must be in Rust together for which bug of C's to
+//! be fixed: `docs/rules.md`.)
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    c_str,
+    error::VTABLE_DEFAULT_ERROR,
+    ffi::{
+        c_int,
+        c_ulong, //
+    },
+    macros::paste,
+    prelude::*, //
+};
+
+use super::{
+    bindings,
+    counters,
+    hypercall::Hypercall,
+    registration::Shared,
+    vcpu::{
+        Vcpu,
+        Vmcs12, //
+    },
+};
+use crate::policy::types::{
+    Gva,
+    Vpid, //
+};
+
+/// What a hook that handles a VM exit returns: 1 to continue in the guest, 0 to exit to user space.
+pub(crate) type Handled = c_int;
+
+/// One call of a hook.
+///
+/// # Invariants
+///
+/// `shared` is registered and stays so, and `vcpu` is a VMX vCPU that is loaded on this CPU and
+/// whose mutex this thread holds (or that nobody else knows yet), for as long as the value lives.
+pub(crate) struct Scope {
+    shared: NonNull<Shared>,
+    vcpu: NonNull<bindings::kvm_vcpu>,
+}
+
+impl Scope {
+    /// # Safety
+    ///
+    /// Only for the arguments of a hook that KVM is calling, and for no longer than that call.
+    #[inline(always)]
+    unsafe fn new(client: *mut bindings::kvm_nvmx_client, vcpu: *mut bindings::kvm_vcpu) -> Self {
+        // INVARIANT: As the module's documentation says.
+        Self {
+            // SAFETY: KVM passes the client that was registered, which starts a `Shared`.
+            shared: unsafe { NonNull::new_unchecked(client.cast()) },
+            // SAFETY: KVM dereferences the vCPU before it calls the hook.
+            vcpu: unsafe { NonNull::new_unchecked(vcpu) },
+        }
+    }
+
+    /// The vCPU that the hook is about.
+    #[inline(always)]
+    fn vcpu(&self) -> Vcpu<'_> {
+        // SAFETY: By the type invariant both are valid for as long as `self` is borrowed, and KVM
+        // and this module change nothing in `Shared` while hooks may run.
+        unsafe { Vcpu::from_raw(self.shared.as_ref(), self.vcpu) }
+    }
+}
+
+/// Something that a hook is given in addition to the vCPU.
+///
+/// # Safety
+///
+/// `from_raw` must not claim more than its caller promises.
+pub(crate) unsafe trait Argument {
+    /// What C passes.
+    type Raw;
+
+    /// What a hook is given, for the time of its call.
+    type View<'h>;
+
+    /// What Rust takes.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is an argument of the hook call that `scope` stands for.
+    unsafe fn from_raw(scope: &Scope, raw: Self::Raw) -> Self::View<'_>;
+}
+
+macro_rules! values {
+    ($($t:ty),*) => {
+        $(
+            // SAFETY: A plain value claims nothing.
+            unsafe impl Argument for $t {
+                type Raw = $t;
+                type View<'h> = $t;
+
+                #[inline(always)]
+                unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
+                    raw
+                }
+            }
+        )*
+    };
+}
+
+values!(bool, c_ulong, u64);
+
+// SAFETY: A plain value claims nothing.
+unsafe impl Argument for Gva {
+    type Raw = bindings::gva_t;
+    type View<'h> = Self;
+
+    #[inline(always)]
+    unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
+        Self(raw as u64)
+    }
+}
+
+/// An argument that this module does not look at.
+pub(crate) struct Ignored<T>(PhantomData<T>);
+
+// SAFETY: Nothing is claimed.
+unsafe impl<T: 'static> Argument for Ignored<T> {
+    type Raw = T;
+    type View<'h> = Self;
+
+    #[inline(always)]
+    unsafe fn from_raw(_scope: &Scope, _raw: Self::Raw) -> Self::View<'_> {
+        Self(PhantomData)
+    }
+}
+
+// SAFETY: KVM passes the vmcs12 that it keeps for the vCPU, in its cache.
+unsafe impl Argument for Vmcs12<'static> {
+    type Raw = *mut bindings::vmcs12;
+    type View<'h> = Vmcs12<'h>;
+
+    #[inline(always)]
+    unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
+        // SAFETY: The cache stays until VMX operation is left, which no hook outlasts.
+        unsafe { Vmcs12::from_raw(raw) }
+    }
+}
+
+// SAFETY: KVM passes a structure on its stack, filled in from the registers.
+unsafe impl Argument for Hypercall<'static> {
+    type Raw = *mut bindings::kvm_hv_hcall;
+    type View<'h> = Hypercall<'h>;
+
+    #[inline(always)]
+    unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
+        // SAFETY: The caller of the hook owns the structure and waits for the hook.
+        unsafe { Hypercall::from_raw(raw) }
+    }
+}
+
+/// What a hook returns.
+pub(crate) trait Answer {
+    /// What C takes.
+    type Raw;
+
+    /// The answer, for C.
+    fn into_raw(self) -> Self::Raw;
+}
+
+macro_rules! plain_answers {
+    ($($t:ty),*) => {
+        $(
+            impl Answer for $t {
+                type Raw = $t;
+
+                #[inline(always)]
+                fn into_raw(self) -> Self::Raw {
+                    self
+                }
+            }
+        )*
+    };
+}
+
+plain_answers!((), bool, c_int, u64);
+
+impl Answer for Result {
+    type Raw = c_int;
+
+    #[inline(always)]
+    fn into_raw(self) -> Self::Raw {
+        match self {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+}
+
+/// `None` is a negative number: there is nothing to write.
+impl Answer for Option<Vpid> {
+    type Raw = c_int;
+
+    #[inline(always)]
+    fn into_raw(self) -> Self::Raw {
+        self.map_or(-1, |vpid| c_int::from(vpid.get()))
+    }
+}
+
+/// Makes the trait, the functions that C calls, the table of them, and the hooks' names.
+///
+/// A view in the list is written with `'static`; a hook is given one that ends with its call.
+macro_rules! hooks {
+    ($(
+        $(#[$doc:meta])*
+        fn $hook:ident(vcpu $(, $arg:ident: $t:ty)*) $(-> $answer:ty)?;
+    )*) => {
+        /// Decides and executes nested VMX's TLB flushes in place of KVM's C code.
+        ///
+        /// Hooks that are not implemented stay with C. The module's documentation says in which
+        /// context all of them run.
+        #[vtable]
+        pub(crate) trait NestedTlbHooks: Sized + 'static {
+            $(
+                $(#[$doc])*
+                #[allow(unused_variables)]
+                fn $hook(
+                    vcpu: Vcpu<'_>
+                    $(, $arg: <$t as Argument>::View<'_>)*
+                ) $(-> $answer)? {
+                    build_error!(VTABLE_DEFAULT_ERROR)
+                }
+            )*
+        }
+
+        paste! {
+            /// What C calls: one function for each hook, with the hook's name.
+            mod entry {
+                use super::*;
+
+                $(
+                    /// # Safety
+                    ///
+                    /// Only KVM's `kvm_nvmx_call()` calls this.
+                    pub(super) unsafe extern "C" fn $hook<T: NestedTlbHooks>(
+                        client: *mut bindings::kvm_nvmx_client,
+                        vcpu: *mut bindings::kvm_vcpu
+                        $(, $arg: <$t as Argument>::Raw)*
+                    ) $(-> <$answer as Answer>::Raw)? {
+                        // SAFETY: KVM is calling, and `scope` ends with the call.
+                        let scope = unsafe { Scope::new(client, vcpu) };
+
+                        counters::count::<{ counters::hook(bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>]) }>();
+                        T::$hook(
+                            scope.vcpu()
+                            // SAFETY: It is an argument of this very call.
+                            $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
+                        )
+                        .into_raw()
+                    }
+                )*
+            }
+
+            impl<T: NestedTlbHooks> Table<T> {
+                /// As C takes it. Hooks that `T` does not implement are NULL.
+                pub(super) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
+                    $($hook: if T::[<HAS_ $hook:upper>] {
+                        Some(entry::$hook::<T>)
+                    } else {
+                        None
+                    },)*
+                };
+
+                /// A bit for each hook that `T` implements.
+                pub(super) const IMPLEMENTED: u32 = 0
+                    $(| (T::[<HAS_ $hook:upper>] as u32) << bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>])*;
+            }
+
+            /// The hooks' names, in C's order.
+            pub(crate) static NAMES: [&CStr; counters::HOOKS] = {
+                let mut names = [c""; counters::HOOKS];
+                $(names[bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>] as usize] =
+                    c_str!(stringify!($hook));)*
+                names
+            };
+        }
+    };
+}
+
+/// The table of `T`'s hooks.
+pub(super) struct Table<T>(PhantomData<T>);
+
+hooks! {
+    /// Any translation of the vCPU may be stale (H1).
+    fn flush_tlb_all(vcpu);
+
+    /// The page tables that KVM keeps for the current context have changed (H2).
+    fn flush_tlb_current(vcpu);
+
+    /// The current context's translation of `gva` has changed (H3). An implementation that flushes
+    /// more than that may say so in `full`.
+    fn flush_tlb_gva(vcpu, gva: Gva, full: Ignored<*mut bool>);
+
+    /// The running guest's own translations may be stale (H4).
+    fn flush_tlb_guest(vcpu);
+
+    /// The vCPU is being reset; it has left nested operation (H15).
+    fn flush_tlb_reset(vcpu);
+
+    /// The host may have moved L1's APIC-access page (A1 to A3). May sleep.
+    fn set_apic_access_page_addr(vcpu);
+
+    /// L1's APIC-access page was turned on, by L1 or by an L2 that L1 lets write the MSR (A4).
+    /// vmcs01 is the current VMCS, also while L2 is active.
+    fn flush_tlb_apic_access(vcpu);
+
+    /// L1 enters L2, and nothing can fail any more before the requests that are made here are
+    /// handled (T1 to T5). Returns the VPID that must be written to vmcs02, if any (T8). `dirty`:
+    /// vmcs12 may have changed since vmcs02 was last written.
+    fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> Option<Vpid>;
+
+    /// L2 exits to L1 (T1, T2, T5).
+    fn exit_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);
+
+    /// L1 executes INVVPID (T6). May sleep.
+    fn handle_invvpid(vcpu) -> Handled;
+
+    /// L1 executes INVEPT (T13). May sleep.
+    fn handle_invept(vcpu) -> Handled;
+
+    /// L2 has switched to another EPT pointer by VMFUNC; the new EPT is in place (T11).
+    fn vmfunc_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);
+
+    /// L2's VM id or VP id has changed, or it has none any more (X6). The new ids are in place.
+    fn evmcs_ids_changed(vcpu);
+
+    /// Whether L0 handles the VMCALL that L2 has just executed (E1, E2). The vCPU has Hyper-V state.
+    fn l2_tlb_flush_wanted(vcpu) -> bool;
+
+    /// L2's flush hypercall is done and L1 must be told: exit to it (E12). L2 is active.
+    fn exit_after_l2_tlb_flush(vcpu);
+
+    /// A Hyper-V flush hypercall of the running guest (E5 to E9, E16, E17). Returns its result
+    /// value. May sleep.
+    fn hv_flush_tlb(vcpu, call: Hypercall<'static>) -> u64;
+
+    /// The vCPU handles its queue of Hyper-V flushes (E10). On an error, KVM flushes all of the
+    /// running guest's own translations.
+    fn hv_vcpu_flush_tlb(vcpu) -> Result;
+
+    /// All of the running guest's own translations were flushed, and there is a request to handle
+    /// the queue of Hyper-V flushes, which that makes redundant (H8).
+    fn hv_purge_flush_tlb(vcpu);
+
+    /// A Hyper-V hypercall ends with `result` (E11). May sleep.
+    fn hv_hypercall_complete(vcpu, result: u64) -> Handled;
+
+    /// CR0 was changed by the guest, from `old` to `new` (R1, R5, R6).
+    fn post_set_cr0(vcpu, old: c_ulong, new: c_ulong);
+
+    /// CR4 was changed by the guest, from `old` to `new` (R2 to R5).
+    fn post_set_cr4(vcpu, old: c_ulong, new: c_ulong);
+
+    /// L1 asked in the steal time for a flush of its own translations (X3). The request is gone.
+    fn steal_time_tlb_flush(vcpu);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The other vCPUs of the VM, whose threads run at the same time.
+
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+
+use kernel::{
+    ffi::c_ulong,
+    sync::atomic::{
+        Acquire,
+        Atomic, //
+    },
+};
+
+use super::{
+    bindings,
+    fields::{
+        self,
+        SharedField, //
+    },
+    hyperv::INVALID_GPA,
+    queue::Queue,
+    vcpu::Vcpu, //
+};
+use crate::policy::{
+    hv_l2::Identity,
+    types::Level, //
+};
+
+const BITS: usize = c_ulong::BITS as usize;
+
+/// Words of a set with a bit for each vCPU that a VM can have.
+pub(super) const SET_WORDS: usize = (bindings::NVMX_MAX_VCPUS as usize).div_ceil(BITS);
+
+/// Any vCPU of the VM, whose own thread may be running.
+///
+/// # Invariants
+///
+/// `vcpu` is a VMX vCPU and valid for `'h`; so is `hv`, its Hyper-V state, unless NULL.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyVcpu<'h> {
+    vcpu: *mut bindings::kvm_vcpu,
+    hv: *mut bindings::kvm_vcpu_hv,
+    index: u32,
+    _vm: PhantomData<&'h bindings::kvm_vcpu>,
+}
+
+impl<'h> Vcpu<'h> {
+    /// All vCPUs of the VM, with their index. Those that are created meanwhile may be missed: they
+    /// have no translations yet.
+    pub(crate) fn all_vcpus(self) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
+        // SAFETY: C reads a count of the vCPU's VM.
+        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
+
+        (0..nr).filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    }
+
+    /// The vCPU with that index.
+    pub(crate) fn vcpu_at(self, index: usize) -> Option<AnyVcpu<'h>> {
+        let index = u32::try_from(index).ok()?;
+        let mut hv = ptr::null_mut();
+        // SAFETY: C checks the index, and sets `hv` if there is such a vCPU.
+        let vcpu = unsafe { bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv) };
+
+        // INVARIANT: vCPUs stay until their VM goes, all of a VM's are VMX's here, and Hyper-V state
+        // is complete before its pointer is stored.
+        (!vcpu.is_null()).then_some(AnyVcpu {
+            vcpu,
+            hv,
+            index,
+            _vm: PhantomData,
+        })
+    }
+
+    /// Each vCPU's virtual processor index is its own index, so there is nothing to look up.
+    pub(crate) fn vp_indexes_are_indexes(self) -> bool {
+        // SAFETY: C reads another count of the VM.
+        !unsafe { bindings::nvmx_hv_vp_indexes_differ(self.kvm()) }
+    }
+}
+
+impl<'h> AnyVcpu<'h> {
+    /// The value of a field of its Hyper-V state.
+    ///
+    /// # Safety
+    ///
+    /// It has some.
+    unsafe fn get<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
+        // SAFETY: By the type invariant, `SharedField`'s and the caller's promise.
+        unsafe { field.of(self.hv).read_volatile() }
+    }
+
+    /// Its number for Hyper-V. (`kvm_hv_get_vpindex`.)
+    pub(crate) fn vp_index(self) -> u32 {
+        if self.hv.is_null() {
+            return self.index;
+        }
+        // SAFETY: There is Hyper-V state. User space may set the index meanwhile.
+        unsafe { self.get(fields::VP_INDEX) }
+    }
+
+    /// Which L2 it runs, if it has Hyper-V state.
+    ///
+    /// The fields are read in an order in which a vCPU whose ids are not known yet is never taken
+    /// for one whose ids are known.
+    pub(crate) fn identity(self) -> Option<Identity> {
+        if self.hv.is_null() {
+            return None;
+        }
+        // SAFETY: There is Hyper-V state. `Hyperv::learn_identity` and C's
+        // `copy_enlightened_to_vmcs12` write the ids before this field, on the vCPU's own thread.
+        let assist_page =
+            unsafe { Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).load(Acquire) };
+
+        if assist_page == INVALID_GPA {
+            let vmx = fields::VCPU.container_of(self.vcpu);
+            // SAFETY: By the type invariant it is VMX's. The pointer is compared and not followed.
+            let evmcs = unsafe {
+                fields::NESTED
+                    .then(fields::HV_EVMCS)
+                    .of(vmx)
+                    .read_volatile()
+            };
+            if !evmcs.is_null() {
+                return Some(Identity::Unknown);
+            }
+        }
+        // SAFETY: There is Hyper-V state, and each field is read in one access.
+        Some(unsafe {
+            Identity::Known {
+                vm: self.get(fields::VM_ID),
+                vp: self.get(fields::VP_ID),
+            }
+        })
+    }
+
+    /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. It handles this with the next
+    /// request that kicks it, or before.
+    pub(crate) fn request_tlb_flush(self) {
+        // SAFETY: By the type invariant; C sets the request atomically.
+        unsafe { bindings::nvmx_request_tlb_flush(self.vcpu) };
+    }
+
+    /// Its queue for `level`, if it has Hyper-V state.
+    pub(crate) fn queue(self, level: Level) -> Option<Queue<'h>> {
+        // SAFETY: By the type invariant the state lives as long as the vCPU.
+        (!self.hv.is_null()).then(|| unsafe { Queue::of(self.hv, level) })
+    }
+}
+
+/// A set of a VM's vCPUs, in the buffer that KVM has for it in the sender.
+///
+/// # Invariants
+///
+/// `words` is valid for `'a`, and nobody else uses it.
+pub(crate) struct VcpuSet<'a> {
+    sender: Vcpu<'a>,
+    words: *mut [c_ulong; SET_WORDS],
+    _hv: PhantomData<&'a mut bindings::kvm_vcpu_hv>,
+}
+
+impl<'a> VcpuSet<'a> {
+    /// An empty set.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariant.
+    pub(super) unsafe fn new(sender: Vcpu<'a>, words: *mut [c_ulong; SET_WORDS]) -> Self {
+        // SAFETY: By the caller's promise; all zeroes are a value of the array.
+        unsafe { words.write_bytes(0, 1) };
+        Self {
+            sender,
+            words,
+            _hv: PhantomData,
+        }
+    }
+
+    /// Adds the vCPU with that index.
+    pub(crate) fn add(&mut self, index: usize) {
+        // SAFETY: By the type invariant this is the only reference to the array.
+        let words = unsafe { &mut *self.words };
+
+        if let Some(word) = words.get_mut(index / BITS) {
+            *word |= 1 << (index % BITS);
+        }
+    }
+
+    /// E16: one request to all of them, KVM_REQ_HV_TLB_FLUSH. It returns when each has left its
+    /// guest.
+    pub(crate) fn request_hyperv_flush(self) {
+        // SAFETY: The buffer has a bit for each vCPU that a VM can have.
+        unsafe { self.sender.request_hyperv_flush_of(self.words.cast()) };
+    }
+}

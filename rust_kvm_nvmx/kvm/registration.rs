@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A client of KVM's hooks, for as long as one value lives.
+//!
+//! KVM's functions are looked up by name when the module is loaded, not linked to: on a kernel
+//! without the patches, or without KVM, the loader would only say "Unknown symbol", and the module
+//! could not say what to do. All other functions come as pointers, in tables of C's.
+
+use core::{
+    marker::PhantomData,
+    mem::transmute,
+    ptr, //
+};
+
+use kernel::{
+    error::to_result,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    str::CStrExt,
+    types::Opaque, //
+};
+
+use super::{
+    bindings,
+    fields::{
+        Layout,
+        LAYOUT, //
+    },
+    hooks::{
+        NestedTlbHooks,
+        Table, //
+    },
+};
+use crate::policy::types::Caps;
+
+// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"); KVM keeps the halves
+// apart.
+const INVEPT_SINGLE_CONTEXT: u32 = 1 << 25;
+const INVVPID_INDIVIDUAL_ADDRESS: u32 = 1 << (40 - 32);
+const INVVPID_SINGLE_CONTEXT: u32 = 1 << (41 - 32);
+const INVVPID_ALL_CONTEXTS: u32 = 1 << (42 - 32);
+
+/// A symbol of another module, which stays loaded as long as this is held.
+///
+/// # Invariants
+///
+/// `address` is what `__symbol_get(name)` returned, and not NULL.
+struct Symbol {
+    name: &'static CStr,
+    address: *mut c_void,
+}
+
+impl Symbol {
+    fn get(name: &'static CStr) -> Option<Self> {
+        // SAFETY: A `CStr` ends with a NUL.
+        let address = unsafe { bindings::__symbol_get(name.as_char_ptr()) };
+
+        // INVARIANT: Just looked up and checked.
+        (!address.is_null()).then_some(Self {
+            name,
+            address: address.cast(),
+        })
+    }
+}
+
+impl Drop for Symbol {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant this gives back what was taken.
+        unsafe { bindings::__symbol_put(self.name.as_char_ptr()) };
+    }
+}
+
+type Register = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client) -> c_int;
+type Unregister = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client);
+
+/// A client that KVM knows.
+///
+/// # Invariants
+///
+/// `client` is registered, so KVM has set its `host` and `kvm` to tables of functions that stay until
+/// it is unregistered. `unregister` is KVM's `kvm_nvmx_unregister`.
+#[pin_data(PinnedDrop)]
+#[repr(C)]
+struct Client {
+    #[pin]
+    client: Opaque<bindings::kvm_nvmx_client>,
+    unregister: Symbol,
+}
+
+impl Client {
+    fn register(ops: &'static bindings::kvm_nvmx_ops) -> impl PinInit<Self, Error> {
+        let lookup = || {
+            // SAFETY: It reads a CPU feature.
+            if !unsafe { bindings::nvmx_cpu_has_vmx() } {
+                pr_err!("this CPU has no VMX (or the firmware hides it): nothing to do here\n");
+                return Err(ENODEV);
+            }
+            match (
+                Symbol::get(c"kvm_nvmx_register"),
+                Symbol::get(c"kvm_nvmx_unregister"),
+            ) {
+                (Some(register), Some(unregister)) => Ok((register, unregister)),
+                _ => Err(say_why_there_is_no_table()),
+            }
+        };
+
+        pin_init::pin_init_scope(move || {
+            let (register, unregister) = lookup()?;
+
+            // INVARIANT: If this succeeds, KVM knows the client.
+            Ok(try_pin_init!(Self {
+                client <- Opaque::try_ffi_init(move |slot: *mut bindings::kvm_nvmx_client| {
+                    let client = bindings::kvm_nvmx_client {
+                        version: bindings::KVM_NVMX_HOOKS_VERSION,
+                        nr_layout: Layout::LEN,
+                        layout: LAYOUT.as_ptr(),
+                        // SAFETY: C sets the pointer at compile time.
+                        prototypes: unsafe { bindings::nvmx_prototypes },
+                        ops,
+                        host: ptr::null(),
+                        kvm: ptr::null(),
+                    };
+                    // SAFETY: `kvm_nvmx_register()` has had this type in each version, and compares
+                    // the version before it looks at more.
+                    let register: Register = unsafe { transmute(register.address) };
+
+                    // SAFETY: The slot is pinned, and stays until `drop` unregisters the client.
+                    to_result(unsafe {
+                        slot.write(client);
+                        register(slot)
+                    })
+                    .inspect_err(|&error| say_why_it_was_refused(error))
+                }),
+                unregister,
+            }? Error))
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Client {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant this is the function and its type.
+        let unregister: Unregister = unsafe { transmute(self.unregister.address) };
+
+        // SAFETY: By the type invariant KVM knows the client. This thread is in no hook.
+        unsafe { unregister(self.client.get()) };
+    }
+}
+
+/// What hooks need of the registration. A client's address is its `Shared`'s.
+///
+/// # Invariants
+///
+/// No pointer in the tables that `client` leads to is NULL.
+#[pin_data]
+#[repr(C)]
+pub(super) struct Shared {
+    #[pin]
+    client: Client,
+    caps: Caps,
+}
+
+impl Shared {
+    /// What the CPU and kvm_intel's parameters allow.
+    #[inline(always)]
+    pub(super) fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// The functions of kvm.
+    #[inline(always)]
+    pub(super) fn kvm(&self) -> &bindings::kvm_nvmx_kvm_functions {
+        // SAFETY: `Client`'s invariant; nobody writes the client or the table any more.
+        unsafe { &*(*self.client.client.get()).kvm }
+    }
+
+    /// The functions of kvm_intel.
+    #[inline(always)]
+    pub(super) fn vmx(&self) -> &bindings::kvm_nvmx_vmx_functions {
+        // SAFETY: As in `kvm`, and kvm_intel's half of the table is constant too.
+        unsafe { &*(*(*self.client.client.get()).host).functions }
+    }
+}
+
+/// What the CPU and kvm_intel's parameters allow. They are constant while kvm_intel is loaded.
+fn caps_of(client: &Client) -> Caps {
+    // SAFETY: `Client`'s invariant. kvm_intel points these at variables of its own, which it does
+    // not write after its initialization.
+    let (ept, ept_ad, vpid, ept_caps, vpid_caps) = unsafe {
+        let host = &*(*client.client.get()).host;
+        (
+            *host.ept,
+            *host.ept_ad,
+            *host.vpid,
+            *host.ept_caps,
+            *host.vpid_caps,
+        )
+    };
+
+    Caps::NONE
+        .with(Caps::EPT, ept)
+        .with(Caps::EPT_AD, ept_ad)
+        .with(Caps::VPID, vpid)
+        .with(Caps::INVEPT_SINGLE, ept_caps & INVEPT_SINGLE_CONTEXT != 0)
+        .with(
+            Caps::INVVPID_ADDRESS,
+            vpid_caps & INVVPID_INDIVIDUAL_ADDRESS != 0,
+        )
+        .with(
+            Caps::INVVPID_SINGLE,
+            vpid_caps & INVVPID_SINGLE_CONTEXT != 0,
+        )
+        .with(Caps::INVVPID_ALL, vpid_caps & INVVPID_ALL_CONTEXTS != 0)
+}
+
+/// A table of C's functions, and nothing else in it.
+///
+/// # Safety
+///
+/// The structure consists of function pointers.
+unsafe trait Functions: Sized {
+    /// Whether none of the pointers is NULL.
+    fn is_complete(&self) -> bool {
+        let pointers = ptr::from_ref(self).cast::<*const c_void>();
+
+        (0..size_of::<Self>() / size_of::<*const c_void>())
+            // SAFETY: Each is one of the pointers that the structure consists of.
+            .all(|number| !unsafe { pointers.add(number).read() }.is_null())
+    }
+}
+
+// SAFETY: `nvmx_hooks.h` makes the structure from a list of functions.
+unsafe impl Functions for bindings::kvm_nvmx_kvm_functions {}
+// SAFETY: As for kvm's half, from the other list.
+unsafe impl Functions for bindings::kvm_nvmx_vmx_functions {}
+
+/// Who decides at a hook.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// KVM's own code.
+    C,
+    /// The client.
+    Rust,
+}
+
+/// KVM calls `T`'s hooks.
+///
+/// Dropping it gives all hooks back to C, waits until no CPU is in one of `T`'s, and flushes
+/// everything.
+#[pin_data]
+pub(crate) struct Registration<T> {
+    #[pin]
+    shared: Shared,
+    #[pin]
+    modes: kernel::sync::Mutex<u32>,
+    _hooks: PhantomData<T>,
+}
+
+// SAFETY: KVM's functions on a client may be called from any thread; the rest is constant.
+unsafe impl<T> Send for Registration<T> {}
+// SAFETY: As for `Send`; what changes is behind the mutex.
+unsafe impl<T> Sync for Registration<T> {}
+
+impl<T: NestedTlbHooks> Registration<T> {
+    /// Registers `T` with KVM, with each hook in `mode`. VMs may be running.
+    ///
+    /// Errors, each with one line in the kernel log that says what to do: `ENODEV` without VMX,
+    /// KVM or kvm_intel; `EOPNOTSUPP` on a kernel without the hook table or with nested=0; `EPERM`
+    /// if KVM itself runs on Hyper-V with enlightened VMCSs; `EBUSY` if there is another client;
+    /// `ENOEXEC` if the module was built for another kernel.
+    pub(crate) fn new(mode: Mode) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            shared <- try_pin_init!(Shared {
+                client <- Client::register(&Table::<T>::OPS),
+                caps: caps_of(&client),
+            }? Error),
+            modes <- kernel::new_mutex!(0),
+            _: {
+                if !shared.kvm().is_complete() || !shared.vmx().is_complete() {
+                    pr_err!("KVM's table of functions has gaps: rebuild the kernel\n");
+                    return Err(ENOEXEC);
+                }
+                if mode == Mode::Rust {
+                    *modes.lock() = Table::<T>::IMPLEMENTED;
+                    shared.set_hooks(Table::<T>::IMPLEMENTED);
+                }
+            },
+            _hooks: PhantomData,
+        }? Error)
+    }
+
+    /// Who decides at hook `number`; `None` if there is no such hook.
+    pub(crate) fn mode(&self, number: usize) -> Option<Mode> {
+        let bit = Self::bit(number)?;
+
+        Some(if *self.modes.lock() & bit != 0 {
+            Mode::Rust
+        } else {
+            Mode::C
+        })
+    }
+
+    /// Has `mode` decide at hook `number` from now on. Sleeps.
+    ///
+    /// Neither side knows what the other did not flush, so a change flushes everything in all VMs.
+    /// When a hook goes to C, no CPU is in `T`'s any more on return. `EINVAL` if there is no such
+    /// hook, or `T` does not implement it.
+    pub(crate) fn set_mode(&self, number: usize, mode: Mode) -> Result {
+        let bit = Self::bit(number).ok_or(EINVAL)?;
+        let mut modes = self.modes.lock();
+        let new = match mode {
+            Mode::C => *modes & !bit,
+            Mode::Rust => *modes | bit & Table::<T>::IMPLEMENTED,
+        };
+
+        if mode == Mode::Rust && new & bit == 0 {
+            return Err(EINVAL);
+        }
+        if new != *modes {
+            self.shared.set_hooks(new);
+            *modes = new;
+        }
+        Ok(())
+    }
+
+    fn bit(number: usize) -> Option<u32> {
+        (number < super::counters::HOOKS).then(|| 1 << number)
+    }
+}
+
+impl Shared {
+    /// Has KVM call the client at the hooks of the set, and C's code at all others.
+    fn set_hooks(&self, hooks: u32) {
+        if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {
+            // SAFETY: KVM knows the client, and this thread is in no hook.
+            unsafe { set_hooks(self.client.client.get(), hooks) };
+        }
+    }
+}
+
+#[cold]
+fn say_why_there_is_no_table() -> Error {
+    // Any kernel's KVM has this one, unless unused exports were trimmed.
+    if Symbol::get(c"kvm_get_kvm").is_some() {
+        if cfg!(CONFIG_TRIM_UNUSED_KSYMS) {
+            pr_err!("TRIM_UNUSED_KSYMS removed KVM's hook table from the kernel: turn it off\n");
+        } else {
+            pr_err!("KVM has no hook table: apply patches/linux-7.3, build with KVM_HYPERV=y\n");
+        }
+        EOPNOTSUPP
+    } else {
+        pr_err!("KVM is not loaded: load kvm_intel first (modprobe kvm_intel)\n");
+        ENODEV
+    }
+}
+
+#[cold]
+fn say_why_it_was_refused(error: Error) {
+    if error == ENODEV {
+        pr_err!("kvm_intel is not loaded: load it first (modprobe kvm_intel)\n");
+    } else if error == EOPNOTSUPP {
+        pr_err!("kvm_intel runs with nested=0: reload it with nested=1\n");
+    } else if error == EPERM {
+        pr_err!("KVM runs on Hyper-V: reload kvm_intel with enlightened_vmcs=0\n");
+    } else if error == EBUSY {
+        pr_err!("another module serves KVM's nVMX hooks: unload it first\n");
+    }
+    // ENOEXEC: KVM has named what differs.
+}

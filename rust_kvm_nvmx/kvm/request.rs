@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests that KVM handles before the vCPU next runs a guest (rules H8 and H16, which stay in C).
+
+use kernel::asm;
+
+use super::{
+    bindings,
+    counters::{
+        count,
+        Counter, //
+    },
+    fields,
+    vcpu::Vcpu,
+};
+
+/// The number of a request's bit; the other bits say how it is made.
+const fn bit(request: u32) -> u8 {
+    (request & bindings::NVMX_REQUEST_MASK) as u8
+}
+
+impl Vcpu<'_> {
+    /// Sets a bit of the vCPU's requests. (`kvm_make_request`.)
+    ///
+    /// What this thread wrote before is seen by a thread that sees the bit: x86 keeps stores in
+    /// order, and the asm block is a barrier for the compiler.
+    #[inline(always)]
+    fn request<const BIT: u8>(self) {
+        // SAFETY: The operand is the byte of the requests that the bit is in. Setting it is atomic,
+        // as other threads set and clear other bits of the same word.
+        unsafe {
+            asm!(
+                "lock orb ${bit}, ({requests})";
+                bit = const 1 << (BIT % 8),
+                requests = in(reg) fields::REQUESTS
+                    .of(self.as_ptr())
+                    .cast::<u8>()
+                    .wrapping_add((BIT / 8) as usize),
+                options(nostack),
+            );
+        }
+    }
+
+    /// KVM_REQ_TLB_FLUSH_CURRENT: the translations of the context that the vCPU then has.
+    #[inline(always)]
+    pub(crate) fn request_flush_current(self) {
+        self.request::<{ bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32) }>();
+        count::<{ Counter::RequestCurrent.number() }>();
+    }
+
+    /// KVM_REQ_TLB_FLUSH_GUEST: the guest's own translations, and a sync of shadow page tables.
+    #[inline(always)]
+    pub(crate) fn request_flush_guest(self) {
+        self.request::<{ bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32) }>();
+        count::<{ Counter::RequestGuest.number() }>();
+    }
+
+    /// KVM_REQ_HV_TLB_FLUSH: the addresses in the queue of the level that then runs.
+    #[inline(always)]
+    pub(crate) fn request_hyperv_flush(self) {
+        self.request::<{ bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32) }>();
+        count::<{ Counter::RequestHyperv.number() }>();
+    }
+
+    /// KVM_REQ_APIC_PAGE_RELOAD: look again for L1's APIC-access page.
+    pub(crate) fn request_apic_page_reload(self) {
+        self.request::<{ bit(bindings::NVMX_KVM_REQ_APIC_PAGE_RELOAD as u32) }>();
+    }
+
+    /// KVM_REQ_APF_READY: look for pages that came while the guest could not be told.
+    pub(crate) fn request_apf_ready(self) {
+        self.request::<{ bit(bindings::NVMX_KVM_REQ_APF_READY as u32) }>();
+    }
+
+    /// Takes back KVM_REQ_HV_TLB_FLUSH, and says whether it was made. (`kvm_check_request`.)
+    ///
+    /// What other threads queued before they made the request is seen afterwards.
+    #[inline(always)]
+    pub(crate) fn take_hyperv_flush_request(self) -> bool {
+        // SAFETY: C clears the bit with the barriers that belong to it.
+        unsafe { bindings::nvmx_take_hv_tlb_flush_request(self.as_ptr()) }
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What this module does at each of KVM's hooks: it reads what is true, asks the policy, and acts.
+//!
+//! The functions that take more than a few lines are in files of their own:
+//!
+//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11),
+//! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
+//! - [`apic`]: L1's APIC-access page (A1 to A4),
+//! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
+//! - [`hv_send`]: a Hyper-V flush hypercall, from its input to the targets' queues,
+//! - [`hv_drain`]: a target handles its queue,
+//! - [`hv_l2`]: which of L2's hypercalls L0 handles, and how they end.
+//!
+//! The context of all hooks is in [`crate::kvm::hooks`].
+
+use kernel::{
+    ffi::c_ulong,
+    prelude::*, //
+};
+
+use crate::{
+    flush,
+    kvm::{
+        hooks::{
+            Handled,
+            Ignored,
+            NestedTlbHooks, //
+        },
+        hypercall::Hypercall,
+        vcpu::{
+            Vcpu,
+            Vmcs12, //
+        },
+    },
+    policy::{
+        self,
+        types::{
+            Gva,
+            Vpid, //
+        },
+    },
+};
+
+mod apic;
+mod control_regs;
+mod hv_drain;
+mod hv_l2;
+mod hv_send;
+mod instructions;
+mod transition;
+
+/// The client of KVM's hooks.
+pub(crate) struct NestedTlb;
+
+#[vtable]
+impl NestedTlbHooks for NestedTlb {
+    #[inline(always)]
+    fn flush_tlb_all(vcpu: Vcpu<'_>) {
+        flush::all(vcpu);
+    }
+
+    #[inline(always)]
+    fn flush_tlb_current(vcpu: Vcpu<'_>) {
+        let root = flush::root(vcpu, vcpu.mmu().current());
+        let required = policy::flush::current(vcpu.caps(), root, flush::current_vpid(vcpu));
+
+        flush::execute(vcpu, required);
+    }
+
+    #[inline(always)]
+    fn flush_tlb_gva(vcpu: Vcpu<'_>, gva: Gva, _full: Ignored<*mut bool>) {
+        flush::Addresses::of_running(vcpu).flush(gva);
+    }
+
+    #[inline(always)]
+    fn flush_tlb_guest(vcpu: Vcpu<'_>) {
+        flush::guest(vcpu);
+    }
+
+    #[inline(always)]
+    fn flush_tlb_reset(vcpu: Vcpu<'_>) {
+        // H15: the vCPU is in L1 by now.
+        flush::execute(vcpu, policy::flush::context(vcpu.caps(), vcpu.vpid01()));
+    }
+
+    #[inline(always)]
+    fn set_apic_access_page_addr(vcpu: Vcpu<'_>) {
+        apic::set_page(vcpu);
+    }
+
+    #[inline(always)]
+    fn flush_tlb_apic_access(vcpu: Vcpu<'_>) {
+        apic::turned_on(vcpu);
+    }
+
+    #[inline(always)]
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+        transition::enter(vcpu, vmcs12, dirty)
+    }
+
+    #[inline(always)]
+    fn exit_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+        transition::exit(vcpu, vmcs12);
+    }
+
+    #[inline(always)]
+    fn handle_invvpid(vcpu: Vcpu<'_>) -> Handled {
+        instructions::invvpid(vcpu)
+    }
+
+    #[inline(always)]
+    fn handle_invept(vcpu: Vcpu<'_>) -> Handled {
+        instructions::invept(vcpu)
+    }
+
+    #[inline(always)]
+    fn vmfunc_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+        transition::vmfunc(vcpu, vmcs12);
+    }
+
+    #[inline(always)]
+    fn evmcs_ids_changed(vcpu: Vcpu<'_>) {
+        // X6: flush calls can no longer find this vCPU for the L2 that it ran before, so that L2's
+        // translations in vpid02 could become stale. The next entry flushes, also with the same
+        // vpid12.
+        vcpu.forget_last_vpid();
+    }
+
+    #[inline(always)]
+    fn l2_tlb_flush_wanted(vcpu: Vcpu<'_>) -> bool {
+        hv_l2::l0_handles_vmcall(vcpu)
+    }
+
+    #[inline(always)]
+    fn exit_after_l2_tlb_flush(vcpu: Vcpu<'_>) {
+        hv_l2::exit_after_flush(vcpu);
+    }
+
+    #[inline(always)]
+    fn hv_flush_tlb(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
+        hv_send::flush(vcpu, call)
+    }
+
+    #[inline(always)]
+    fn hv_vcpu_flush_tlb(vcpu: Vcpu<'_>) -> Result {
+        hv_drain::flush_queued(vcpu)
+    }
+
+    #[inline(always)]
+    fn hv_purge_flush_tlb(vcpu: Vcpu<'_>) {
+        hv_drain::purge(vcpu);
+    }
+
+    #[inline(always)]
+    fn hv_hypercall_complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
+        hv_l2::complete(vcpu, result)
+    }
+
+    #[inline(always)]
+    fn post_set_cr0(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) {
+        control_regs::cr0(vcpu, old as u64, new as u64);
+    }
+
+    #[inline(always)]
+    fn post_set_cr4(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) {
+        control_regs::cr4(vcpu, old as u64, new as u64);
+    }
+
+    #[inline(always)]
+    fn steal_time_tlb_flush(vcpu: Vcpu<'_>) {
+        // X3: L1's translations cannot be used until L1 runs again, but the request bit in the steal
+        // time has already been cleared, so flush now.
+        let current = flush::current_vpid(vcpu);
+        let of_l1 = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
+
+        flush::execute(vcpu, of_l1);
+        vcpu.flush_guest_in_kvm();
+    }
+}

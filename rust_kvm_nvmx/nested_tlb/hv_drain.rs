@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A vCPU handles its queue of Hyper-V flushes before it enters its guest: rules E10, X4, X6, X9, and
+//! H8's purge.
+
+use kernel::prelude::*;
+
+use crate::{
+    flush,
+    kvm::{
+        hyperv::Hyperv,
+        queue,
+        vcpu::Vcpu,
+        words::Words, //
+    },
+    policy::{
+        self,
+        hv_ranges::{
+            self,
+            Drain, //
+        },
+        types::{
+            Caps,
+            Level, //
+        },
+    },
+};
+
+/// E10. On an error, KVM flushes all of the running guest's own translations.
+#[inline(always)]
+pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
+    let caps = vcpu.caps();
+    let hv = match vcpu.hyperv() {
+        Some(hv) if caps.has(Caps::EPT) => hv,
+        hv => {
+            discard(vcpu, hv);
+            return Err(EINVAL);
+        }
+    };
+    let mut entries = Words::new();
+    let entries = take(vcpu, hv, &mut entries);
+
+    match hv_ranges::drain(entries, caps.has(Caps::INVVPID_ADDRESS)) {
+        Drain::Everything => {
+            flush::guest(vcpu);
+            vcpu.count_tlb_flushes(1);
+        }
+        Drain::Pages => flush_pages(vcpu, entries),
+    }
+    Ok(())
+}
+
+/// Takes what is queued for the running guest, by senders that knew this vCPU's ids, or did not know
+/// them and asked to be safe (X8).
+#[inline(always)]
+fn take<'a>(vcpu: Vcpu<'_>, hv: Hyperv<'_>, entries: &'a mut Words<{ queue::LEN }>) -> &'a [u64] {
+    hv.learn_identity();
+    let entries = hv.queue(Level::running(vcpu.runs_l2())).take(entries);
+
+    if hv_ranges::leaves_vpid02_stale(vcpu.vmcs12_uses_vpid(), entries.is_empty()) {
+        vcpu.forget_last_vpid();
+    }
+    entries
+}
+
+/// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
+#[inline(always)]
+fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
+    // T1 asks at each transition.
+    if entries.is_empty() {
+        return;
+    }
+    let addresses = flush::Addresses::of_running(vcpu);
+
+    for &entry in entries {
+        for gva in hv_ranges::pages(entry) {
+            if vcpu.is_canonical(gva) {
+                addresses.flush(gva);
+            }
+        }
+    }
+    vcpu.count_tlb_flushes(entries.len() as u64);
+}
+
+/// H8: all of the running guest's own translations were flushed, which is more than is queued.
+///
+/// Not without EPT: C synced the shadow tables *before* it flushed. A request that was made since
+/// then may be about a change that was made since then, which the tables do not have. The request
+/// stays.
+#[inline(always)]
+pub(super) fn purge(vcpu: Vcpu<'_>) {
+    if vcpu.caps().has(Caps::EPT) && vcpu.take_hyperv_flush_request() {
+        discard(vcpu, vcpu.hyperv());
+    }
+}
+
+/// The request is gone, and the running guest is flushed or will be before it runs: discards what was
+/// queued for it. What is queued from now on comes with a request of its own.
+///
+/// With EPT, the next transition handles the other level (T1). Without, both levels are flushed here
+/// (X9), even if the other queue is empty: its entry may already have been taken with an earlier
+/// request, while its sender waits for this one. What that level needs of the MMU, a sync of its
+/// shadow tables, is done with the running guest's, as both have their roots in one place. The same
+/// holds for a vCPU without Hyper-V state, for which there is no T1 either.
+fn discard(vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
+    let caps = vcpu.caps();
+
+    if let Some(hv) = hv {
+        take(vcpu, hv, &mut Words::new());
+        if !caps.has(Caps::EPT) {
+            hv.queue(Level::running(vcpu.runs_l2()).other()).discard();
+        }
+    }
+    if !caps.has(Caps::EPT) || hv.is_none() {
+        let uses_vpid = vcpu.vmcs12_uses_vpid();
+        let vpid = hv_ranges::vpid_of_other_level(uses_vpid, vcpu.vpid01(), vcpu.vpid02());
+        flush::execute(vcpu, policy::flush::context(caps, vpid));
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which of L2's hypercalls L0 handles, and how a hypercall ends (rules E1, E2, E11, E12).
+
+use crate::{
+    kvm::{
+        hooks::Handled,
+        vcpu::Vcpu, //
+    },
+    policy::hv_l2::{
+        self,
+        Completion,
+        Vmcall, //
+    },
+};
+
+/// E1, E2: L0 handles the VMCALL that L2 has just executed.
+#[inline(always)]
+pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
+    vcpu.hyperv().is_some_and(|hv| {
+        hv_l2::l0_handles(Vmcall {
+            offered: hv.offers_direct_flush(),
+            evmcs_enables: vcpu.evmcs_enables_direct_flush(),
+            assist_page_enables: hv.assist_page_enables_direct_flush(),
+            code: vcpu.hypercall_code(vcpu.is_64_bit_hypercall()),
+        })
+    })
+}
+
+/// E11: a hypercall, any of L1's or L2's, ends with `result`.
+#[inline(always)]
+pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
+    let is_64_bit = vcpu.is_64_bit_hypercall();
+    let end = completion(vcpu, is_64_bit, result);
+
+    vcpu.set_hypercall_result(is_64_bit, end.result);
+    let handled = vcpu.skip_instruction();
+    if end.exit_to_l1 {
+        exit_after_flush(vcpu);
+    }
+    handled
+}
+
+#[inline(always)]
+fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
+    let code = || vcpu.hypercall_code(is_64_bit);
+
+    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), code) {
+        return Completion {
+            result,
+            exit_to_l1: false,
+        };
+    }
+    let lock_count = vcpu
+        .hyperv()
+        .and_then(|hv| vcpu.read_u32(hv.partition_assist_page()));
+
+    hv_l2::completion(result, lock_count)
+}
+
+/// E12: L2's flush is done and L1 must be told: a nested VM exit after L2's VMCALL.
+pub(super) fn exit_after_flush(vcpu: Vcpu<'_>) {
+    vcpu.exit_to_l1(hv_l2::EXIT_AFTER_FLUSH);
+}

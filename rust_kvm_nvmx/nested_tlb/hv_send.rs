@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A Hyper-V flush hypercall of the running guest, from its input to the targets' queues: rules E5 to
+//! E9, E16, E17, X1, X2, X4 to X6, X8.
+//!
+//! The way of a flush between two vCPUs:
+//!
+//! 1. the sender's hypercall is read and parsed, queued for each target, and requested of all (here),
+//! 2. each target handles its queue before it next enters its guest ([`super::hv_drain`]); the
+//!    sender waits until it has left the guest (E16),
+//! 3. the sender's call completes ([`super::hv_l2`]), for an L2 with an exit to L1 if L1 asked for
+//!    one.
+
+use crate::{
+    kvm::{
+        hypercall::Hypercall,
+        hyperv::Hyperv,
+        peers::AnyVcpu,
+        vcpu::Vcpu,
+        words::Words, //
+    },
+    policy::{
+        hv_call::{
+            self,
+            Call,
+            Shape,
+            Status,
+            Targets,
+            MAX_WORDS, //
+        },
+        hv_l2,
+        hv_ranges,
+        types::Level, //
+    },
+};
+
+/// Returns the hypercall's result.
+#[inline(always)]
+pub(super) fn flush(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
+    match send(vcpu, call) {
+        Ok(()) => hv_call::result_of_success(call.rep_cnt()),
+        Err(status) => hv_call::result_of_failure(status),
+    }
+}
+
+/// Nothing is done unless all of the input is valid.
+#[inline(always)]
+fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
+    let shape = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())?;
+    let mut buffer = Words::new();
+    let words = read(vcpu, call, shape, &mut buffer)?;
+    let (header, rest) = shape.split(words)?;
+
+    vcpu.trace_flush(header);
+    let flush = shape.parse(header, rest)?;
+    // A vCPU that makes hypercalls has Hyper-V state.
+    let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
+
+    if vcpu.runs_l2() {
+        send_to_l2s(vcpu, hv, &flush);
+    } else {
+        send_to_l1s(vcpu, hv, &flush);
+    }
+    Ok(())
+}
+
+/// E5, X5: the input, read once. L2's addresses are translated: all of it is in one page.
+#[inline(always)]
+fn read<'a>(
+    vcpu: Vcpu<'_>,
+    call: Hypercall<'_>,
+    shape: Shape,
+    buffer: &'a mut Words<MAX_WORDS>,
+) -> Result<&'a mut [u64], Status> {
+    let len = shape.words_to_read();
+
+    if call.is_fast() {
+        shape.fits_registers()?;
+        return call.registers(buffer, len).ok_or(Status::InvalidInput);
+    }
+
+    shape.may_lie_at(call.input_gpa())?;
+    let gpa = vcpu
+        .translate(call.input_gpa())
+        .ok_or(Status::InvalidInput)?;
+    vcpu.read_words(gpa, buffer, len)
+        .ok_or(Status::InvalidInput)
+}
+
+/// E17: L1's call. A target that runs L2 handles it when it is back in L1 (T1).
+fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
+    let mut set = hv.empty_vcpu_set();
+    let mut queue = |index: usize, target: AnyVcpu<'_>| {
+        match target.queue(Level::L1) {
+            Some(queue) => queue.push(call.what, hv_ranges::may_be_queued),
+            // X9: it may have one, an empty one, by the time that it handles the request.
+            None => target.request_tlb_flush(),
+        }
+        set.add(index);
+    };
+
+    if call.targets == Targets::All || !vcpu.vp_indexes_are_indexes() {
+        for (index, target) in vcpu.all_vcpus() {
+            if call.targets.contains(target.vp_index()) {
+                queue(index, target);
+            }
+        }
+    } else {
+        // X6: only vCPUs in the set are looked at.
+        for index in call.targets.indexes() {
+            if let Some(target) = vcpu.vcpu_at(index) {
+                queue(index, target);
+            }
+        }
+    }
+    set.request_hyperv_flush();
+}
+
+/// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU that
+/// enters such an L2 later flushes on that VM entry if it must (T2, T4).
+fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
+    hv.learn_identity();
+    let vm = hv.vm_id();
+    let mut set = hv.empty_vcpu_set();
+
+    for (index, target) in vcpu.all_vcpus() {
+        let (Some(identity), Some(queue)) = (target.identity(), target.queue(Level::L2)) else {
+            continue;
+        };
+        if hv_l2::is_target(vm, &call.targets, identity) {
+            queue.push(call.what, hv_ranges::may_be_queued);
+            set.add(index);
+        }
+    }
+    set.request_hyperv_flush();
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! L1's own INVVPID and INVEPT (T6 and T13).
+
+use crate::{
+    flush,
+    kvm::{
+        cpu::ThisCpu,
+        hooks::Handled,
+        mmu::{
+            CachedRoot,
+            RootSet, //
+        },
+        vcpu::Vcpu, //
+    },
+    policy::{
+        self,
+        invalidate::{
+            self,
+            VpidScope,
+            Where, //
+        },
+        types::Caps, //
+    },
+};
+
+/// T6: L1 executes INVVPID.
+pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
+    let asked = match vcpu.read_invalidation(vcpu.invvpid_offer()) {
+        Ok(asked) => asked,
+        Err(handled) => return handled,
+    };
+    let is_canonical = |gva| vcpu.is_canonical(gva);
+    let Some(scope) = invalidate::vpid_scope(asked.kind, asked.operand, is_canonical) else {
+        return vcpu.vm_fail_operand();
+    };
+
+    flush_l2(vcpu, scope);
+    // Without EPT, L1 and L2 share a context, whose roots know no VPIDs: L2's must be built again.
+    if !vcpu.caps().has(Caps::EPT) {
+        vcpu.free_l2_roots();
+    }
+    vcpu.vm_succeed()
+}
+
+/// T6: flushes the VPID that L2 has, or would have, and never vpid01 for L1's sake.
+#[inline(always)]
+fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
+    let caps = vcpu.caps();
+    let vpid = policy::flush::current_vpid(Some(true), vcpu.vpid01(), vcpu.vpid02());
+    let cpu = ThisCpu::stay();
+
+    match invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02()) {
+        Where::Now => flush::execute(
+            vcpu,
+            match scope {
+                VpidScope::Address(gva) => policy::flush::address(caps, vpid, gva),
+                VpidScope::Context => policy::flush::context(caps, vpid),
+            },
+        ),
+        Where::AtNextEntry => vcpu.forget_last_vpid(),
+    }
+}
+
+/// T13: L1 executes INVEPT. What L1 changed in its EPT is in KVM's roots for it. Roots that are
+/// loaded later are flushed then (H10), so nothing is executed here.
+pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
+    let asked = match vcpu.read_invalidation(vcpu.invept_offer()) {
+        Ok(asked) => asked,
+        Err(handled) => return handled,
+    };
+    let [eptp, _] = asked.operand;
+
+    let roots = if asked.kind == invalidate::EPT_SINGLE {
+        if !vcpu.is_valid_eptp12(eptp) {
+            return vcpu.vm_fail_operand();
+        }
+        roots_of(vcpu, eptp)
+    } else {
+        RootSet::ALL
+    };
+    if !roots.is_empty() {
+        vcpu.free_guest_mmu_roots(roots);
+    }
+    vcpu.vm_succeed()
+}
+
+/// T13: the roots that KVM keeps for an EPT pointer of L1's. They are in the context for an L2 with
+/// EPT, whoever runs now.
+fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
+    let mmu = vcpu.guest_mmu();
+    let same = |root: CachedRoot<'_>| {
+        root.hpa().is_some() && invalidate::same_ept(root.pgd(), eptp)
+    };
+    let mut roots = RootSet::default();
+
+    roots.add_current(same(mmu.current()));
+    for (number, root) in mmu.previous().into_iter().enumerate() {
+        roots.add_previous(number, same(root));
+    }
+    roots
+}

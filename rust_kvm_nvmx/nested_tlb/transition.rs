@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Nested VM entries, VM exits, and L2's own switch to another EPT (T1 to T5, T8, T11).
+//!
+//! Nothing is flushed here: KVM handles the requests when the new context is complete.
+
+use kernel::warn_on;
+
+use crate::{
+    flush,
+    kvm::vcpu::{
+        Vcpu,
+        Vmcs12, //
+    },
+    policy::{
+        transition,
+        types::Vpid, //
+    },
+};
+
+/// L1 enters L2. Returns the VPID to write to vmcs02.
+#[inline(always)]
+pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+    let caps = vcpu.caps();
+    let vpid12 = vmcs12.vpid12();
+    let vpid02 = vcpu.vpid02();
+
+    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), caps) {
+        vcpu.request_hyperv_flush();
+    }
+    warn_on!(transition::is_impossible(vpid12, caps));
+
+    let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
+    if let Some(vpid12) = new_owner {
+        vcpu.set_last_vpid(vpid12);
+    }
+    let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
+    flush::request(vcpu, required);
+
+    transition::vpid_to_write(dirty, vpid12.is_some(), vcpu.vpid01(), vpid02, caps)
+}
+
+/// L2 exits to L1.
+#[inline(always)]
+pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    let caps = vcpu.caps();
+
+    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), caps) {
+        vcpu.request_hyperv_flush();
+    }
+    let required = transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), caps);
+    flush::request(vcpu, required);
+}
+
+/// L2 has switched to another EPT. KVM handles the request before L2 continues.
+#[inline(always)]
+pub(super) fn vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    if transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid()) {
+        vcpu.request_flush_guest();
+    }
+}
