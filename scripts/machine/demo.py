@@ -12,17 +12,19 @@ from pathlib import Path
 import hooks
 import reports
 from boots import Boot, Finished, Parts, run_boots
+from call_sites import Hook, read_hooks
 from plan import Group, Plan, Step
 from results import Status, stale_text
 from session import console_tail
 
 _LIMIT = 120
-# Hooks that the workload must have brought to Rust, with their names in the rules.
+# Hooks that the workload must have hit, with their names in the rules.
 _SHOWN = {
     "flush_tlb_all": "H1",
     "flush_tlb_current": "H2",
     "flush_tlb_guest": "H4",
-    "transition_tlb_flush": "T1-T5",
+    "enter_tlb_flush": "T1-T5",
+    "exit_tlb_flush": "T1, T2, T5",
 }
 _EXECUTED = [
     ("INVVPID one address", "invvpid.addr"),
@@ -40,16 +42,17 @@ _FINDINGS = [
 def run_demo(parts: Parts, workload: list[str]) -> int:
     """Run it, print the report, write report.json; 0 if all is well."""
     name, *arguments = workload
+    watched = read_hooks(parts.kernel)
     step = Step("workload", (f"/tests/{name}", *arguments), _LIMIT)
     plan = Plan(
         (
             Group("c", "the module is absent: C", "absent", (step,)),
             Group("rust", "the module is loaded: Rust", "loaded", (step,)),
         ),
-        probes=tuple(hooks.C_FUNCTION.values()),
+        probes=tuple(site for hook in watched for site in hook.sites),
     )
     (finished,) = run_boots([Boot("demo", plan, (name,), parts)])
-    report = make_report(finished, _module_build(parts.module))
+    report = make_report(finished, watched, _module_build(parts.module))
     report["workload"] = " ".join(workload)
     path = parts.output / "report.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -62,7 +65,7 @@ def run_demo(parts: Parts, workload: list[str]) -> int:
     return 0
 
 
-def make_report(finished: Finished, module: str) -> dict:
+def make_report(finished: Finished, watched: list[Hook], module: str) -> dict:
     """All figures, and under "problems" everything that is not as it must be."""
     console = finished.outcome.console
     results = finished.results()
@@ -79,8 +82,8 @@ def make_report(finished: Finished, module: str) -> dict:
         counters = Counter(record.counters if record else {})
         probes = Counter(record.probes if record else {})
         runs[run] = {
-            "hooks_in_c": {hook: probes[c] for hook, c in hooks.C_FUNCTION.items()},
-            "hooks_in_rust": {hook: counters[f"hook.{hook}.rust"] for hook in hooks.C_FUNCTION},
+            "hooks_in_c": {hook.name: hook.in_c(probes) for hook in watched},
+            "hooks_in_rust": {hook.name: hook.in_rust(counters) for hook in watched},
             "module_counted": {key: counters[key] for _, key in _EXECUTED},
             "requests": {k: v for k, v in counters.items() if k.startswith("request.")},
             "emulator_counted": {key: seen[key] for _, key in _EXECUTED},
@@ -88,7 +91,12 @@ def make_report(finished: Finished, module: str) -> dict:
             "entries": {level: seen[f"vmentry.{level}"] for level in ("L1", "L2")},
         }
     witness = finished.witness is not None
-    problems += _problems(runs, console.missing_probes, witness)
+    not_watched = [
+        f"{hook.name}: {reason}"
+        for hook in watched
+        for reason in hooks.not_watched(hook, [console])
+    ]
+    problems += _problems(runs, not_watched, witness)
     stale = [line for result in results for line in stale_text(result)]
     return {
         "kernel": console.kernel,
@@ -102,16 +110,16 @@ def make_report(finished: Finished, module: str) -> dict:
     }
 
 
-def _problems(runs: dict, missing_probes: list[str], witness: bool) -> list[str]:
+def _problems(runs: dict, not_watched: list[str], witness: bool) -> list[str]:
     c, rust = runs["c"], runs["rust"]
-    found = [f"cannot watch {name}: is this kernel patched?" for name in missing_probes]
+    found = list(not_watched)
     for hook in _SHOWN:
         if not rust["hooks_in_rust"][hook]:
-            found.append(f"{hook}: never came to Rust")
+            found.append(f"{hook}: Rust never handled it")
         if not c["hooks_in_c"][hook]:
-            found.append(f"{hook}: never came to C while the module was absent")
+            found.append(f"{hook}: C never handled it while the module was absent")
     found += [
-        f"{hook}: {hits} times in C while the module was loaded"
+        f"{hook}: C handled it {hits} times while the module was loaded"
         for hook, hits in rust["hooks_in_c"].items()
         if hits
     ]
@@ -158,8 +166,8 @@ def render(report: dict) -> str:
         lines.append("translations that a TLB may still have held")
         for title, kind in _FINDINGS:
             lines.append(_row(f"  {title}", c["findings"][kind], rust["findings"][kind]))
-    entered = sum(rust["hooks_in_c"].values())
-    lines += [f"C functions entered while the module was loaded: {entered}", ""]
+    handled = sum(rust["hooks_in_c"].values())
+    lines += [f"decisions of C while the module was loaded: {handled}", ""]
     if not report["witness"]:
         lines.append("The witness is off (TLBSAN=0): nobody checked the module's own counting.")
     elif not report["problems"]:

@@ -1,84 +1,61 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The hooks that Rust takes over, the C functions behind them, and the proof that it did."""
+"""The proof that Rust takes over the hooks: who handled each in which state of the module."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
+from call_sites import Hook
 from console import Console
 from plan import Plan
 from results import Result, Status
 
-_IDLE = "Rust's counter did not move while the module was loaded"
 GROUP = "takeover"
 TITLE = "Rust runs while the module is loaded, C before and after"
 
-# Hook, as the module's counters name it: the C function it stands in for, where
-# entering it can be counted.
-C_FUNCTION = {
-    "flush_tlb_all": "vmx_flush_tlb_all",
-    "flush_tlb_current": "vmx_flush_tlb_current",
-    "flush_tlb_gva": "vmx_flush_tlb_gva",
-    "flush_tlb_guest": "vmx_flush_tlb_guest",
-    "flush_tlb_reset": "vmx_flush_tlb_reset",
-    "transition_tlb_flush": "nested_vmx_transition_tlb_flush",
-    "vmcs02_vpid": "nested_vmx_vmcs02_vpid",
-    "vmfunc_tlb_flush": "nested_vmx_vmfunc_tlb_flush",
-    "handle_invvpid": "handle_invvpid",
-    "handle_invept": "handle_invept",
-    "flush_tlb_apic_access": "vmx_flush_tlb_apic_access",
-    "set_apic_access_page_addr": "vmx_set_apic_access_page_addr",
-    "post_set_cr0": "kvm_post_set_cr0",
-    "post_set_cr4": "kvm_post_set_cr4",
-    "hv_flush_tlb": "kvm_hv_flush_tlb",
-    "hv_vcpu_flush_tlb": "kvm_hv_vcpu_flush_tlb",
-    "hv_hypercall_complete": "kvm_hv_hypercall_complete",
-    "l2_tlb_flush_wanted": "nested_evmcs_l2_tlb_flush_wanted",
-    "exit_after_l2_tlb_flush": "vmx_hv_inject_synthetic_vmexit_post_tlb_flush",
-}
-# Where only Rust's side tells: C's function is KVM's whole guest flush, to which others come as
-# well, or is compiled into that (transition_hv_fifo sees by the emulator that it purges).
-RUST_ONLY = ("steal_time_tlb_flush", "hv_purge_flush_tlb", "evmcs_ids_changed")
 
-
-def judge_takeover(boots: list[tuple[Plan, Console]], complete: bool) -> list[Result]:
-    """One result a hook, from the steps marked `takeover`. COMPLETE: all tests of the list
-    ran, so a hook that nothing came to is a failure; one test alone need not come to all."""
+def judge_takeover(
+    boots: list[tuple[Plan, Console]], hooks: list[Hook], complete: bool
+) -> list[Result]:
+    """One result for each of HOOKS, from the steps marked `takeover`. COMPLETE: all tests of the
+    list ran, so a hook that nothing hit is a failure; one test alone need not hit all."""
+    hits = {group: _hits(boots, group) for group in ("absent", "loaded", "after")}
+    # Only some of the tests run again after the module was removed.
+    before = _hits(boots, "absent", _names(boots, "after"))
     results = []
-    for hook, function in C_FUNCTION.items():
-        rust = _hits(boots, "loaded", f"hook.{hook}.rust")
-        absent, loaded, after = (
-            _hits(boots, group, function) for group in ("absent", "loaded", "after")
-        )
-        # Only some of the tests run again after the module was removed.
-        again = _hits(boots, "absent", function, _names(boots, "after"))
-        if not complete and not absent + loaded + after + rust:
+    for hook in hooks:
+        absent, loaded, after = (hook.in_c(each) for each in hits.values())
+        rust = hook.in_rust(hits["loaded"])
+        reasons = not_watched(hook, [console for _, console in boots])
+        if not complete and not reasons and not absent + loaded + after + rust:
             continue
-        reasons = []
-        if any(function in console.missing_probes for _, console in boots):
-            reasons.append(f"{function} could not be watched: is this kernel patched?")
         if not absent:
-            reasons.append(f"{function} was never entered before the module was loaded")
+            reasons.append("C never handled it before the module was loaded")
         if not rust:
-            reasons.append(_IDLE)
+            reasons.append("Rust's counter did not move while the module was loaded")
         if loaded:
-            reasons.append(f"{function} was entered {loaded} times while the module was loaded")
-        if again and not after:
-            reasons.append(f"{function} was never entered after the module was removed")
-        hits = {"c.absent": absent, "rust": rust, "c.loaded": loaded, "c.after": after}
-        results.append(_result(hook, reasons, hits))
-    for hook in RUST_ONLY:
-        rust = _hits(boots, "loaded", f"hook.{hook}.rust")
-        if rust or complete:
-            results.append(_result(hook, [] if rust else [_IDLE], {"rust": rust}))
+            reasons.append(f"C handled it {loaded} times while the module was loaded")
+        if hook.in_c(before) and not after:
+            reasons.append("C never handled it after the module was removed")
+        counters = {"c.absent": absent, "rust": rust, "c.loaded": loaded, "c.after": after}
+        status = Status.FAILED if reasons else Status.PASSED
+        results.append(Result(GROUP, hook.name, status, reasons, counters=counters))
     if not results:
-        results.append(Result(GROUP, "any", Status.SKIPPED, ["this test comes to no hook"]))
+        results.append(Result(GROUP, "any", Status.SKIPPED, ["this test hits no hook"]))
     return results
 
 
-def _result(hook: str, reasons: list[str], hits: dict[str, int]) -> Result:
-    status = Status.FAILED if reasons else Status.PASSED
-    return Result(GROUP, hook, status, reasons, counters=hits)
+def not_watched(hook: Hook, consoles: list[Console]) -> list[str]:
+    """Why C's side of HOOK is not counted, or not everywhere; nothing if it is."""
+    if not hook.sites:
+        return ["KVM's modules have no call site of it"]
+    missing = {event for console in consoles for event in console.missing_probes}
+    return [
+        f"{site.place}: C cannot be counted here: no kprobe was accepted"
+        for site in hook.sites
+        if site.event in missing
+    ]
 
 
 def _names(boots: list[tuple[Plan, Console]], group: str) -> set[str]:
@@ -88,10 +65,10 @@ def _names(boots: list[tuple[Plan, Console]], group: str) -> set[str]:
 
 
 def _hits(
-    boots: list[tuple[Plan, Console]], group: str, name: str, steps: set[str] | None = None
-) -> int:
-    """How often NAME, a function or a counter, was hit in GROUP, or in STEPS of it alone."""
-    total: Counter = Counter()
+    boots: list[tuple[Plan, Console]], group: str, steps: Collection[str] | None = None
+) -> Counter[str]:
+    """What the module and the probes counted in GROUP, or in STEPS of it alone."""
+    total: Counter[str] = Counter()
     for plan, console in boots:
         for planned in plan.groups:
             for step in planned.steps:
@@ -101,4 +78,4 @@ def _hits(
                 if planned.name == group and step.takeover and record:
                     total.update(record.counters)
                     total.update(record.probes)
-    return total[name]
+    return total

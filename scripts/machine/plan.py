@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MODULE = "rust_kvm_nvmx"
@@ -38,11 +39,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A kprobe event that counts how often a place in the kernel's code is executed."""
+
+    event: str
+    # [MODULE:]FUNCTION[+OFFSET]
+    place: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """All of one boot."""
 
     groups: tuple[Group, ...]
-    probes: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
     kvm_options: dict[str, str] = field(default_factory=dict)
     # A line a few seconds apart tells a busy machine from a dead one; it costs
     # instructions, so measurements go without.
@@ -74,13 +84,18 @@ def _state_change(before: str, group: Group) -> tuple[Step, ...]:
     return (Step("rmmod", ("rmmod", MODULE)),)
 
 
+def probe_lines(probes: Iterable[Probe]) -> list[str]:
+    """The shell commands that set PROBES."""
+    return [shlex.join(["probe", probe.event, probe.place]) for probe in probes]
+
+
 def guest_script(plan: Plan) -> str:
     """The plan as the shell commands that guest/init sources."""
     lines = [f"heartbeat={5 if plan.heartbeat else 0}"]
     for module in ("irqbypass", "kvm", "kvm-intel"):
         options = plan.kvm_options.get(module, "")
         lines.append(f"load {module} {options}".rstrip())
-    lines += [f"probe {shlex.quote(name)}" for name in plan.probes]
+    lines += probe_lines(plan.probes)
     for group in plan.groups:
         for step in plan.all_steps(group):
             name = f"{group.name}/{step.name}"

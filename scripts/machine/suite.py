@@ -16,8 +16,9 @@ import results
 import verdict
 from bochs import APICV, Emulator, Interleaving
 from boots import Boot, Finished, Parts, run_boots
+from call_sites import Hook, read_hooks
 from errors import MachineError
-from plan import Group, Plan
+from plan import Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -53,10 +54,12 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_own_plan(OWN_PLAN))
     entries = with_parameters(choose(lists, selection.only), selection.parameters)
     entries = for_machine(entries, parts.emulator)
-    boots = make_boots(parts, entries, selection.parameters)
+    every_hook = read_hooks(parts.kernel) if parts.module else []
+    probes = tuple(site for hook in every_hook for site in hook.sites)
+    boots = make_boots(parts, entries, selection.parameters, probes)
     if not boots:
         raise MachineError("nothing to run: give --upstream, --own, or both")
-    return _report(parts.output, run_boots(boots), selection)
+    return _report(parts.output, run_boots(boots), every_hook, selection)
 
 
 def choose(lists: list[TestList], only: str | None) -> list[Entry]:
@@ -124,7 +127,9 @@ def for_machine(entries: list[Entry], emulator: Emulator) -> list[Entry]:
     ]
 
 
-def make_boots(parts: Parts, entries: list[Entry], parameters: str = "") -> list[Boot]:
+def make_boots(
+    parts: Parts, entries: list[Entry], parameters: str = "", probes: tuple[Probe, ...] = ()
+) -> list[Boot]:
     """Share the tests among as many machines as there are processors, each of which
     takes all its tests through all groups; entries with parameters of kvm_intel besides
     PARAMETERS are more machines."""
@@ -138,16 +143,18 @@ def make_boots(parts: Parts, entries: list[Entry], parameters: str = "") -> list
     boots = []
     for number, share in enumerate(shares, start=1):
         share.sort(key=entries.index)
-        boots.append(_make_boot(f"machine-{number}", parts, share, parameters))
+        boots.append(_make_boot(f"machine-{number}", parts, share, parameters, probes))
     for other in dict.fromkeys(entry.parameters for entry in entries if entry.parameters):
         share = [entry for entry in entries if entry.parameters == other]
         # The emulator's configuration takes no "=" or blank in a path.
         name = other.replace("=", "").replace(" ", "-")
-        boots.append(_make_boot(name, parts, share, other))
+        boots.append(_make_boot(name, parts, share, other, probes))
     return boots
 
 
-def _make_boot(name: str, parts: Parts, share: list[Entry], parameters: str) -> Boot:
+def _make_boot(
+    name: str, parts: Parts, share: list[Entry], parameters: str, probes: tuple[Probe, ...]
+) -> Boot:
     groups = _GROUPS if parts.module else _GROUPS[:1]
     if parts.emulator.seed:
         share = random.Random(parts.emulator.seed).sample(share, len(share))
@@ -156,7 +163,7 @@ def _make_boot(name: str, parts: Parts, share: list[Entry], parameters: str) -> 
             Group(name, title, state, tuple(e.step for e in share if name in e.groups))
             for name, title, state in groups
         ),
-        probes=tuple(hooks.C_FUNCTION.values()) if parts.module else (),
+        probes=probes,
         kvm_options={"kvm-intel": parameters} if parameters else {},
     )
     return Boot(name, plan, tuple(dict.fromkeys(entry.program for entry in share)), parts)
@@ -166,7 +173,9 @@ def _cost(entry: Entry) -> int:
     return entry.step.limit * len(entry.groups)
 
 
-def _report(output: Path, finished: list[Finished], selection: Selection) -> int:
+def _report(
+    output: Path, finished: list[Finished], every_hook: list[Hook], selection: Selection
+) -> int:
     everything: list[Result] = []
     for each in finished:
         own = each.results()
@@ -179,6 +188,7 @@ def _report(output: Path, finished: list[Finished], selection: Selection) -> int
     if len(groups) > 1 and any(step.takeover for group in planned for step in group.steps):
         everything += hooks.judge_takeover(
             [(each.boot.plan, each.outcome.console) for each in finished],
+            every_hook,
             selection.is_all(finished[0].boot.parts.emulator),
         )
         groups.append((hooks.GROUP, hooks.TITLE))

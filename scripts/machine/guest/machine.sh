@@ -26,9 +26,9 @@ load() {
 	insmod "$file" "$@" || report broken "insmod $file $* failed"
 }
 
-# probe FUNCTION: count how often FUNCTION is entered.
+# probe EVENT PLACE: count by the kprobe event EVENT how often PLACE is executed.
 probe() {
-	if ! { echo "p:$1 $1" >>$tracing/kprobe_events &&
+	if ! { echo "p:$1 $2" >>$tracing/kprobe_events &&
 		echo 1 >"$tracing/events/kprobes/$1/enable"; } 2>/dev/null; then
 		report noprobe "$1"
 	fi
@@ -37,8 +37,9 @@ probe() {
 # Totals since boot; the host takes the differences.
 report_probes() {
 	[ -r $tracing/kprobe_profile ] || return 0
-	while read -r function hits _; do
-		report probe "$function" "$hits"
+	# What a kprobe missed, since another one was at work, was executed too.
+	while read -r event hits missed; do
+		[ $((hits + missed)) = 0 ] || report probe "$event" $((hits + missed))
 	done <$tracing/kprobe_profile
 }
 

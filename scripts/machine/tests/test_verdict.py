@@ -15,7 +15,8 @@ import verdict
 import witness
 from console import Console
 from faults import Fault
-from plan import Group, Plan, Step, guest_script
+from call_sites import Hook
+from plan import Group, Plan, Probe, Step, guest_script
 from results import Result, Status, summary, write_ktap
 
 
@@ -132,30 +133,51 @@ class WitnessFile(unittest.TestCase):
 class Takeover(unittest.TestCase):
     """Rust took over and C came back, or not."""
 
-    def _judge(self, absent: int, loaded: int, rust: int, after: int, complete: bool) -> list:
+    HOOKS = (
+        Hook("a", (Probe("a_0", "kvm:f+0x5"), Probe("a_1", "kvm_intel:g+0x2"))),
+        Hook("b", (Probe("b_0", "kvm:f+0x25"),)),
+    )
+
+    def _judge(
+        self, absent: int, loaded: int, rust: int, after: int, complete: bool, missing: str = ""
+    ) -> list[Result]:
+        """HITS of the last site of each hook in each group."""
         step = Step("a", ("/tests/a",), 20, takeover=True)
         states = (("absent", "absent"), ("loaded", "loaded"), ("after", "absent"))
         plan = Plan(tuple(Group(name, name, state, (step,)) for name, state in states))
         console = Console()
         for group, hits in (("absent", absent), ("loaded", loaded), ("after", after)):
             record = console._step(f"{group}/a")
-            record.probes = {function: hits for function in hooks.C_FUNCTION.values()}
+            record.probes = {hook.sites[-1].event: hits for hook in self.HOOKS}
             if group == "loaded":
-                names = (*hooks.C_FUNCTION, *hooks.RUST_ONLY)
-                record.counters = {f"hook.{hook}.rust": rust for hook in names}
-        return [r.status for r in hooks.judge_takeover([(plan, console)], complete)]
+                record.counters = {f"hook.{hook.name}.rust": rust for hook in self.HOOKS}
+        if missing:
+            console.tests_line(f"@machine noprobe {missing}")
+        return hooks.judge_takeover([(plan, console)], list(self.HOOKS), complete)
+
+    def _statuses(self, *hits: int, complete: bool = True) -> list[Status]:
+        return [result.status for result in self._judge(*hits, complete)]
 
     def test_all(self) -> None:
-        every, alone = len(hooks.C_FUNCTION), len(hooks.RUST_ONLY)
-        good, bad = [Status.PASSED] * every, [Status.FAILED] * every
-        fine, idle = [Status.PASSED] * alone, [Status.FAILED] * alone
-        self.assertEqual(self._judge(5, 0, 5, 5, True), good + fine)
-        self.assertEqual(self._judge(0, 0, 5, 5, True), bad + fine)
-        self.assertEqual(self._judge(5, 1, 5, 5, True), bad + fine)
-        self.assertEqual(self._judge(5, 0, 0, 5, True), bad + idle)
-        self.assertEqual(self._judge(5, 0, 5, 0, True), bad + fine)
-        self.assertEqual(self._judge(0, 0, 0, 0, True), bad + idle)
-        self.assertEqual(self._judge(0, 0, 0, 0, False), [Status.SKIPPED])
+        good, bad = [Status.PASSED] * 2, [Status.FAILED] * 2
+        self.assertEqual(self._statuses(5, 0, 5, 5), good)
+        self.assertEqual(self._statuses(0, 0, 5, 5), bad)
+        self.assertEqual(self._statuses(5, 1, 5, 5), bad)
+        self.assertEqual(self._statuses(5, 0, 0, 5), bad)
+        self.assertEqual(self._statuses(5, 0, 5, 0), bad)
+        self.assertEqual(self._statuses(0, 0, 0, 0), bad)
+        self.assertEqual(self._statuses(0, 0, 0, 0, complete=False), [Status.SKIPPED])
+
+    def test_what_cannot_be_watched(self) -> None:
+        for complete in (True, False):
+            first = self._judge(5, 0, 5, 5, complete, missing="a_0")[0]
+            self.assertIs(first.status, Status.FAILED)
+            self.assertIn("kvm:f+0x5: C cannot be counted here", first.reasons[0])
+        # Also where nothing was hit, and a hook that is not called anywhere.
+        self.assertIs(self._judge(0, 0, 0, 0, False, missing="b_0")[0].status, Status.FAILED)
+        nowhere = hooks.judge_takeover([], [Hook("c", ())], False)[0]
+        self.assertIs(nowhere.status, Status.FAILED)
+        self.assertIn("no call site", nowhere.reasons[0])
 
 
 class Output(unittest.TestCase):
