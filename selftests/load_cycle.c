@@ -2,8 +2,8 @@
 /*
  * Two vCPUs of one VM run nested guests without a stop, while the module is
  * loaded and unloaded some hundred times and each hook is switched to C and
- * back.  Whoever is in charge must be seen to do the work: with the module
- * absent KVM's own count of flushes rises, with it loaded the hooks' counts of
+ * back.  The side that handles a hook must be seen to do it: with the module
+ * absent KVM's own count of flushes rises, with it loaded the hook's count in
  * the mode that was set.  The L2s check each page that they read.
  *
  * Takes the path of rust_kvm_nvmx.ko, which must not be loaded, and the number
@@ -25,7 +25,8 @@
 
 /* Of these hooks a running nested guest makes use; the rest only by chance. */
 static const char *const busy_hooks[] = {
-	"transition_tlb_flush", "flush_tlb_guest", "flush_tlb_current", "flush_tlb_all",
+	"enter_tlb_flush", "exit_tlb_flush", "flush_tlb_guest", "flush_tlb_current",
+	"flush_tlb_all",
 };
 
 static const char *const idle_hooks[] = { "flush_tlb_gva", "flush_tlb_reset" };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What rust_kvm_nvmx shows in debugfs: the mode of each hook, and counters.
+ * Who handles each hook: what rust_kvm_nvmx shows in debugfs, and what kprobe
+ * events count where C handles it.
  */
 #ifndef HOOKS_H
 #define HOOKS_H
@@ -10,7 +11,11 @@
 
 enum hook_mode { HOOK_C, HOOK_RUST };
 
-/* How often @hook ran in @mode, on all CPUs since the module was loaded. */
+/*
+ * How often @hook was handled in @mode, on all CPUs: by Rust since the module
+ * was loaded; by C since the kprobe events HOOK_0, HOOK_1 ... were set at its
+ * call sites, which the runner of the emulated machine does.
+ */
 u64 hook_count(const char *hook, enum hook_mode mode);
 
 /* The mode of @hook now. */
