@@ -6,32 +6,19 @@ from __future__ import annotations
 
 import bisect
 import re
-import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_RELOCATABLE = 1  # e_type: a module, placed when it is loaded
-_SYMBOL_TABLE = 2  # sh_type
-_ALLOCATED, _EXECUTABLE = 2, 4  # sh_flags
-_UNTYPED, _FUNCTION = 0, 2  # symbol types
-_LOCAL = 0  # symbol binding
-_NO_SECTION, _RESERVED = 0, 0xFF00
+from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+_CODE = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_EXECINSTR
+_TYPES = ("STT_FUNC", "STT_NOTYPE")
 # The crate's disambiguator in a Rust name, of no use to a reader.
 _HASH = re.compile(r"\[[0-9a-f]{6,}\]")
-
-
-@dataclass(frozen=True)
-class _Section:
-    name: str
-    type: int
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    align: int
 
 
 @dataclass(frozen=True, order=True)
@@ -49,10 +36,9 @@ class SymbolTable:
     def __init__(self, path: Path, base: int = 0) -> None:
         self._functions: list[_Function] = []
         try:
-            data = path.read_bytes()
-            if data[:5] == b"\x7fELF\x02":
-                self._functions = sorted(_functions(data, base))
-        except (OSError, struct.error, IndexError, ValueError):
+            with open(path, "rb") as file:
+                self._functions = sorted(_functions(ELFFile(file), base))
+        except (OSError, ELFError):
             pass  # an address without a name is still an address
         self._starts = [function.start for function in self._functions]
 
@@ -69,67 +55,42 @@ class SymbolTable:
         return f"{_readable(function.name)}+{address - function.start:#x}"
 
 
-def _functions(data: bytes, base: int) -> Iterator[_Function]:
-    (kind,) = struct.unpack_from("<H", data, 16)
-    sections = _sections(data)
-    bases = _places(sections, base) if kind == _RELOCATABLE else {}
-    for table in sections:
-        if table.type != _SYMBOL_TABLE:
-            continue
-        names = sections[table.link].offset
-        symbols = struct.iter_unpack("<IBBHQQ", data[table.offset : table.offset + table.size])
-        found = []
-        for name, info, _, index, value, size in symbols:
-            if info & 15 not in (_UNTYPED, _FUNCTION) or not _NO_SECTION < index < _RESERVED:
-                continue
-            section = sections[index]
-            if not section.flags & _EXECUTABLE or (kind == _RELOCATABLE and index not in bases):
-                continue
-            start = value + bases.get(index, 0)
-            limit = bases.get(index, section.address) + section.size
-            rank = 2 * (info & 15 != _FUNCTION) + (info >> 4 == _LOCAL)
-            found.append((start, rank, size, limit, names + name))
-        yield from _with_ends(data, sorted(found))
-
-
-def _with_ends(data: bytes, found: list[tuple[int, int, int, int, int]]) -> Iterator[_Function]:
-    """Assembly has symbols without a size: they reach to the next one."""
+def _functions(elf: ELFFile, base: int) -> Iterator[_Function]:
+    table = elf.get_section_by_name(".symtab")
+    places = _places(elf, base)
+    found = []
+    for symbol in table.iter_symbols() if table else ():
+        kind, section = symbol["st_info"]["type"], symbol["st_shndx"]
+        if kind in _TYPES and section in places:
+            shift, limit = places[section]
+            rank = 2 * _TYPES.index(kind) + (symbol["st_info"]["bind"] == "STB_LOCAL")
+            found.append((symbol["st_value"] + shift, rank, symbol["st_size"], limit, symbol.name))
+    # Assembly has symbols without a size: they reach to the next one.
     starts = sorted({start for start, *_ in found})
     following = dict(zip(starts, starts[1:], strict=False))
-    for start, rank, size, limit, at in found:
-        name = data[at : data.index(b"\0", at)].decode(errors="replace")
-        end = start + size if size else min(following.get(start, limit), limit)
+    for start, rank, size, limit, name in found:
         if name and not name.startswith((".L", "__pfx_", "$")):
+            end = start + size if size else min(following.get(start, limit), limit)
             yield _Function(start, rank, end, name)
 
 
-def _sections(data: bytes) -> list[_Section]:
-    (offset,) = struct.unpack_from("<Q", data, 0x28)
-    size, count, names_index = struct.unpack_from("<HHH", data, 0x3A)
-    raw = [struct.unpack_from("<IIQQQQIIQQ", data, offset + i * size) for i in range(count)]
-    names = raw[names_index][4]
+def _places(elf: ELFFile, base: int) -> dict[int, tuple[int, int]]:
+    """By section of code: what to add to a symbol's value, and where the section ends.
 
-    def text(at: int) -> str:
-        return data[names + at : data.index(b"\0", names + at)].decode(errors="replace")
-
-    return [
-        _Section(text(name), kind, flags, address, at, length, link, align)
-        for name, kind, flags, address, at, length, link, _, align, _ in raw
-    ]
-
-
-def _places(sections: list[_Section], base: int) -> dict[int, int]:
-    """Where the kernel puts a module's code: section after section, in the file's order,
-    but for those that go once it is initialised."""
+    A module's are where the kernel puts them: one after the other, in the file's order, but for
+    those that go once it is initialised."""
     places = {}
     end = base
-    for index, section in enumerate(sections):
-        code = section.flags & _ALLOCATED and section.flags & _EXECUTABLE
-        if not code or section.name.startswith(".init"):
+    for index, section in enumerate(elf.iter_sections()):
+        if section["sh_flags"] & _CODE != _CODE:
             continue
-        align = section.align or 1
-        places[index] = -(-end // align) * align
-        end = places[index] + section.size
+        if elf["e_type"] != "ET_REL":
+            places[index] = 0, section["sh_addr"] + section["sh_size"]
+        elif not section.name.startswith(".init"):
+            align = section["sh_addralign"] or 1
+            start = -(-end // align) * align
+            end = start + section["sh_size"]
+            places[index] = start, end
     return places
 
 

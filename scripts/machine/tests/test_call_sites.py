@@ -11,6 +11,7 @@ from pathlib import Path
 from call_sites import HEADER, Hook, read_hooks, read_names
 from errors import MachineError
 from plan import Probe, guest_script, Plan
+from tests.assembly import assemble
 
 NAMES = """/* SPDX-License-Identifier: GPL-2.0 */
 /*
@@ -68,13 +69,7 @@ class CallSites(unittest.TestCase):
 
     def module(self, name: str, *text: str) -> None:
         """Assemble one of KVM's modules."""
-        path = self.kernel / f"arch/x86/kvm/{name}.ko"
-        subprocess.run(
-            ["gcc", "-c", "-x", "assembler", "-o", str(path), "-"],
-            input="\n".join(text) + "\n",
-            text=True,
-            check=True,
-        )
+        assemble(self.kernel / f"arch/x86/kvm/{name}.ko", "\n".join(text))
 
     def refused(self, *words: str) -> None:
         """What is wrong is said in WORDS."""

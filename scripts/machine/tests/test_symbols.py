@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 import tempfile
 import unittest
 from pathlib import Path
@@ -15,52 +14,33 @@ from console import Console
 from plan import MODULE, Group, Plan, Step
 from session import Limits
 from symbols import SymbolTable
+from tests.assembly import assemble, link
 from witness import OUTSIDE
 
-_CODE = 6  # allocated, executable
-
-
-def elf(kind: int, sections: list[tuple], symbols: list[tuple]) -> bytes:
-    """An ELF file: sections of code as (name, address, size, align), symbols as
-    (name, info, section, value, size)."""
-    strings = b"\0"
-    rows = [(0,) * 10]
-
-    def text(value: str) -> int:
-        nonlocal strings
-        strings += value.encode() + b"\0"
-        return len(strings) - len(value) - 1
-
-    for name, address, size, align in sections:
-        rows.append((text(name), 1, _CODE, address, 0, size, 0, 0, align, 0))
-    table = b"\0" * 24
-    for name, info, section, value, size in symbols:
-        table += struct.pack("<IBBHQQ", text(name), info, 0, section, value, size)
-    last = len(rows) + 1
-    rows.append((text(".symtab"), 2, 0, 0, 64, len(table), last, 0, 8, 24))
-    rows.append((text(".strtab"), 3, 0, 0, 64 + len(table), len(strings) + 9, 0, 0, 1, 0))
-    strings += b"\0" * 9
-    head = struct.pack(
-        "<5s11xHHIQQQIHHHHHH",
-        b"\x7fELF\x02",
-        kind,
-        62,
-        1,
-        0,
-        0,
-        64 + len(table) + len(strings),
-        0,
-        64,
-        0,
-        0,
-        64,
-        len(rows),
-        last,
-    )
-    return head + table + strings + b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)
-
-
-FUNCTION, GLOBAL_FUNCTION, UNTYPED, OBJECT = 2, 18, 16, 1
+PROGRAM = """
+.type first, @function; first: .zero 0x30; .size first, . - first
+.org 0x40
+.globl second; .type second, @function; second:
+.type local_alias, @function; local_alias: .zero 0x20
+.size second, . - second; .size local_alias, . - local_alias
+.type data, @object; data: .zero 8; .size data, . - data
+.org 0x80
+.globl assembly; assembly:
+.org 0x100
+"""
+# Its code is loaded without what goes after its initialisation.
+MODULE_CODE = """
+.text
+.p2align 4; .zero 0x10
+.type flushes, @function; flushes: .zero 0x11; .size flushes, . - flushes
+.section .init.text, "ax"
+.p2align 4
+.type starts, @function; starts: .zero 0x40; .size starts, . - starts
+.section .noinstr.text, "ax"
+.p2align 6
+.type enters, @function; enters: .zero 0x10; .size enters, . - enters
+"""
+KERNEL = ".type boot, @function; boot: .zero 8; .size boot, . - boot; .zero 8"
 
 
 class Symbols(unittest.TestCase):
@@ -71,38 +51,13 @@ class Symbols(unittest.TestCase):
         self.addCleanup(scratch.cleanup)
         self._directory = Path(scratch.name)
 
-    def _file(self, name: str, *content: object) -> Path:
-        path = self._directory / name
-        path.write_bytes(elf(*content))
-        return path
-
     def program(self) -> Path:
         """One with functions at 0x401000, 0x401040 and an assembly label."""
-        return self._file(
-            "program",
-            2,
-            [(".text", 0x401000, 0x100, 16)],
-            [
-                ("second", GLOBAL_FUNCTION, 1, 0x401040, 0x20),
-                ("first", FUNCTION, 1, 0x401000, 0x30),
-                ("assembly", UNTYPED, 1, 0x401080, 0),
-                ("local_alias", FUNCTION, 1, 0x401040, 0x20),
-                ("data", OBJECT, 1, 0x401060, 8),
-            ],
-        )
+        return link(self._directory / "program", PROGRAM, 0x401000)
 
     def module(self) -> Path:
-        """One whose code is placed behind what goes after its initialisation."""
-        return self._file(
-            "module.ko",
-            1,
-            [(".init.text", 0, 0x40, 16), (".text", 0, 0x21, 16), (".noinstr.text", 0, 0x10, 64)],
-            [
-                ("starts", FUNCTION, 1, 0, 0x40),
-                ("flushes", FUNCTION, 2, 0x10, 0x11),
-                ("enters", FUNCTION, 3, 0, 0x10),
-            ],
-        )
+        """One of which a part goes after its initialisation."""
+        return assemble(self._directory / "module.ko", MODULE_CODE)
 
     def test_a_program(self) -> None:
         table = SymbolTable(self.program())
@@ -141,7 +96,7 @@ class Symbols(unittest.TestCase):
     def test_whose_code_in_a_step(self) -> None:
         here = self._directory
         module = self.module()
-        vmlinux = self._file("vmlinux", 2, [(".text", 0xF000, 16, 16)], [("boot", 2, 1, 0xF000, 8)])
+        vmlinux = link(here / "vmlinux", KERNEL, 0xF000)
         steps = (Step("program", ("/tests/program",)), Step("sh", ("sh", "-c", ":")))
         parts = Parts(
             vmlinux.parent,
