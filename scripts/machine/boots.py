@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,24 +122,26 @@ def run_boots(boots: list[Boot]) -> list[Finished]:
 
 
 def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
-    """Write the boot's ISO; EXTRA are further files in the root file system."""
+    """Write the boot's ISO; EXTRA are further files in its root directory."""
     parts = boot.parts
     directory = parts.output / boot.name
     directory.mkdir(parents=True, exist_ok=True)
     modules = parts.extra_modules + ((parts.module,) if parts.module else ())
-    root = image.build_initramfs(parts.kernel, modules, parts.tools)
-    for name in boot.programs:
-        image.add_program(root, parts.find_program(name))
-    for path, data in extra.items():
-        root.add(path, data, 0o644)
     iso = directory / "machine.iso"
-    image.build_iso(parts.kernel, root, "", iso)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        image.fill_root(root, parts.kernel, modules, parts.tools)
+        for name in boot.programs:
+            image.add_program(root, parts.find_program(name))
+        for name, data in extra.items():
+            image.add(root, name, data, 0o644)
+        image.build_iso(parts.kernel, root, "", iso)
     return iso
 
 
 def _run(boot: Boot) -> Finished:
     parts = boot.parts
-    iso = make_image(boot, {"/plan": guest_script(boot.plan).encode()})
+    iso = make_image(boot, {"plan": guest_script(boot.plan).encode()})
     directory = iso.parent
     emulator = replace(parts.emulator, apicv=APICV in boot.plan.kvm_intel())
     session = Session(boot.plan, emulator, iso, directory, parts.limits, parts.verbose)

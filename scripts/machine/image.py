@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import subprocess
-import tempfile
 from pathlib import Path
 
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
 from errors import MachineError
-from initramfs import Initramfs
 
 GUEST = Path(__file__).resolve().parent / "guest"
 ISOLINUX = Path("/usr/lib/ISOLINUX/isolinux.bin")
@@ -24,7 +24,6 @@ BUSYBOX = Path("/bin/busybox")
 KERNEL_ARGUMENTS = (
     "console=ttyS0,115200 tsc=reliable no_timer_check oops=panic printk.devkmsg=on nokaslr"
 )
-_INTERPRETER = 3  # p_type
 _KERNEL_MODULES = {
     "irqbypass": "virt/lib/irqbypass.ko",
     "kvm": "arch/x86/kvm/kvm.ko",
@@ -32,19 +31,35 @@ _KERNEL_MODULES = {
 }
 
 
-def build_initramfs(kernel: Path, modules: tuple[Path, ...], tools: Path) -> Initramfs:
-    """A root file system with busybox, KVM's modules, MODULES and the guest's own scripts."""
-    root = Initramfs()
-    root.add("/bin/busybox", _read(BUSYBOX, "package busybox-static"))
-    root.add("/bin/tsmark", _read(tools / "tsmark", "guest tools"))
-    root.add("/bin/without", _read(GUEST / "without", "the checkout"))
-    root.add("/init", _read(GUEST / "init", "the checkout"))
-    root.add("/machine.sh", _read(GUEST / "machine.sh", "the checkout"), 0o644)
+def fill_root(root: Path, kernel: Path, modules: tuple[Path, ...], tools: Path) -> None:
+    """Put busybox, KVM's modules, MODULES and the guest's own scripts into the directory ROOT."""
+    for name in ("proc", "sys", "dev", "tmp"):
+        (root / name).mkdir()
+    add(root, "bin/busybox", _read(BUSYBOX, "package busybox-static"))
+    add(root, "bin/tsmark", _read(tools / "tsmark", "guest tools"))
+    add(root, "bin/without", _read(GUEST / "without", "the checkout"))
+    add(root, "init", _read(GUEST / "init", "the checkout"))
+    add(root, "machine.sh", _read(GUEST / "machine.sh", "the checkout"), 0o644)
     for name, path in module_files(kernel).items():
-        root.add(f"/modules/{name}.ko", _read(path, "kernel build"), 0o644)
+        add(root, f"modules/{name}.ko", _read(path, "kernel build"), 0o644)
     for module in modules:
-        root.add(f"/modules/{module.name}", _read(module, "module build"), 0o644)
-    return root
+        add(root, f"modules/{module.name}", _read(module, "module build"), 0o644)
+
+
+def add(root: Path, path: str, data: bytes, mode: int = 0o755) -> None:
+    """Put a file at PATH below ROOT."""
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    file.chmod(mode)
+
+
+def archive(root: Path) -> bytes:
+    """All of ROOT as an initramfs. Not by the kernel's gen_init_cpio: that of a KDIR needs the
+    libraries of the system it was built on."""
+    names = [str(path.relative_to(root)) for path in sorted(root.rglob("*"))]
+    command = [str(BUSYBOX), "cpio", "-o", "-H", "newc", "-R", "0:0"]
+    return _run(command, "\n".join(names).encode(), root)
 
 
 def module_files(kernel: Path) -> dict[str, Path]:
@@ -67,33 +82,26 @@ def _built_in(kernel: Path, option: str) -> bool:
 
 def needs_libraries(program: Path) -> bool:
     """Whether an ELF file names a program that is to load its libraries."""
-    data = program.read_bytes()
-    if data[:5] != b"\x7fELF\x02":
-        return False
-    (offset,) = struct.unpack_from("<Q", data, 0x20)
-    size, count = struct.unpack_from("<HH", data, 0x36)
-    return any(
-        struct.unpack_from("<I", data, offset + number * size)[0] == _INTERPRETER
-        for number in range(count)
-    )
+    with open(program, "rb") as file:
+        try:
+            return any(ELFFile(file).iter_segments("PT_INTERP"))
+        except ELFError:
+            return False
 
 
-def add_program(root: Initramfs, program: Path) -> None:
+def add_program(root: Path, program: Path) -> None:
     """Put PROGRAM under /tests, without its symbols: they would triple what is booted."""
-    _read(program, "test build")
-    with tempfile.TemporaryDirectory() as scratch:
-        stripped = Path(scratch) / program.name
-        _run(["strip", "-o", str(stripped), str(program)])
-        root.add(f"/tests/{program.name}", stripped.read_bytes())
+    add(root, f"tests/{program.name}", _read(program, "test build"))
+    _run(["strip", str(root / "tests" / program.name)])
 
 
-def build_iso(kernel: Path, root: Initramfs, arguments: str, iso: Path) -> None:
+def build_iso(kernel: Path, root: Path, arguments: str, iso: Path) -> None:
     """Write the ISO that boots KERNEL with ROOT."""
     tree = iso.with_suffix(".tree")
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
     (tree / "bzimage").write_bytes(_read(kernel / "arch/x86/boot/bzImage", "kernel build"))
-    (tree / "initrd").write_bytes(root.render())
+    (tree / "initrd").write_bytes(archive(root))
     (tree / "isolinux.bin").write_bytes(_read(ISOLINUX, "package isolinux"))
     (tree / "ldlinux.c32").write_bytes(_read(LDLINUX, "package syslinux-common"))
     (tree / "isolinux.cfg").write_text(
@@ -112,11 +120,12 @@ def _read(path: Path, source: str) -> bytes:
         raise MachineError(f"{path}: {error.strerror} (comes from: {source})") from error
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], given: bytes = b"", directory: Path | None = None) -> bytes:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, input=given, cwd=directory, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise MachineError(f"{command[0]} is not installed in the toolchain") from error
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise MachineError(f"{command[0]} failed: {last}")
+    return done.stdout

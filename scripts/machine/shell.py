@@ -27,7 +27,7 @@ def run_shell(parts: Parts) -> int:
     programs = tuple(name for name in names if parts.has_program(name))
     boot = Boot("shell", Plan(()), programs, parts)
     print(f"making an image of {len(boot.programs)} programs ...", file=sys.stderr, flush=True)
-    iso = make_image(boot, {"/shell": _shell_script(parts).encode()})
+    iso = make_image(boot, {"shell": _shell_script(parts).encode()})
     master, slave = pty.openpty()
     # The guest's own terminal driver does echo and line ends; this one must not.
     tty.setraw(slave)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import bench
 import demo
+import image
 from bochs import Emulator
 from boots import Parts
 from errors import MachineError
-from initramfs import Initramfs
 from plan import guest_script
 from session import Limits
 from suite import OWN_PLAN, UPSTREAM_LIST, make_boots
@@ -25,18 +25,19 @@ class Archive(unittest.TestCase):
     """The archive is one that cpio reads."""
 
     def test_cpio_reads_it(self) -> None:
-        root = Initramfs()
-        root.add("/a/b/c", b"text", 0o644)
-        root.add_symlink("/a/link", "b/c")
-        with tempfile.TemporaryDirectory() as directory:
-            subprocess.run(
-                ["busybox", "cpio", "-i", "--quiet"],
-                input=root.render(),
-                cwd=directory,
-                check=True,
-            )
-            self.assertEqual((Path(directory) / "a/link").read_text(), "text")
-            self.assertEqual((Path(directory) / "a/b/c").stat().st_mode & 0o777, 0o644)
+        with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as copy:
+            image.add(Path(scratch), "a/b/c", b"text", 0o644)
+            image.add(Path(scratch), "a/d", b"")
+            command = ["busybox", "cpio", "-i", "--quiet"]
+            subprocess.run(command, input=image.archive(Path(scratch)), cwd=copy, check=True)
+            self.assertEqual((Path(copy) / "a/b/c").read_text(), "text")
+            self.assertEqual((Path(copy) / "a/b/c").stat().st_mode & 0o777, 0o644)
+            self.assertEqual((Path(copy) / "a/d").stat().st_mode & 0o777, 0o755)
+            shown = ["busybox", "cpio", "-t", "-v"]
+            listed = subprocess.run(
+                shown, input=image.archive(Path(scratch)), capture_output=True, check=True
+            ).stdout.decode()
+            self.assertEqual([line.split()[1] for line in listed.splitlines()], ["0/0"] * 4)
 
 
 class Lists(unittest.TestCase):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 import tempfile
 import unittest
 from pathlib import Path
@@ -18,6 +17,7 @@ from plan import Group, Plan, Step
 from reports import Report
 from results import Result, Status
 from session import Limits, Outcome
+from tests.assembly import link
 from tests.test_reports import line
 from witness import OUTSIDE
 
@@ -65,11 +65,9 @@ class Programs(Directory):
                 self._names(programs)
 
     def test_shared_libraries(self) -> None:
-        for kind, refused in ((1, False), (3, True)):
-            header = bytearray(b"\x7fELF\x02" + bytes(59))
-            struct.pack_into("<Q", header, 0x20, 64)
-            struct.pack_into("<HH", header, 0x36, 56, 1)
-            program = self.file("mine", bytes(header) + struct.pack("<I52x", kind))
+        loader = '.section .interp, "a"; .string "/lib64/ld-linux-x86-64.so.2"'
+        for text, refused in (("ret", False), (f"ret\n{loader}", True)):
+            program = link(self.directory / "mine", text, 0x401000)
             self.assertEqual(image.needs_libraries(program), refused)
             if refused:
                 with self.assertRaises(MachineError):
