@@ -12,8 +12,9 @@ import tty
 
 from bochs import Process, configuration
 from boots import Boot, Parts, make_image
+from call_sites import read_hooks
 from errors import MachineError
-from plan import MODULE, Plan
+from plan import MODULE, Plan, probe_lines
 from suite import OWN_PLAN, UPSTREAM_LIST
 from testlist import read_own_plan, read_upstream_list
 
@@ -47,6 +48,8 @@ def _shell_script(parts: Parts) -> str:
     lines = ["exec </dev/ttyS0 >/dev/ttyS0 2>&1", "stty sane 115200"]
     lines += [f"load {name}" for name in ("irqbypass", "kvm", "kvm-intel")]
     if parts.module:
+        # Tests that load the module by themselves read what the probes count.
+        lines += probe_lines(site for hook in read_hooks(parts.kernel) for site in hook.sites)
         lines.append(f"insmod /modules/{MODULE}.ko && echo {MODULE} is loaded")
     lines += ["echo 'tests are in /tests, tsmark LABEL marks a region'", "setsid cttyhack sh"]
     return "\n".join(lines) + "\n"
