@@ -37,6 +37,12 @@ pub(crate) fn execute(vcpu: Vcpu<'_>, required: Option<Invalidation>) {
     }
 }
 
+/// Executes an invalidation, if one is required, where speed does not matter.
+#[inline(never)]
+pub(crate) fn execute_rare(vcpu: Vcpu<'_>, required: Option<Invalidation>) {
+    execute(vcpu, required);
+}
+
 /// Makes a request, if one is required.
 #[inline(always)]
 pub(crate) fn request(vcpu: Vcpu<'_>, required: Option<Request>) {
@@ -60,8 +66,8 @@ pub(crate) fn all(vcpu: Vcpu<'_>) {
         All::Nothing => (),
         All::Once(invalidation) => vcpu.invalidate(invalidation),
         All::Each => {
-            execute(vcpu, flush::each(vcpu.vpid01()));
-            execute(vcpu, flush::each(vcpu.vpid02()));
+            execute_rare(vcpu, flush::each(vcpu.vpid01()));
+            execute_rare(vcpu, flush::each(vcpu.vpid02()));
         }
     }
 }
@@ -70,6 +76,12 @@ pub(crate) fn all(vcpu: Vcpu<'_>) {
 #[inline(always)]
 pub(crate) fn guest(vcpu: Vcpu<'_>) {
     execute(vcpu, flush::context(vcpu.caps(), current_vpid(vcpu)));
+}
+
+/// The same as [`guest`], where speed does not matter.
+#[inline(never)]
+pub(crate) fn guest_rare(vcpu: Vcpu<'_>) {
+    guest(vcpu);
 }
 
 /// H2, H6: a root of KVM's page tables, as far as flushing it goes.
@@ -90,6 +102,12 @@ pub(crate) fn root(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
             Root::EptUnknown
         }
     }
+}
+
+/// The same as [`root`], where speed does not matter.
+#[inline(never)]
+pub(crate) fn root_rare(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
+    root(vcpu, cached)
 }
 
 /// H6: the MMU does not know the root. More is flushed than needed, never less.

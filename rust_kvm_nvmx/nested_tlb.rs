@@ -81,7 +81,7 @@ impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) {
         // H15: the vCPU is in L1 by now.
-        flush::execute(vcpu, policy::flush::context(vcpu.caps(), vcpu.vpid01()));
+        flush::execute_rare(vcpu, policy::flush::context(vcpu.caps(), vcpu.vpid01()));
     }
 
     #[inline(always)]
@@ -174,7 +174,7 @@ impl NestedTlbHooks for NestedTlb {
         let current = flush::current_vpid(vcpu);
         let of_l1 = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
 
-        flush::execute(vcpu, of_l1);
+        flush::execute_rare(vcpu, of_l1);
         vcpu.flush_guest_in_kvm();
     }
 }

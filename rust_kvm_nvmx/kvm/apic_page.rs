@@ -31,6 +31,7 @@ pub(crate) struct ApicPage<'h> {
 impl<'h> ApicPage<'h> {
     /// Looks the page up. `None` if there is none, and no use in looking again: only the end of
     /// APICv deletes the slot. Sleeps.
+    #[inline]
     pub(crate) fn find(vcpu: Vcpu<'h>) -> Option<Self> {
         let kvm = vcpu.kvm();
         // SAFETY: The vCPU's VM, and its thread holds the SRCU that protects the slots.
@@ -60,6 +61,7 @@ impl<'h> ApicPage<'h> {
     }
 
     /// Whether the page was, or is being, taken away since it was found.
+    #[inline]
     pub(crate) fn invalidated_since(&self) -> bool {
         let gfn = bindings::NVMX_APIC_GFN;
 
@@ -69,6 +71,7 @@ impl<'h> ApicPage<'h> {
 }
 
 impl Drop for ApicPage<'_> {
+    #[inline]
     fn drop(&mut self) {
         // The page is not pinned: if it goes, KVM asks again (A5).
         if !self.page.is_null() {
@@ -87,12 +90,14 @@ pub(crate) struct Vmcs01<'h> {
 
 impl<'h> Vmcs01<'h> {
     /// Switches to vmcs01. While L1 runs it is current anyway.
+    #[inline]
     pub(crate) fn load(vcpu: Vcpu<'h>) -> Self {
         vcpu.load_vmcs01();
         Self { vcpu }
     }
 
     /// Whether L1's accesses to its APIC-access page are virtualized.
+    #[inline]
     pub(crate) fn virtualizes_apic_accesses(&self) -> bool {
         let vmcs = self.vcpu.get_vmx(fields::LOADED_VMCS);
         // SAFETY: The VMCS that is loaded is one of the vCPU's, whose fields this thread writes.
@@ -102,6 +107,7 @@ impl<'h> Vmcs01<'h> {
     }
 
     /// Makes `page` L1's APIC-access page.
+    #[inline]
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
         // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's own,
         // and KVM replaces the address before the host reuses it (A5).
@@ -113,6 +119,7 @@ impl<'h> Vmcs01<'h> {
 }
 
 impl Drop for Vmcs01<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.vcpu.put_vmcs01();
     }

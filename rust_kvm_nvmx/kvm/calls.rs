@@ -37,7 +37,7 @@ use crate::policy::{
 ///
 /// The pointer is one of a registered client's tables, in which no pointer is NULL.
 #[inline(always)]
-unsafe fn set<F>(function: Option<F>) -> F {
+pub(super) unsafe fn set<F>(function: Option<F>) -> F {
     // SAFETY: By the caller's promise.
     unsafe { function.unwrap_unchecked() }
 }
@@ -48,6 +48,7 @@ macro_rules! call {
         (set($vcpu.$table().$function))($($argument),*)
     };
 }
+pub(super) use call;
 
 /// What L1's INVVPID or INVEPT asks for: the type is one that L1 is offered.
 pub(crate) struct Asked {
@@ -63,6 +64,7 @@ impl Vcpu<'_> {
     ///
     /// `Err` has what the exit's handler returns: the instruction has failed, or an exception was
     /// injected.
+    #[inline]
     pub(crate) fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
         let mut ret = 0;
         let mut asked = MaybeUninit::<bindings::vmx_invalidation>::uninit();
@@ -88,6 +90,7 @@ impl Vcpu<'_> {
     }
 
     /// L1's VMX instruction succeeds (SDM, "VMsucceed"), and is done.
+    #[inline]
     pub(crate) fn vm_succeed(self) -> Handled {
         // SAFETY: kvm_intel's function, for an instruction that L1 has just executed.
         unsafe { call!(self.vmx_functions.nested_vmx_succeed(self.as_ptr())) }
@@ -95,6 +98,7 @@ impl Vcpu<'_> {
 
     /// L1's VMX instruction fails with "invalid operand to INVEPT/INVVPID" (SDM, "VMfail"), and is
     /// done.
+    #[inline]
     pub(crate) fn vm_fail_operand(self) -> Handled {
         let error = bindings::NVMX_INVALID_OPERAND;
 
@@ -103,12 +107,14 @@ impl Vcpu<'_> {
     }
 
     /// Whether L1 may use `eptp` as an EPT pointer.
+    #[inline]
     pub(crate) fn is_valid_eptp12(self, eptp: u64) -> bool {
         // SAFETY: kvm_intel's function, which compares `eptp` with what L1 is offered.
         unsafe { call!(self.vmx_functions.nested_vmx_check_eptp(self.as_ptr(), eptp)) }
     }
 
     /// Whether `gva` is canonical as an address to invalidate.
+    #[inline]
     pub(crate) fn is_canonical(self, gva: Gva) -> bool {
         gva.is_canonical_with_48_bits()
             // SAFETY: kvm's function, which compares bits of `gva`.
@@ -120,6 +126,7 @@ impl Vcpu<'_> {
     }
 
     /// Drops some roots of an L2 with EPT in its vmcs12.
+    #[inline]
     pub(crate) fn free_guest_mmu_roots(self, roots: RootSet) {
         let mmu = self.guest_mmu();
 
@@ -128,6 +135,7 @@ impl Vcpu<'_> {
     }
 
     /// Drops the roots that L2 ran on in L1's context.
+    #[inline]
     pub(crate) fn free_l2_roots(self) {
         let mmu = self.root_mmu();
 
@@ -140,18 +148,21 @@ impl Vcpu<'_> {
     }
 
     /// Reads again how the guest's tables must be walked.
+    #[inline]
     pub(crate) fn reread_mmu(self) {
         // SAFETY: kvm's function; the vCPU's registers have their new values.
         unsafe { call!(self.kvm_functions.kvm_init_mmu(self.as_ptr())) };
     }
 
     /// Rebuilds the MMU context.
+    #[inline]
     pub(crate) fn reset_mmu(self) {
         // SAFETY: As in `reread_mmu`; no root of the context is in use outside of the guest.
         unsafe { call!(self.kvm_functions.kvm_mmu_reset_context(self.as_ptr())) };
     }
 
     /// Drops all roots.
+    #[inline]
     pub(crate) fn unload_mmu(self) {
         // SAFETY: As in `reset_mmu`; KVM loads new roots before it enters the guest.
         unsafe { call!(self.kvm_functions.kvm_mmu_unload(self.as_ptr())) };
@@ -159,18 +170,21 @@ impl Vcpu<'_> {
 
     /// KVM's whole guest flush (H8): counts it, syncs shadow tables, calls back for the TLB (H4),
     /// and purges the queue of Hyper-V flushes.
+    #[inline]
     pub(crate) fn flush_guest_in_kvm(self) {
         // SAFETY: kvm's function, on a vCPU that is outside of its guest.
         unsafe { call!(self.kvm_functions.kvm_vcpu_flush_tlb_guest(self.as_ptr())) };
     }
 
     /// The running guest makes hypercalls in 64-bit mode.
+    #[inline]
     pub(crate) fn is_64_bit_hypercall(self) -> bool {
         // SAFETY: kvm's function, which reads the vCPU's state.
         unsafe { call!(self.kvm_functions.is_64_bit_hypercall(self.as_ptr())) }
     }
 
     /// L1's guest-physical address for that of the running guest. Sleeps.
+    #[inline]
     pub(crate) fn translate(self, gpa: u64) -> Option<u64> {
         // SAFETY: kvm's function, with the vCPU's own description of the walk; no exception is
         // wanted, for which NULL stands.
@@ -190,6 +204,7 @@ impl Vcpu<'_> {
 
     /// The `len` words at L1's guest-physical address `gpa`, read once into `buffer`, if that is
     /// memory and they have room. Sleeps.
+    #[inline]
     pub(crate) fn read_words<const N: usize>(
         self,
         gpa: u64,
@@ -214,6 +229,7 @@ impl Vcpu<'_> {
     }
 
     /// The 32-bit word at L1's guest-physical address `gpa`, if that is memory. Sleeps.
+    #[inline]
     pub(crate) fn read_u32(self, gpa: u64) -> Option<u32> {
         let mut word = 0u32;
         let to = (&raw mut word).cast();
@@ -224,12 +240,14 @@ impl Vcpu<'_> {
     }
 
     /// Continues after the instruction that has been emulated; what KVM's exit handlers return.
+    #[inline]
     pub(crate) fn skip_instruction(self) -> Handled {
         // SAFETY: kvm's function, for the exit that this vCPU is handling.
         unsafe { call!(self.kvm_functions.kvm_skip_emulated_instruction(self.as_ptr())) }
     }
 
     /// The tracepoint of a flush hypercall's input.
+    #[inline]
     pub(crate) fn trace_flush(self, header: Header) {
         let Header { space, flags, .. } = header;
         let l2 = self.runs_l2();
@@ -252,6 +270,7 @@ impl Vcpu<'_> {
     }
 
     /// Ends the running guest's hypercall: the result in its registers, KVM's count and tracepoint.
+    #[inline]
     pub(crate) fn set_hypercall_result(self, is_64_bit: bool, result: u64) {
         // SAFETY: The tracepoint records the value; C writes registers of a vCPU that this thread
         // holds.
@@ -263,6 +282,7 @@ impl Vcpu<'_> {
     }
 
     /// The code of the hypercall that the running guest makes, from its registers.
+    #[inline]
     pub(crate) fn hypercall_code(self, is_64_bit: bool) -> u16 {
         // SAFETY: C reads registers of a vCPU that this thread holds.
         unsafe { bindings::nvmx_hypercall_code(self.as_ptr(), is_64_bit) }
@@ -270,6 +290,7 @@ impl Vcpu<'_> {
 
     /// If L2 is active, leaves it for L1, with `reason`, the length of the instruction that L2
     /// exited with, and no other information.
+    #[inline]
     pub(crate) fn exit_to_l1(self, reason: u32) {
         if !self.runs_l2() {
             return;
@@ -287,12 +308,14 @@ impl Vcpu<'_> {
 
     /// Makes vmcs01 the current VMCS if it is not. KVM writes back other CPUs' caches of it first,
     /// and a change of CPU flushes (H9).
+    #[inline]
     pub(super) fn load_vmcs01(self) {
         // SAFETY: kvm_intel's function; `Vmcs01` undoes it before the hook returns.
         unsafe { call!(self.vmx_functions.vmx_load_vmcs01(self.as_ptr())) };
     }
 
     /// Undoes [`Vcpu::load_vmcs01`].
+    #[inline]
     pub(super) fn put_vmcs01(self) {
         // SAFETY: Only `Vmcs01` calls this, once for each `load_vmcs01`.
         unsafe { call!(self.vmx_functions.vmx_put_vmcs01(self.as_ptr())) };
@@ -303,6 +326,7 @@ impl Vcpu<'_> {
     /// # Safety
     ///
     /// The CPU has the field, and L1 may do whatever the value allows it to.
+    #[inline]
     pub(super) unsafe fn vmcs_write64(self, field: c_ulong, value: u64) {
         // SAFETY: By the caller's promise.
         unsafe { call!(self.vmx_functions.vmcs_write64(field, value)) };
@@ -313,6 +337,7 @@ impl Vcpu<'_> {
     /// # Safety
     ///
     /// `slot` is a memory slot of the vCPU's VM that has this page frame.
+    #[inline]
     pub(super) unsafe fn faultin_pfn(
         self,
         slot: *const bindings::kvm_memory_slot,
@@ -336,6 +361,7 @@ impl Vcpu<'_> {
     /// # Safety
     ///
     /// There is such a reference, and it is the caller's.
+    #[inline]
     pub(super) unsafe fn release_page(self, page: *mut bindings::page) {
         // SAFETY: By the caller's promise.
         unsafe { call!(self.kvm_functions.kvm_release_page_clean(page)) };
@@ -346,6 +372,7 @@ impl Vcpu<'_> {
     /// # Safety
     ///
     /// `mask` has a bit for each vCPU that a VM can have.
+    #[inline]
     pub(super) unsafe fn request_hyperv_flush_of(self, mask: *mut c_ulong) {
         let request = bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32;
 

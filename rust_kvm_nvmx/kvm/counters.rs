@@ -14,6 +14,7 @@ use super::bindings;
 pub(crate) const HOOKS: usize = bindings::kvm_nvmx_hook_KVM_NVMX_NR_HOOKS as usize;
 
 /// The counter of a hook, whose number C's enumeration gives.
+#[inline]
 pub(super) const fn hook(number: u32) -> usize {
     assert!(number < HOOKS as u32);
     number as usize
@@ -57,6 +58,7 @@ counters! {
 
 impl Counter {
     /// Its number.
+    #[inline]
     pub(super) const fn number(self) -> usize {
         HOOKS + self as usize
     }

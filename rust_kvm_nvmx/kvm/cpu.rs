@@ -11,6 +11,7 @@ pub(crate) struct ThisCpu {
 
 impl ThisCpu {
     /// Disables preemption; nests.
+    #[inline]
     pub(crate) fn stay() -> Self {
         // SAFETY: Preemption may be disabled anywhere; `drop` enables it again.
         let number = unsafe { bindings::nvmx_get_cpu() };
@@ -19,12 +20,14 @@ impl ThisCpu {
     }
 
     /// Its number.
+    #[inline]
     pub(crate) fn number(&self) -> i32 {
         self.number
     }
 }
 
 impl Drop for ThisCpu {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: `stay` has disabled preemption, once for this value.
         unsafe { bindings::nvmx_put_cpu() };

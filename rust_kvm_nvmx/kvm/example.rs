@@ -26,6 +26,7 @@ struct OneVpid02;
 
 #[vtable]
 impl NestedTlbHooks for OneVpid02 {
+    #[inline]
     // From the facts to a request. Nothing is flushed yet: if the entry fails after this, or the
     // thread moves to another CPU, the request is still there.
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
@@ -46,6 +47,7 @@ impl NestedTlbHooks for OneVpid02 {
         vpid.filter(|_| dirty)
     }
 
+    #[inline]
     // From the request to INVVPID. KVM handles it before the vCPU next runs a guest: with L2 active,
     // that is vpid02.
     fn flush_tlb_guest(vcpu: Vcpu<'_>) {

@@ -83,6 +83,11 @@ impl<S, T> Field<S, T> {
 }
 
 impl<S, T> SharedField<S, T> {
+    /// The field's offset in bytes, for assembly.
+    pub(super) const fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Where the field is in `base`.
     #[inline(always)]
     pub(super) const fn of(self, base: *mut S) -> *mut T {

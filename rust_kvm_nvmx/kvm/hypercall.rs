@@ -31,6 +31,7 @@ impl Hypercall<'_> {
     /// # Safety
     ///
     /// The type's invariant.
+    #[inline]
     pub(super) unsafe fn from_raw(call: *mut bindings::kvm_hv_hcall) -> Self {
         Self {
             call,
@@ -38,38 +39,45 @@ impl Hypercall<'_> {
         }
     }
 
+    #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_hv_hcall, T>) -> T {
         // SAFETY: By the type invariant and `Field`'s.
         unsafe { field.of(self.call).read() }
     }
 
     /// The call's code.
+    #[inline]
     pub(crate) fn code(self) -> u16 {
         self.get(fields::CALL_CODE)
     }
 
     /// Words of its variable header.
+    #[inline]
     pub(crate) fn var_cnt(self) -> u16 {
         self.get(fields::CALL_VAR_CNT)
     }
 
     /// Its repetitions.
+    #[inline]
     pub(crate) fn rep_cnt(self) -> u16 {
         self.get(fields::CALL_REP_CNT)
     }
 
     /// The input is in registers.
+    #[inline]
     pub(crate) fn is_fast(self) -> bool {
         self.get(fields::CALL_FAST)
     }
 
     /// Where the input of a slow call is, guest-physical.
+    #[inline]
     pub(crate) fn input_gpa(self) -> u64 {
         self.get(fields::CALL_INGPA)
     }
 
     /// The first `len` words of a fast call's input: RDX, R8, and the halves of XMM0 to XMM5. `None`
     /// for more than these, and for a slow call.
+    #[inline]
     pub(crate) fn registers<const N: usize>(
         self,
         buffer: &mut Words<N>,

@@ -50,6 +50,7 @@ pub(crate) struct Hyperv<'h> {
 struct Evmcs(*mut bindings::hv_enlightened_vmcs);
 
 impl Evmcs {
+    #[inline]
     fn of(vcpu: Vcpu<'_>) -> Option<Self> {
         let evmcs = vcpu.get_vmx(fields::NESTED.then(fields::HV_EVMCS));
 
@@ -57,6 +58,7 @@ impl Evmcs {
         (!evmcs.is_null()).then_some(Self(evmcs))
     }
 
+    #[inline]
     fn get<T: Copy>(self, field: SharedField<bindings::hv_enlightened_vmcs, T>) -> T {
         // SAFETY: By the type invariant, and `fields` asserts that the field is aligned.
         unsafe { field.of(self.0).read_volatile() }
@@ -75,6 +77,7 @@ impl<'h> Vcpu<'h> {
 
     /// The enlightened VMCS that L2 runs on says that flush hypercalls go to L0; `None` without
     /// one. It is read once.
+    #[inline]
     pub(crate) fn evmcs_enables_direct_flush(self) -> Option<bool> {
         let control = Evmcs::of(self)?.get(fields::ENLIGHTENMENTS);
 
@@ -83,23 +86,27 @@ impl<'h> Vcpu<'h> {
 }
 
 impl<'h> Hyperv<'h> {
+    #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu_hv, T>) -> T {
         // SAFETY: By the type invariant and `Field`'s.
         unsafe { field.of(self.hv).read() }
     }
 
     /// The value of a field that other threads read, and only this one writes.
+    #[inline]
     fn get_published<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
         // SAFETY: By the type invariant and `SharedField`'s.
         unsafe { field.of(self.hv).read_volatile() }
     }
 
     /// The CPUID that L1 sees offers direct flushes.
+    #[inline]
     pub(crate) fn offers_direct_flush(self) -> bool {
         self.get(fields::CPUID_NESTED_EAX) & bindings::NVMX_NESTED_DIRECT_FLUSH != 0
     }
 
     /// The VP assist page, as it was at the last VM entry, enables direct flushes.
+    #[inline]
     pub(crate) fn assist_page_enables_direct_flush(self) -> bool {
         let page = fields::VP_ASSIST_PAGE.of(self.hv);
         // SAFETY: By the type invariant; only this thread writes the copy. It is packed.
@@ -109,17 +116,20 @@ impl<'h> Hyperv<'h> {
     }
 
     /// L1's guest-physical address of L2's partition assist page, perhaps invalid.
+    #[inline]
     pub(crate) fn partition_assist_page(self) -> u64 {
         self.get_published(fields::PA_PAGE_GPA)
     }
 
     /// The VM id of the L2 that this vCPU runs.
+    #[inline]
     pub(crate) fn vm_id(self) -> u64 {
         self.get_published(fields::VM_ID)
     }
 
     /// X8: if KVM has mapped the enlightened VMCS without reading L2's ids from it, as after a
     /// restore, reads them now.
+    #[inline]
     pub(crate) fn learn_identity(self) {
         if self.partition_assist_page() != INVALID_GPA {
             return;
@@ -141,6 +151,7 @@ impl<'h> Hyperv<'h> {
     }
 
     /// The vCPU's own queue for `level`.
+    #[inline]
     pub(crate) fn queue(self, level: Level) -> OwnQueue<'h> {
         // SAFETY: By the type invariant; this is the vCPU's own thread.
         unsafe { OwnQueue::new(Queue::of(self.hv, level)) }
@@ -148,6 +159,7 @@ impl<'h> Hyperv<'h> {
 
     /// An empty set of the VM's vCPUs, in KVM's buffer for it. It takes the place of a set that was
     /// made before.
+    #[inline]
     pub(crate) fn empty_vcpu_set(&mut self) -> VcpuSet<'_> {
         // SAFETY: Only the vCPU's thread uses the buffer, and `self` is borrowed while the set lives.
         unsafe { VcpuSet::new(self.vcpu, fields::VCPU_MASK.of(self.hv)) }

@@ -9,6 +9,10 @@ use kernel::asm;
 
 use super::{
     bindings,
+    calls::{
+        call,
+        set, //
+    },
     counters::{
         count,
         Counter, //
@@ -34,12 +38,15 @@ enum Failure {
     Faulted,
 }
 
-/// Executes `$insn` with register operand `$kind` and the 16 bytes at `$operand`.
+/// The operand of the types that name no context.
+static NOTHING: [u64; 2] = [0; 2];
+
+/// Executes `$insn` with register operand `$kind` and the 16 bytes of `$operand`.
 ///
 /// The entry in the exception table makes a fault a jump to the last label.
 macro_rules! invalidate {
     ($insn:literal, $kind:expr, $operand:expr) => {'done: {
-        let operand: [u64; 2] = $operand;
+        let operand: &[u64; 2] = $operand;
 
         // SAFETY: The instructions drop cached translations, which is correct at any time, and
         // read the 16 bytes of `operand`; a failure is one of the two labels.
@@ -74,81 +81,70 @@ impl Vcpu<'_> {
     pub(crate) fn invalidate(self, invalidation: Invalidation) {
         match invalidation {
             Invalidation::InvvpidAddress(vpid, gva) => {
-                if self.invvpid(INDIVIDUAL_ADDRESS, vpid.get(), gva.0) {
-                    count::<{ Counter::InvvpidAddr.number() }>();
+                let operand = [u64::from(vpid.get()), gva.0];
+                match invalidate!("invvpid", INDIVIDUAL_ADDRESS, &operand) {
+                    Ok(()) => count::<{ Counter::InvvpidAddr.number() }>(),
+                    Err(failure) => self.invvpid_failed(failure, INDIVIDUAL_ADDRESS, &operand),
                 }
             }
             Invalidation::InvvpidSingle(vpid) => {
-                if self.invvpid(SINGLE_CONTEXT, vpid.get(), 0) {
-                    count::<{ Counter::InvvpidSingle.number() }>();
+                let operand = [u64::from(vpid.get()), 0];
+                match invalidate!("invvpid", SINGLE_CONTEXT, &operand) {
+                    Ok(()) => count::<{ Counter::InvvpidSingle.number() }>(),
+                    Err(failure) => self.invvpid_failed(failure, SINGLE_CONTEXT, &operand),
                 }
             }
-            Invalidation::InvvpidAll => {
-                if self.invvpid(ALL_CONTEXTS, 0, 0) {
-                    count::<{ Counter::InvvpidAll.number() }>();
-                }
-            }
+            Invalidation::InvvpidAll => match invalidate!("invvpid", ALL_CONTEXTS, &NOTHING) {
+                Ok(()) => count::<{ Counter::InvvpidAll.number() }>(),
+                Err(failure) => self.invvpid_failed(failure, ALL_CONTEXTS, &NOTHING),
+            },
             Invalidation::InveptSingle(eptp) => {
-                if self.invept(EPT_SINGLE_CONTEXT, eptp.0) {
-                    count::<{ Counter::InveptSingle.number() }>();
+                let operand = [eptp.0, 0];
+                match invalidate!("invept", EPT_SINGLE_CONTEXT, &operand) {
+                    Ok(()) => count::<{ Counter::InveptSingle.number() }>(),
+                    Err(failure) => self.invept_failed(failure, EPT_SINGLE_CONTEXT, eptp.0),
                 }
             }
-            Invalidation::InveptAll => {
-                if self.invept(EPT_GLOBAL, 0) {
-                    count::<{ Counter::InveptAll.number() }>();
-                }
-            }
+            Invalidation::InveptAll => match invalidate!("invept", EPT_GLOBAL, &NOTHING) {
+                Ok(()) => count::<{ Counter::InveptAll.number() }>(),
+                Err(failure) => self.invept_failed(failure, EPT_GLOBAL, 0),
+            },
         }
-    }
-
-    /// Whether it was executed; if not, C has been told.
-    #[inline(always)]
-    fn invvpid(self, kind: usize, vpid: u16, gva: u64) -> bool {
-        match invalidate!("invvpid", kind, [u64::from(vpid), gva]) {
-            Ok(()) => return true,
-            Err(Failure::Refused) => self.invvpid_failed(kind, vpid, gva),
-            Err(Failure::Faulted) => self.vmx_instruction_faulted(),
-        }
-        false
-    }
-
-    /// Whether it was executed; if not, C has been told.
-    #[inline(always)]
-    fn invept(self, kind: usize, eptp: u64) -> bool {
-        match invalidate!("invept", kind, [eptp, 0]) {
-            Ok(()) => return true,
-            Err(Failure::Refused) => self.invept_failed(kind, eptp),
-            Err(Failure::Faulted) => self.vmx_instruction_faulted(),
-        }
-        false
     }
 
     /// Reports a failed INVVPID. SDM: it fails for an unsupported type, VPID 0 or a non-canonical
     /// address, i.e. only because of a bug.
     #[cold]
-    fn invvpid_failed(self, kind: usize, vpid: u16, gva: u64) {
-        if let Some(report) = self.vmx_functions().invvpid_error {
+    #[inline(never)]
+    fn invvpid_failed(self, failure: Failure, kind: usize, operand: &[u64; 2]) {
+        let [vpid, gva] = *operand;
+
+        match failure {
             // SAFETY: It prints the values, ratelimited.
-            unsafe { report(kind, vpid, gva as bindings::gva_t) };
+            Failure::Refused => unsafe {
+                call!(self
+                    .vmx_functions
+                    .invvpid_error(kind, vpid as u16, gva as bindings::gva_t));
+            },
+            Failure::Faulted => self.vmx_instruction_faulted(),
         }
     }
 
     /// Reports a failed INVEPT.
     #[cold]
-    fn invept_failed(self, kind: usize, eptp: u64) {
-        if let Some(report) = self.vmx_functions().invept_error {
+    #[inline(never)]
+    fn invept_failed(self, failure: Failure, kind: usize, eptp: u64) {
+        match failure {
             // SAFETY: It prints what it is given, like INVVPID's.
-            unsafe { report(kind, eptp) };
+            Failure::Refused => unsafe { call!(self.vmx_functions.invept_error(kind, eptp)) },
+            Failure::Faulted => self.vmx_instruction_faulted(),
         }
     }
 
     /// A VMX instruction faulted: expected in an emergency reboot, which turns VMX off under running
     /// VMs, and a bug at any other time. KVM knows which.
-    #[cold]
     fn vmx_instruction_faulted(self) {
-        if let Some(report) = self.kvm_functions().kvm_spurious_fault {
-            // SAFETY: It looks at a global flag, from any context.
-            unsafe { report() };
-        }
+        // SAFETY: It looks at a global flag, from any context.
+        unsafe { call!(self.kvm_functions.kvm_spurious_fault()) };
     }
 }

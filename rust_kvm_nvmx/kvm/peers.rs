@@ -51,6 +51,7 @@ pub(crate) struct AnyVcpu<'h> {
 impl<'h> Vcpu<'h> {
     /// All vCPUs of the VM, with their index. Those that are created meanwhile may be missed: they
     /// have no translations yet.
+    #[inline]
     pub(crate) fn all_vcpus(self) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
         // SAFETY: C reads a count of the vCPU's VM.
         let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
@@ -59,6 +60,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// The vCPU with that index.
+    #[inline]
     pub(crate) fn vcpu_at(self, index: usize) -> Option<AnyVcpu<'h>> {
         let index = u32::try_from(index).ok()?;
         let mut hv = ptr::null_mut();
@@ -76,6 +78,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// Each vCPU's virtual processor index is its own index, so there is nothing to look up.
+    #[inline]
     pub(crate) fn vp_indexes_are_indexes(self) -> bool {
         // SAFETY: C reads another count of the VM.
         !unsafe { bindings::nvmx_hv_vp_indexes_differ(self.kvm()) }
@@ -94,6 +97,7 @@ impl<'h> AnyVcpu<'h> {
     }
 
     /// Its number for Hyper-V. (`kvm_hv_get_vpindex`.)
+    #[inline]
     pub(crate) fn vp_index(self) -> u32 {
         if self.hv.is_null() {
             return self.index;
@@ -106,6 +110,7 @@ impl<'h> AnyVcpu<'h> {
     ///
     /// The fields are read in an order in which a vCPU whose ids are not known yet is never taken
     /// for one whose ids are known.
+    #[inline]
     pub(crate) fn identity(self) -> Option<Identity> {
         if self.hv.is_null() {
             return None;
@@ -139,12 +144,14 @@ impl<'h> AnyVcpu<'h> {
 
     /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. It handles this with the next
     /// request that kicks it, or before.
+    #[inline]
     pub(crate) fn request_tlb_flush(self) {
         // SAFETY: By the type invariant; C sets the request atomically.
         unsafe { bindings::nvmx_request_tlb_flush(self.vcpu) };
     }
 
     /// Its queue for `level`, if it has Hyper-V state.
+    #[inline]
     pub(crate) fn queue(self, level: Level) -> Option<Queue<'h>> {
         // SAFETY: By the type invariant the state lives as long as the vCPU.
         (!self.hv.is_null()).then(|| unsafe { Queue::of(self.hv, level) })
@@ -168,6 +175,7 @@ impl<'a> VcpuSet<'a> {
     /// # Safety
     ///
     /// The type's invariant.
+    #[inline]
     pub(super) unsafe fn new(sender: Vcpu<'a>, words: *mut [c_ulong; SET_WORDS]) -> Self {
         // SAFETY: By the caller's promise; all zeroes are a value of the array.
         unsafe { words.write_bytes(0, 1) };
@@ -179,6 +187,7 @@ impl<'a> VcpuSet<'a> {
     }
 
     /// Adds the vCPU with that index.
+    #[inline]
     pub(crate) fn add(&mut self, index: usize) {
         // SAFETY: By the type invariant this is the only reference to the array.
         let words = unsafe { &mut *self.words };
@@ -190,6 +199,7 @@ impl<'a> VcpuSet<'a> {
 
     /// E16: one request to all of them, KVM_REQ_HV_TLB_FLUSH. It returns when each has left its
     /// guest.
+    #[inline]
     pub(crate) fn request_hyperv_flush(self) {
         // SAFETY: The buffer has a bit for each vCPU that a VM can have.
         unsafe { self.sender.request_hyperv_flush_of(self.words.cast()) };

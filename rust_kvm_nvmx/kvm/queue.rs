@@ -40,6 +40,7 @@ impl Queue<'_> {
     /// # Safety
     ///
     /// `hv` is valid for `'h`.
+    #[inline]
     pub(super) unsafe fn of(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Self {
         let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo =
             fields::FLUSH_QUEUES.of(hv).cast();
@@ -58,6 +59,7 @@ impl Queue<'_> {
     ///
     /// The room is known under the queue's lock only, so the rule for it is asked there: `fits` gets
     /// the number of entries and the room.
+    #[inline]
     pub(crate) fn push(self, what: Queued<'_>, fits: impl FnOnce(usize, usize) -> bool) {
         let everything = [EVERYTHING];
         let wanted = match what {
@@ -91,6 +93,7 @@ impl<'h> OwnQueue<'h> {
     /// # Safety
     ///
     /// The type's invariant: this is the vCPU's own thread.
+    #[inline]
     pub(super) unsafe fn new(queue: Queue<'h>) -> Self {
         Self(queue)
     }
@@ -108,6 +111,7 @@ impl<'h> OwnQueue<'h> {
 
     /// Empties it. What others queue meanwhile may go too, but each of them makes its request
     /// afterwards.
+    #[inline]
     pub(crate) fn discard(self) {
         // SAFETY: By both types' invariants; only the reader's end of the queue moves.
         unsafe { bindings::nvmx_hv_queue_discard(self.0.queue) };

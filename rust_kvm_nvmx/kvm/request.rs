@@ -30,12 +30,10 @@ impl Vcpu<'_> {
         // as other threads set and clear other bits of the same word.
         unsafe {
             asm!(
-                "lock orb ${bit}, ({requests})";
+                "lock orb ${bit}, {byte}({vcpu})";
                 bit = const 1 << (BIT % 8),
-                requests = in(reg) fields::REQUESTS
-                    .of(self.as_ptr())
-                    .cast::<u8>()
-                    .wrapping_add((BIT / 8) as usize),
+                byte = const fields::REQUESTS.offset() + BIT as usize / 8,
+                vcpu = in(reg) self.as_ptr(),
                 options(nostack),
             );
         }
@@ -63,11 +61,13 @@ impl Vcpu<'_> {
     }
 
     /// KVM_REQ_APIC_PAGE_RELOAD: look again for L1's APIC-access page.
+    #[inline]
     pub(crate) fn request_apic_page_reload(self) {
         self.request::<{ bit(bindings::NVMX_KVM_REQ_APIC_PAGE_RELOAD as u32) }>();
     }
 
     /// KVM_REQ_APF_READY: look for pages that came while the guest could not be told.
+    #[inline]
     pub(crate) fn request_apf_ready(self) {
         self.request::<{ bit(bindings::NVMX_KVM_REQ_APF_READY as u32) }>();
     }

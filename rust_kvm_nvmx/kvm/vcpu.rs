@@ -189,18 +189,21 @@ impl<'h> Vcpu<'h> {
     }
 
     /// The context of L1, and of an L2 without EPT in its vmcs12.
+    #[inline]
     pub(crate) fn root_mmu(self) -> Mmu<'h> {
         // SAFETY: It is part of the vCPU.
         unsafe { Mmu::from_raw(fields::ROOT_MMU.of(self.as_ptr())) }
     }
 
     /// The context of an L2 with EPT in its vmcs12.
+    #[inline]
     pub(crate) fn guest_mmu(self) -> Mmu<'h> {
         // SAFETY: The vCPU has two contexts, and this is the other one.
         unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
     }
 
     /// The CPU that vmcs02 was last loaded on; negative for none.
+    #[inline]
     pub(crate) fn cpu_of_vmcs02(self) -> i32 {
         self.get_vmx_shared(
             fields::NESTED
@@ -210,6 +213,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// INVVPID, as L1 is offered it.
+    #[inline]
     pub(crate) fn invvpid_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::VPID_CAPS));
@@ -222,6 +226,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// INVEPT, as L1 is offered it.
+    #[inline]
     pub(crate) fn invept_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::EPT_CAPS));
@@ -233,6 +238,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// The vCPU takes page faults asynchronously, and wants to be told of pages that came.
+    #[inline]
     pub(crate) fn has_async_page_faults(self) -> bool {
         // SAFETY: C reads a field of a vCPU that this thread holds.
         unsafe { bindings::nvmx_has_async_pf(self.as_ptr()) }
@@ -245,11 +251,13 @@ impl<'h> Vcpu<'h> {
     }
 
     /// Adds to KVM's count of flushes.
+    #[inline]
     pub(crate) fn count_tlb_flushes(self, number: u64) {
         self.add(fields::STAT_TLB_FLUSH, number);
     }
 
     /// Adds to a statistic. User space reads them at any time, and only this thread writes them.
+    #[inline]
     pub(super) fn add(self, statistic: Field<bindings::kvm_vcpu, u64>, number: u64) {
         let value = self.get(statistic).wrapping_add(number);
         // SAFETY: The field is there; the write is one access, for readers elsewhere.

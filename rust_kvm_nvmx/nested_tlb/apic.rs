@@ -25,10 +25,10 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
     let running = match vcpu.vmcs12() {
         None => Running::L1,
         Some(vmcs12) if vmcs12.uses_ept() => Running::L2WithEpt {
-            root01: flush::root(vcpu, mmu.current()),
+            root01: flush::root_rare(vcpu, mmu.current()),
         },
         Some(_) => Running::L2WithoutEpt {
-            previous: mmu.previous().map(|root| flush::root(vcpu, root)),
+            previous: mmu.previous().map(|root| flush::root_rare(vcpu, root)),
         },
     };
 
@@ -36,7 +36,7 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
         Required::Request => vcpu.request_flush_current(),
         Required::Now(invalidations) => {
             for invalidation in invalidations {
-                flush::execute(vcpu, invalidation);
+                flush::execute_rare(vcpu, invalidation);
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
 
     match hv_ranges::drain(entries, caps.has(Caps::INVVPID_ADDRESS)) {
         Drain::Everything => {
-            flush::guest(vcpu);
+            flush::guest_rare(vcpu);
             vcpu.count_tlb_flushes(1);
         }
         Drain::Pages => flush_pages(vcpu, entries),
@@ -114,6 +114,6 @@ fn discard(vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     if !caps.has(Caps::EPT) || hv.is_none() {
         let uses_vpid = vcpu.vmcs12_uses_vpid();
         let vpid = hv_ranges::vpid_of_other_level(uses_vpid, vcpu.vpid01(), vcpu.vpid02());
-        flush::execute(vcpu, policy::flush::context(caps, vpid));
+        flush::execute_rare(vcpu, policy::flush::context(caps, vpid));
     }
 }

@@ -21,13 +21,19 @@ use crate::{
 /// L1 enters L2. Returns the VPID to write to vmcs02.
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+    check_hyperv_queue(vcpu);
+    // An L2 with a VPID and one without have nothing in common: the compiler makes two paths of it.
+    match vmcs12.vpid12() {
+        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty),
+        None => flush_on_entry(vcpu, None, dirty),
+    }
+}
+
+#[inline(always)]
+fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vpid> {
     let caps = vcpu.caps();
-    let vpid12 = vmcs12.vpid12();
     let vpid02 = vcpu.vpid02();
 
-    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), caps) {
-        vcpu.request_hyperv_flush();
-    }
     warn_on!(transition::is_impossible(vpid12, caps));
 
     let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
@@ -43,13 +49,19 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<V
 /// L2 exits to L1.
 #[inline(always)]
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    let caps = vcpu.caps();
+    check_hyperv_queue(vcpu);
 
-    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), caps) {
+    let required =
+        transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), vcpu.caps());
+    flush::request(vcpu, required);
+}
+
+/// T1.
+#[inline(always)]
+fn check_hyperv_queue(vcpu: Vcpu<'_>) {
+    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), vcpu.caps()) {
         vcpu.request_hyperv_flush();
     }
-    let required = transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), caps);
-    flush::request(vcpu, required);
 }
 
 /// L2 has switched to another EPT. KVM handles the request before L2 continues.

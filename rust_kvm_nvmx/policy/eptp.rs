@@ -31,6 +31,7 @@ pub(crate) enum RootPage {
 
 /// H6: the EPT pointer of the root at host-physical address `root`; `None` if there is none to
 /// trust, and more than this root has to be flushed.
+#[inline]
 pub(crate) fn of_root(root: u64, page: RootPage, ad_enabled: bool) -> Option<Eptp> {
     let walk = match page {
         RootPage::Unknown => return None,

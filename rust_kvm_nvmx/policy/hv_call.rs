@@ -63,6 +63,7 @@ pub(crate) struct Shape {
 }
 
 /// E2: the code is one of the four flush calls.
+#[inline]
 pub(crate) fn is_flush(code: u16) -> bool {
     matches!(
         code,
@@ -75,6 +76,7 @@ impl Shape {
     ///
     /// [`Status::InvalidInput`] for another code, a variable header where there is none, or more
     /// banks than a set has. (KVM refuses most of these before it comes here, E14.)
+    #[inline]
     pub(crate) fn new(code: u16, var_cnt: u16, rep_cnt: u16) -> Result<Self, Status> {
         let shape = Self {
             ex: matches!(code, FLUSH_SPACE_EX | FLUSH_LIST_EX),
@@ -115,6 +117,7 @@ impl Shape {
     }
 
     /// Words that have to be read, at most [`MAX_WORDS`].
+    #[inline]
     pub(crate) fn words_to_read(self) -> usize {
         self.words_with(if self.flushes_everything() {
             0
@@ -125,6 +128,7 @@ impl Shape {
 
     /// X5: the input may lie in memory at guest-physical address `gpa`: aligned, and all of it in
     /// one page, since the next one need not be the guest's. (TLFS, "Hypercall Inputs".)
+    #[inline]
     pub(crate) fn may_lie_at(self, gpa: u64) -> Result<(), Status> {
         let end = (self.words() as u64)
             .wrapping_mul(WORD)
@@ -137,6 +141,7 @@ impl Shape {
     }
 
     /// E5: the input has room in the registers.
+    #[inline]
     pub(crate) fn fits_registers(self) -> Result<(), Status> {
         if self.words() > FAST_WORDS {
             return Err(Status::InvalidInput);
@@ -145,6 +150,7 @@ impl Shape {
     }
 
     /// The fixed words, and the others. `words` are the call's [`Shape::words_to_read`] words.
+    #[inline]
     pub(crate) fn split(self, words: &mut [u64]) -> Result<(Header, &mut [u64]), Status> {
         if words.len() != self.words_to_read() {
             return Err(Status::InvalidInput);
@@ -159,6 +165,7 @@ impl Shape {
     /// E5 to E7: what the call asks for. `header` and `rest` are what [`Shape::split`] gave.
     ///
     /// [`Status::InvalidInput`] for a set whose banks are not those that it calls valid.
+    #[inline]
     pub(crate) fn parse(self, header: Header, rest: &mut [u64]) -> Result<Call<'_>, Status> {
         let (banks, ranges) = rest
             .split_at_mut_checked(self.banks)
@@ -260,6 +267,7 @@ pub(crate) enum Targets<'a> {
 
 impl<'a> Targets<'a> {
     /// Processors 64 * `bank` to 64 * `bank` + 63.
+    #[inline]
     pub(crate) fn bank(&self, bank: u32) -> u64 {
         match *self {
             Self::All => u64::MAX,
@@ -277,6 +285,7 @@ impl<'a> Targets<'a> {
     }
 
     /// Processor `vp` is among them.
+    #[inline]
     pub(crate) fn contains(&self, vp: u32) -> bool {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
@@ -305,11 +314,13 @@ fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
 }
 
 /// E9: the result of a call that was done: status 0, and all ranges are complete.
+#[inline]
 pub(crate) fn result_of_success(rep_cnt: u16) -> u64 {
     u64::from(rep_cnt) << 32
 }
 
 /// The result of a call that was refused: the status, and no range is complete.
+#[inline]
 pub(crate) fn result_of_failure(status: Status) -> u64 {
     status as u64
 }

@@ -24,6 +24,7 @@ pub(crate) struct Vmcall {
 }
 
 /// E1, E2: L0 handles the call; else L1 gets the exit.
+#[inline]
 pub(crate) fn l0_handles(call: Vmcall) -> bool {
     call.offered
         && is_flush(call.code)
@@ -48,6 +49,7 @@ pub(crate) enum Identity {
 
 /// E8, X8: a vCPU that may run `identity` is to flush, if a guest in virtual machine `vm` asks for
 /// `targets`. A vCPU whose ids are unknown must flush as well.
+#[inline]
 pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> bool {
     match identity {
         Identity::Unknown => true,
@@ -56,6 +58,7 @@ pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> b
 }
 
 /// E11: the partition assist page's TLB lock count is to be read before the call completes.
+#[inline]
 pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce() -> u16) -> bool {
     // Bits 15:0 of a result are the status, and 0 is success.
     runs_l2 && result & 0xffff == 0 && is_flush(code())
@@ -71,6 +74,7 @@ pub(crate) struct Completion {
 }
 
 /// E11: how a call ends whose lock count was read, or (`None`) could not be.
+#[inline]
 pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
     Completion {
         result: lock_count.map_or(result_of_failure(Status::InvalidInput), |_| result),

@@ -105,6 +105,7 @@ fn within_budget(entries: &[u64]) -> bool {
 
 /// E10: `count` entries may go into a queue that has room for `room` more. One place is kept for
 /// [`EVERYTHING`], so that a sender that finds no room can still ask for that.
+#[inline]
 pub(crate) fn may_be_queued(count: usize, room: usize) -> bool {
     count < room
 }
@@ -119,6 +120,7 @@ pub(crate) enum Drain {
 }
 
 /// E10, X4: how to handle `entries`. `by_address`: the CPU can invalidate one address.
+#[inline]
 pub(crate) fn drain(entries: &[u64], by_address: bool) -> Drain {
     // T1 asks for this at each transition, with nothing queued most of the time.
     if entries.is_empty() || (by_address && within_budget(entries)) {
@@ -129,6 +131,7 @@ pub(crate) fn drain(entries: &[u64], by_address: bool) -> Drain {
 }
 
 /// The addresses of an entry's pages; they may wrap around, and need not be canonical.
+#[inline]
 pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
     let first = entry & !COUNT;
 
@@ -139,6 +142,7 @@ pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
 /// have been meant for the L2 whose translations vpid02 has.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
+#[inline]
 pub(crate) fn leaves_vpid02_stale(vmcs12_uses_vpid: Option<bool>, was_empty: bool) -> bool {
     vmcs12_uses_vpid == Some(false) && !was_empty
 }
@@ -148,6 +152,7 @@ pub(crate) fn leaves_vpid02_stale(vmcs12_uses_vpid: Option<bool>, was_empty: boo
 /// flushed already.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
+#[inline]
 pub(crate) fn vpid_of_other_level(
     vmcs12_uses_vpid: Option<bool>,
     vpid01: Option<Vpid>,

@@ -26,6 +26,7 @@ pub(crate) enum VpidScope {
 
 /// What an INVVPID of type `kind` asks for; `None` if its operand is invalid. `canonical` says
 /// whether an address is canonical for the CPU's linear-address width, without LAM.
+#[inline]
 pub(crate) fn vpid_scope(
     kind: u64,
     operand: [u64; 2],
@@ -58,6 +59,7 @@ pub(crate) enum Where {
 ///
 /// `cpu_of_vmcs02` is the CPU that vmcs02 was last loaded on, negative for none. It does not matter
 /// whether the current vmcs12 uses VPIDs, or whether there is one: INVVPID is about a VPID.
+#[inline]
 pub(crate) fn where_vpid02_is(this_cpu: i32, cpu_of_vmcs02: i32) -> Where {
     if this_cpu == cpu_of_vmcs02 {
         Where::Now
@@ -72,6 +74,7 @@ const EP4TA: u64 = 0x000f_ffff_ffff_f000;
 
 /// T13: whether a root that KVM keeps for L1's EPT pointer `kept` has to go for an INVEPT of
 /// `named`.
+#[inline]
 pub(crate) fn same_ept(kept: u64, named: u64) -> bool {
     (kept ^ named) & EP4TA == 0
 }

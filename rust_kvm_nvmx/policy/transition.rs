@@ -75,12 +75,12 @@ fn required(uses_vpid: bool, vpid02: Option<Vpid>, caps: Caps) -> Option<Request
         // survive in hardware too, so KVM's copy of L1's EPT needs no sync.
         return Some(Request::Guest);
     }
-    if !caps.has(Caps::EPT) && vpid02.is_none() {
-        // T5. L2 has no tag of its own. With EPT, L1 and L2 differ at least in the root. Here both
-        // run on vpid01, and neither may see the other's translations.
-        return Some(Request::Current);
+    if caps.has(Caps::EPT) || vpid02.is_some() {
+        // L2 has a tag of its own: its VPID, or at least its root.
+        return None;
     }
-    None
+    // T5. Both run on vpid01, and neither may see the other's translations.
+    Some(Request::Current)
 }
 
 /// T8: the VPID that must be written to vmcs02 for a VM entry, `None` to leave what is there.
