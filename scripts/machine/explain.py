@@ -22,19 +22,26 @@ _NOW = {
     "ept_dirty": "the same page, with its dirty flag in EPT clear",
 }
 
-# What an operation names.
+# What an operation names, by its action.
 _OPERANDS = {
-    "INVVPID address": " of VPID {a}, {b:#x}",
-    "INVVPID single": " VPID {a}",
-    "INVVPID single but globals": " of VPID {a}",
-    "L1's INVVPID": " of vpid12 {a}, {b:#x}",
-    "INVEPT single": " EP4TA {ep4ta:#x}",
-    "L1's INVEPT": " of EP4TA {ep4ta:#x}",
-    "INVLPG": " of {b:#x}, PCID {a}",
-    "INVPCID": " of PCID {a}, {b:#x}",
-    "MOV CR3": ", PCID {a}",
-    "MOV CR4, PCID": " {a}",
+    "invvpid_address": " of VPID {a}, {b:#x}",
+    "invvpid_single": " VPID {a}",
+    "invvpid_but_globals": " of VPID {a}",
+    "l1_invvpid": " of vpid12 {a}, {b:#x}",
+    "invept_single": " EP4TA {ep4ta:#x}",
+    "l1_invept": " of EP4TA {ep4ta:#x}",
+    "invlpg": " of {b:#x}, PCID {a}",
+    "invpcid": " of PCID {a}, {b:#x}",
+    "mov_cr3": ", PCID {a}",
+    "mov_cr4_pcid": " {a}",
 }
+# What changed between the two, by the cause: a title, and where it is.
+_CHANGED = {
+    "other_vcpu": ("vCPU ", "vcpu"),
+    "other_vpid12": ("", "vpid12"),
+    "other_eptp12": ("", "ep4ta12"),
+}
+_EPT_LOST_RIGHT = "ept_right"
 # So many of each kind are explained in a step; one mistake is found in many places.
 _EXPLAINED = 5
 
@@ -119,7 +126,7 @@ def _vpid(now: dict) -> str:
 def _by_ept(raw: dict) -> bool:
     """Whether the hypervisor's EPT changed: INVEPT's matter, whatever the VPID."""
     if raw["finding"] == "ept_refusal":
-        return raw["debt"].startswith("its EPT")
+        return raw["cause"] == _EPT_LOST_RIGHT
     return raw["finding"] in _GUEST_PHYSICAL or raw["finding"] == "other_host_page"
 
 
@@ -184,15 +191,11 @@ def _missing(raw: dict) -> str:
 
 
 def _change(raw: dict) -> str:
-    """From what to what, where the debt is a change of context."""
-    now, old = raw["now"], raw["old"]
-    if raw["debt"] == "made for another virtual CPU":
-        return f": vCPU {old['vcpu']}, then vCPU {now['vcpu']}"
-    if raw["debt"] == "made under another vpid12":
-        return f": {old['vpid12']}, then {now['vpid12']}"
-    if raw["debt"] == "made under another eptp12":
-        return f": {old['ep4ta12']}, then {now['ep4ta12']}"
-    return ""
+    """From what to what, where the cause is a change of context."""
+    if raw["cause"] not in _CHANGED:
+        return ""
+    title, key = _CHANGED[raw["cause"]]
+    return f": {title}{raw['old'][key]}, then {title}{raw['now'][key]}"
 
 
 def _operations(head: str, operations: list[dict], names: CodeNames) -> list[str]:
@@ -203,9 +206,9 @@ def _operations(head: str, operations: list[dict], names: CodeNames) -> list[str
 
 
 def _operation(operation: dict, names: CodeNames) -> str:
-    name, a, b = operation["operation"], _hex(operation["a"]), _hex(operation["b"])
-    values = {"a": a, "b": b, "ep4ta": a & _FRAME}
-    what = f"{name}{_OPERANDS.get(name, '').format(**values)}"
+    a, b = _hex(operation["a"]), _hex(operation["b"])
+    operands = _OPERANDS.get(operation["action"], "")
+    what = f"{operation['operation']}{operands.format(a=a, b=b, ep4ta=a & _FRAME)}"
     rip, level = _hex(operation["rip"]), operation["in"]
     if not rip:
         return what

@@ -60,7 +60,7 @@ def by_step(found: list[dict], steps: list[str]) -> StepReports:
     result: dict[str, dict[tuple, Report]] = {}
     for raw in found:
         step = step_begun(str(raw["step"]), steps, OUTSIDE)
-        alike = tuple(raw[key] for key in ("report", "finding", "debt"))
+        alike = tuple(raw[key] for key in ("report", "finding", "cause"))
         alike += raw["now"]["rip"], raw["old"]["rip"]
         own = result.setdefault(step, {})
         regions = own.setdefault(alike, Report(raw)).regions

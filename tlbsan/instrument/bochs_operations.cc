@@ -47,9 +47,9 @@ void begin_guest(unsigned cpu)
 	begin_walks(cpu);
 }
 
-static void executed(unsigned cpu, const char *name, GuestOperation operation)
+static void executed(unsigned cpu, Action action, GuestOperation operation)
 {
-	operation.name = name;
+	operation.action = action;
 	operation.rip = BX_CPU(cpu)->prev_rip;
 	oracle->executed(cpu, tag_of(BX_CPU(cpu)).vpid, operation);
 }
@@ -70,17 +70,17 @@ void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification)
 	end_guest_vmx(cpu, reason);
 	end_guest_hypercalls(cpu, reason);
 	if (reason == VMX_VMEXIT_INVLPG)
-		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification, "INVLPG" });
+		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification, Action::invlpg });
 
 	/* SDM table 28-3: bits 3:0 the register, 5:4 the kind of access, 11:8 its operand */
 	if (reason == VMX_VMEXIT_CR_ACCESS && (qualification & 0x3f) == 3) {
 		uint64_t value = general_register(cpu, qualification >> 8 & 15);
 
 		if (!pcide)
-			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0, 0, "MOV CR3" });
+			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0, 0, Action::mov_cr3 });
 		else if (!(value >> 63))
 			oracle->virtual_cpus().asked(cpu, { Scope::pcid, uint16_t(value & 0xfff), 0,
-							    "MOV CR3" });
+							    Action::mov_cr3 });
 	}
 }
 
@@ -107,9 +107,9 @@ static void control_registers_changed(unsigned cpu)
 	was.cr0 = cr0;
 	was.cr4 = cr4;
 	if (clears_pg || toggles_pge || clears_pcide)
-		executed(cpu, "MOV CR0 or CR4, all", { Scope::all });
+		executed(cpu, Action::mov_cr0_or_cr4, { Scope::all });
 	else if (toggles_pae || sets_smep)
-		executed(cpu, "MOV CR4, PCID", { Scope::pcid_and_globals, tag_of(c).pcid });
+		executed(cpu, Action::mov_cr4_pcid, { Scope::pcid_and_globals, tag_of(c).pcid });
 }
 
 void tlbsan_tlb_control(unsigned cpu, unsigned what, Bit64u value)
@@ -122,14 +122,14 @@ void tlbsan_tlb_control(unsigned cpu, unsigned what, Bit64u value)
 	switch (what) {
 	case BX_INSTR_MOV_CR3:
 		if (!before(cpu).keep_pcid)
-			executed(cpu, "MOV CR3", { Scope::pcid, pcid });
+			executed(cpu, Action::mov_cr3, { Scope::pcid, pcid });
 		before(cpu).keep_pcid = false;
 		break;
 	case BX_INSTR_TASK_SWITCH:
-		executed(cpu, "task switch", { Scope::pcid, pcid });
+		executed(cpu, Action::task_switch, { Scope::pcid, pcid });
 		break;
 	case BX_INSTR_INVLPG:
-		executed(cpu, "INVLPG", { Scope::address, pcid, value });
+		executed(cpu, Action::invlpg, { Scope::address, pcid, value });
 		break;
 	case BX_INSTR_MOV_CR0:
 	case BX_INSTR_MOV_CR4:
@@ -145,5 +145,5 @@ static const Scope invpcid_scopes[] = {
 void tlbsan_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear)
 {
 	if (BX_CPU(cpu)->in_vmx_guest)
-		executed(cpu, "INVPCID", { invpcid_scopes[type & 3], uint16_t(pcid), linear });
+		executed(cpu, Action::invpcid, { invpcid_scopes[type & 3], uint16_t(pcid), linear });
 }

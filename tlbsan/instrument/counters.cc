@@ -83,7 +83,7 @@ void Counters::instructions(Level level, uint64_t number)
 
 void Counters::reported(const Report &report)
 {
-	(report.debt ? stale : guestowned)[static_cast<size_t>(report.finding)]++;
+	(report.cause == Cause::guest ? guestowned : stale)[static_cast<size_t>(report.finding)]++;
 }
 
 void Counters::simulated(Level level, uint16_t vpid, const TlbCounts &counts)

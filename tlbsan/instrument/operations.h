@@ -9,12 +9,13 @@
 
 #include "invalidations.h"
 #include "vmcs_levels.h"
+#include "words.h"
 
 namespace tlbsan {
 
 struct Operation {
 	Time time = 0;
-	const char *name = "";
+	Action action = Action::other;
 	uint64_t a = 0;		/* what it names: VPID, EPT pointer, PCID ... */
 	uint64_t b = 0;		/* ... and address */
 	uint64_t rip = 0;	/* of the instruction */

@@ -11,10 +11,10 @@ Oracle::Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
 {
 }
 
-void Oracle::operation(unsigned cpu, Time time, const char *name, uint64_t rip, uint64_t a,
+void Oracle::operation(unsigned cpu, Time time, Action action, uint64_t rip, uint64_t a,
 		       uint64_t b)
 {
-	cpus.at(cpu).operations.add({ time, name, a, b, rip, levels.level(cpu) });
+	cpus.at(cpu).operations.add({ time, action, a, b, rip, levels.level(cpu) });
 }
 
 /* Once every entry is swept, the single addresses have done their work. */
@@ -39,7 +39,7 @@ void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
 		Time time = clock.tick();
 
 		cpu.invalidations.vpid(time, 0);
-		operation(entry.cpu, time, "VM entry without VPID", 0);
+		operation(entry.cpu, time, Action::entry_without_vpid, 0);
 	}
 	settle(cpu, entry);
 	limit(cpu);
@@ -88,7 +88,7 @@ void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)
 		Time time = clock.tick();
 
 		cpu.invalidations.vpid(time, 0);
-		operation(exit.cpu, time, "VM exit without VPID", registers.rip, exit.reason);
+		operation(exit.cpu, time, Action::exit_without_vpid, registers.rip, exit.reason);
 	}
 }
 
@@ -105,16 +105,16 @@ void Oracle::invvpid(unsigned cpu, const Invvpid &inv)
 	switch (inv.type) {
 	case 0:
 		invalidations.vpid_address(time, inv.vpid, inv.linear);
-		return operation(cpu, time, "INVVPID address", inv.rip, inv.vpid, inv.linear);
+		return operation(cpu, time, Action::invvpid_address, inv.rip, inv.vpid, inv.linear);
 	case 1:
 		invalidations.vpid(time, inv.vpid);
-		return operation(cpu, time, "INVVPID single", inv.rip, inv.vpid);
+		return operation(cpu, time, Action::invvpid_single, inv.rip, inv.vpid);
 	case 2:
 		invalidations.all_vpids(time);
-		return operation(cpu, time, "INVVPID all", inv.rip);
+		return operation(cpu, time, Action::invvpid_all, inv.rip);
 	case 3:
 		invalidations.vpid_but_globals(time, inv.vpid);
-		return operation(cpu, time, "INVVPID single but globals", inv.rip, inv.vpid);
+		return operation(cpu, time, Action::invvpid_but_globals, inv.rip, inv.vpid);
 	}
 }
 
@@ -125,10 +125,10 @@ void Oracle::invept(unsigned cpu, const Invept &inv)
 
 	if (inv.type == 1) {
 		invalidations.ep4ta(time, inv.eptp & FRAME);
-		operation(cpu, time, "INVEPT single", inv.rip, inv.eptp);
+		operation(cpu, time, Action::invept_single, inv.rip, inv.eptp);
 	} else {
 		invalidations.all_ep4tas(time);
-		operation(cpu, time, "INVEPT all", inv.rip);
+		operation(cpu, time, Action::invept_all, inv.rip);
 	}
 }
 
@@ -137,7 +137,7 @@ void Oracle::executed(unsigned cpu, uint16_t vpid, const GuestOperation &guest)
 	Time time = clock.tick();
 
 	apply(cpus.at(cpu).invalidations, time, vpid, guest);
-	operation(cpu, time, guest.name, guest.rip, guest.pcid, guest.address);
+	operation(cpu, time, guest.action, guest.rip, guest.pcid, guest.address);
 	vcpus.executed(cpu, guest);
 }
 
@@ -147,28 +147,28 @@ Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) cons
 	VirtualTag now = vcpus.context(at.cpu);
 
 	if (then.vcpu != now.vcpu)
-		return { "made for another virtual CPU" };
+		return { Cause::other_vcpu };
 	if (vcpus.restored(at.cpu) > entry.read)
-		return { "made before this L2's state was set" };
+		return { Cause::state_set };
 	if (then.known != now.known || then.visit != now.visit)
 		return {};
 	if (then.vpid != now.vpid)
-		return { "made under another vpid12" };
+		return { Cause::other_vpid12 };
 	if (then.ep4ta != now.ep4ta)
-		return { "made under another eptp12" };
+		return { Cause::other_eptp12 };
 	if (vcpus.promised(at.cpu, name, entry.origin.cr3) > entry.read)
-		return { "the guest invalidated it since" };
+		return { Cause::invalidated };
 	return {};
 }
 
 /* The same where the tables that were walked may be the hypervisor's own. */
 Verdict Oracle::shadow_debt(const Place &at, const Entry &entry, const Name &name,
-			    const char *otherwise) const
+			    Cause otherwise) const
 {
 	Verdict verdict = debt(at, entry, name);
 	bool same_root = ((entry.origin.cr3 ^ at.cr3) & FRAME) == 0;
 
-	if (!verdict.debt && !at.tag.ep4ta && same_root)
+	if (verdict.cause == Cause::guest && !at.tag.ep4ta && same_root)
 		return { otherwise, true };
 	return verdict;
 }
@@ -178,7 +178,7 @@ void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, co
 {
 	Report report = {
 		.finding = finding,
-		.debt = verdict.debt,
+		.cause = verdict.cause,
 		.now = at,
 		.level = levels.level(at.cpu),
 		.context = vcpus.context(at.cpu),

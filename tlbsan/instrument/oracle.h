@@ -91,14 +91,14 @@ private:
 		uint16_t vpid = 0;			/* of the guest it runs */
 	};
 
-	void operation(unsigned cpu, Time time, const char *name, uint64_t rip, uint64_t a = 0,
+	void operation(unsigned cpu, Time time, Action action, uint64_t rip, uint64_t a = 0,
 		       uint64_t b = 0);
 	void limit(Cpu &cpu);
 	void settle(Cpu &cpu, const VmEntry &entry);
 	Verdict debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict apic_debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict shadow_debt(const Place &at, const Entry &entry, const Name &name,
-			    const char *otherwise) const;
+			    Cause otherwise) const;
 	void report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
 		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host);
 	Origin origin(const Place &at) const;

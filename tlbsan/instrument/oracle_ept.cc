@@ -4,9 +4,9 @@
 
 namespace tlbsan {
 
-static const Verdict ept_changed = { "its EPT changed, no INVEPT", true };
-static const Verdict ept_cleaned = { "its EPT dirty flag was cleared, no INVEPT", true };
-static const Verdict ept_lost_right = { "its EPT lost a right, no INVEPT", true };
+static const Verdict ept_changed = { Cause::ept_page, true };
+static const Verdict ept_cleaned = { Cause::ept_dirty, true };
+static const Verdict ept_lost_right = { Cause::ept_right, true };
 
 void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables)
 {

@@ -21,7 +21,7 @@ void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables
 		Entry *old = cpu.memory.find(name, cpu.invalidations);
 
 		if (old && (!went_on || old->host != table)) {
-			Verdict why = shadow_debt(at, *old, name, "its shadow table changed");
+			Verdict why = shadow_debt(at, *old, name, Cause::shadow_table);
 
 			if (went_on)
 				report(at, Finding::other_table, why, *old, name, linear, table, 0);
@@ -38,7 +38,7 @@ void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables
 Verdict Oracle::apic_debt(const Place &at, const Entry &entry, const Name &name) const
 {
 	if (levels.level(at.cpu) == Level::L1)
-		return { "its APIC-access page was turned on, no flush" };
+		return { Cause::apic_page };
 	return debt(at, entry, name);
 }
 
@@ -64,18 +64,18 @@ void Oracle::walked(const Walk &walk)
 					       name, walk.linear, walk.guest, walk.host);
 				if (walk.sets_dirty && old->write) {
 					report(at, Finding::dirty,
-					       shadow_debt(at, *old, name, "its shadow page table's dirty flag was cleared"),
+					       shadow_debt(at, *old, name, Cause::shadow_dirty),
 					       *old, name, walk.linear, walk.guest, walk.host);
 					old->write = 0;
 				}
 				continue;
 			}
 			if (at.tag.ep4ta && old->guest + offset == walk.guest)
-				report(at, Finding::other_host_page, { "its EPT changed, no INVEPT", true },
+				report(at, Finding::other_host_page, { Cause::ept_page, true },
 				       *old, name, walk.linear, walk.guest, walk.host);
 			else
 				report(at, Finding::other_page,
-				       shadow_debt(at, *old, name, "its shadow page table changed"), *old,
+				       shadow_debt(at, *old, name, Cause::shadow_page), *old,
 				       name, walk.linear, walk.guest, walk.host);
 			cpu.memory.forget(name);
 		}
@@ -120,7 +120,7 @@ void Oracle::faulted(const PageFault &fault)
 			if (fault.user ? !old->user : old->user && fault.user_pages_barred)
 				continue;
 			report(at, Finding::page_fault,
-			       shadow_debt(at, *old, name, "its shadow page table lost a right"), *old, name,
+			       shadow_debt(at, *old, name, Cause::shadow_right), *old, name,
 			       fault.linear, 0, 0);
 		}
 	}

@@ -58,8 +58,11 @@ static std::string list(const char *name, const std::vector<Operation> &operatio
 	std::string all;
 
 	for (const Operation &operation : operations) {
+		Words action = words_of(operation.action);
+
 		all += all.empty() ? "" : ", ";
-		all += "{" + text("operation", operation.name) + ", " + hex("a", operation.a) + ", " +
+		all += "{" + text("operation", action.text) + ", " + text("action", action.word) +
+		       ", " + hex("a", operation.a) + ", " +
 		       hex("b", operation.b) + ", " + hex("rip", operation.rip) + ", " +
 		       text("in", level(operation.level)) + "}";
 	}
@@ -70,9 +73,11 @@ std::string report_json(const std::string &step, const std::string &region, cons
 {
 	const Place &now = report.now;
 	const Origin &origin = report.old.origin;
-	std::string line = "{" + text("report", report.debt ? "stale" : "guestowned") + ", " +
+	Words cause = words_of(report.cause);
+	bool stale = report.cause != Cause::guest;
+	std::string line = "{" + text("report", stale ? "stale" : "guestowned") + ", " +
 		text("step", step) + ", " + text("region", region) + ", " + text("finding", finding_name(report.finding)) + ", " +
-		text("debt", report.debt ? report.debt : "the guest's own") + ", " +
+		text("cause", cause.word) + ", " + text("debt", cause.text) + ", " +
 		hex("linear", report.linear) + ", " + hex("guest", report.guest) + ", " +
 		hex("host", report.host) + ", ";
 
@@ -94,12 +99,13 @@ std::string report_json(const std::string &step, const std::string &region, cons
 void ReportLog::write(const Report &report)
 {
 	std::string which = finding_name(report.finding) + hex(report.linear >> 12) +
-			    hex(report.now.rip) + (report.debt ? report.debt : "");
+			    hex(report.now.rip) + words_of(report.cause).word;
+	bool note = report.cause == Cause::guest;
 
-	if (written.size() >= most || (!report.debt && notes >= most_notes) ||
+	if (written.size() >= most || (note && notes >= most_notes) ||
 	    !written.insert(which).second)
 		return;
-	notes += !report.debt;
+	notes += note;
 	write_line(file, "TLBSAN_REPORTS", report_json(step, current, report));
 }
 

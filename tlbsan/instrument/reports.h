@@ -16,6 +16,7 @@
 #include "remembered.h"
 #include "vmcs_levels.h"
 #include "walk_events.h"
+#include "words.h"
 
 namespace tlbsan {
 
@@ -38,9 +39,8 @@ inline constexpr unsigned findings = 11;
 
 const char *finding_name(Finding finding);
 
-/* Whose debt a finding is. */
 struct Verdict {
-	const char *debt = nullptr;	/* why the hypervisor's; nullptr: the guest's */
+	Cause cause = Cause::guest;
 	/*
 	 * The hypervisor changed a table of its own, perhaps on another CPU a moment
 	 * ago, and has the flush still before it.
@@ -50,7 +50,7 @@ struct Verdict {
 
 struct Report {
 	Finding finding;
-	const char *debt;	/* see Verdict */
+	Cause cause;
 	Place now;
 	Level level = Level::L1;
 	VirtualTag context;

@@ -53,16 +53,16 @@ VirtualCpus::Cpu *VirtualCpus::running(unsigned cpu)
 	return const_cast<Cpu *>(static_cast<const VirtualCpus *>(this)->running(cpu));
 }
 
-Operation VirtualCpus::now(const char *name, const Cpu &vcpu, uint64_t a, uint64_t b)
+Operation VirtualCpus::now(Action action, const Cpu &vcpu, uint64_t a, uint64_t b)
 {
-	return { .time = clock.tick(), .name = name, .a = a, .b = b, .rip = vcpu.registers.rip,
+	return { .time = clock.tick(), .action = action, .a = a, .b = b, .rip = vcpu.registers.rip,
 		 .level = vcpu.in_l2 ? Level::L2 : Level::L1 };
 }
 
 /* In the context that runs now. */
 void VirtualCpus::promise(Cpu &vcpu, const GuestOperation &operation)
 {
-	Operation what = now(operation.name, vcpu, operation.pcid, operation.address);
+	Operation what = now(operation.action, vcpu, operation.pcid, operation.address);
 
 	if (operation.rip)
 		what.rip = operation.rip;
@@ -86,7 +86,7 @@ void VirtualCpus::enters_l2(Cpu &vcpu)
 		if (vmcs12.controls & ENABLE_EPT)
 			vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
 		if (!vcpu.l2.vpid)
-			vcpu.promises.vpid(now("VM entry with VPID off in vmcs12", vcpu), 0);
+			vcpu.promises.vpid(now(Action::l1_entry_without_vpid, vcpu), 0);
 	}
 	vcpu.in_l2 = true;
 }
@@ -107,7 +107,7 @@ void VirtualCpus::leaves_l2(Cpu &vcpu)
 	vcpu.restored = 0;
 	vcpu.asked_by_l2.clear();
 	if (vcpu.l2.known && !vcpu.l2.vpid)
-		vcpu.promises.vpid(now("VM exit with VPID off in vmcs12", vcpu), 0);
+		vcpu.promises.vpid(now(Action::l1_exit_without_vpid, vcpu), 0);
 	vcpu.in_l2 = false;
 }
 
@@ -123,17 +123,17 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 	 * well.  An SMI, which does not, invalidates nothing.
 	 */
 	if ((was.cr0 & ~now.cr0 & CR0_PG) && (vcpu.reason == EXIT_CR_ACCESS || !now.cr3))
-		promise(vcpu, { .scope = Scope::all, .name = "CR0.PG cleared" });
+		promise(vcpu, { .scope = Scope::all, .action = Action::cr0_pg });
 
 	if (vcpu.reason == EXIT_CR_ACCESS) {
 		uint64_t cr4 = was.cr4 ^ now.cr4;
 
 		/* SDM 4.10.4.1, MOV to control register */
 		if ((cr4 & CR4_PGE) || (was.cr4 & cr4 & CR4_PCIDE))
-			promise(vcpu, { .scope = Scope::all, .name = "MOV CR4" });
+			promise(vcpu, { .scope = Scope::all, .action = Action::mov_cr4 });
 		else if ((cr4 & CR4_PAE) || (now.cr4 & cr4 & CR4_SMEP))
 			promise(vcpu, { .scope = Scope::pcid_and_globals, .pcid = pcid,
-					.name = "MOV CR4" });
+					.action = Action::mov_cr4 });
 		return;
 	}
 
@@ -145,7 +145,7 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 
 	if (entry.ep4ta && paging && vcpu.reason != EXIT_TASK_SWITCH &&
 	    ((was.cr3 ^ now.cr3) & FRAME))
-		promise(vcpu, { .scope = Scope::all_but_globals, .name = "CR3 set from outside" });
+		promise(vcpu, { .scope = Scope::all_but_globals, .action = Action::cr3_set });
 }
 
 void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &registers)
@@ -161,7 +161,7 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 		if (!vcpu.evmcs.known)
 			vcpu.vmcs12s[vcpu.vmptr12].eptp = vcpu.l2_vmcs12.eptp;
 		if (!vcpu.l2.vpid)
-			vcpu.promises.vpid(now("VMFUNC with VPID off in vmcs12", vcpu), 0);
+			vcpu.promises.vpid(now(Action::l1_vmfunc_without_vpid, vcpu), 0);
 	}
 	if (vcpu.asks_vp_index)
 		vcpu.vp_index = uint32_t(registers.rax);

@@ -133,7 +133,7 @@ private:
 	Cpu &of(uint64_t vmcs);
 	const Cpu *running(unsigned cpu) const;
 	Cpu *running(unsigned cpu);
-	Operation now(const char *name, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
+	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	void enters_l2(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
 	void restored_l2(Cpu &vcpu);

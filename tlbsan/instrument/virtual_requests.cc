@@ -121,7 +121,7 @@ void VirtualCpus::invvpid(unsigned cpu, const Invvpid &inv)
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2 && (inv.vpid || inv.type == 2))
-		vcpu->promises.invvpid(now("L1's INVVPID", *vcpu, inv.vpid, inv.linear), inv.type,
+		vcpu->promises.invvpid(now(Action::l1_invvpid, *vcpu, inv.vpid, inv.linear), inv.type,
 				       inv.vpid, inv.linear);
 }
 
@@ -130,7 +130,7 @@ void VirtualCpus::invept(unsigned cpu, const Invept &inv)
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2)
-		vcpu->promises.invept(now("L1's INVEPT", *vcpu, inv.eptp), inv.type,
+		vcpu->promises.invept(now(Action::l1_invept, *vcpu, inv.eptp), inv.type,
 				      inv.eptp & FRAME);
 }
 
@@ -165,7 +165,7 @@ void VirtualCpus::calls(unsigned cpu, const FlushCall &call)
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu)
-		vcpu->call = { call, now("flush by hypercall", *vcpu), vcpu->in_l2 };
+		vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
 }
 
 /* Did the hypervisor serve it?  It goes back to the caller, or to L1 with exit 0x10000031. */
@@ -225,7 +225,7 @@ void VirtualCpus::look_for_pv_flushes(const ReadByte &read)
 		if (!vcpu->steal_time || vcpu->life != levels.life(vmcs) ||
 		    !read(vcpu->steal_time, preempted) || !(preempted & VCPU_FLUSH_TLB))
 			continue;
-		vcpu->promises.flush(now("paravirtual flush", *vcpu), 0, 0, everything);
+		vcpu->promises.flush(now(Action::pv_flush, *vcpu), 0, 0, everything);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "names.h"
+#include "words.h"
 
 namespace tlbsan {
 
@@ -100,7 +101,7 @@ struct GuestOperation {
 	Scope scope;
 	uint16_t pcid = 0;
 	uint64_t address = 0;
-	const char *name = "";
+	Action action = Action::other;
 	uint64_t rip = 0;	/* of the instruction */
 };
 

@@ -103,7 +103,7 @@ public:
 
 	void executes(Scope scope, uint64_t address = 0, unsigned cpu = 0)
 	{
-		oracle.executed(cpu, at[cpu].tag.vpid, { scope, pcid, address, "test" });
+		oracle.executed(cpu, at[cpu].tag.vpid, { scope, pcid, address });
 	}
 
 	Place place(unsigned cpu = 0) const
@@ -147,7 +147,7 @@ public:
 
 		for (const Report &report : reports) {
 			text += text.empty() ? "" : ", ";
-			text += report.debt ? "stale " : "guestowned ";
+			text += report.cause == Cause::guest ? "guestowned " : "stale ";
 			text += finding_name(report.finding);
 		}
 		reports.clear();

@@ -19,14 +19,16 @@ TEST(report_tells_what_came_between)
 	if (m.reports.empty())
 		return;
 	CHECK_EQUAL(m.reports[0].since.size(), 2u);
-	CHECK_EQUAL(std::string(m.reports[0].since[0].name), "INVEPT single");
+	CHECK(m.reports[0].since[0].action == Action::invept_single);
 	CHECK_EQUAL(m.reports[0].since[1].a, 77u);
 
 	std::string line = report_json("step.1", "here", m.reports[0]);
 
 	CHECK(line.find("{\"report\": \"stale\", \"step\": \"step.1\", \"region\": \"here\", "
-			"\"finding\": \"other_host_page\"") == 0);
-	CHECK(line.find("\"since\": [{\"operation\": \"INVEPT single\", \"a\": \"0x7705e\", "
+			"\"finding\": \"other_host_page\", \"cause\": \"ept_page\", "
+			"\"debt\": \"its EPT changed, no INVEPT\"") == 0);
+	CHECK(line.find("\"since\": [{\"operation\": \"INVEPT single\", "
+			"\"action\": \"invept_single\", \"a\": \"0x7705e\", "
 			"\"b\": \"0x0\", \"rip\": \"0x0\", \"in\": \"L1\"}, "
 			"{\"operation\": \"INVVPID single\"") != std::string::npos);
 }

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 import unittest
 from pathlib import Path
 
+import explain as explain_module
 from code_names import CodeNames
 from explain import explain, explain_all
 from reports import GUEST_OWNED, Report
@@ -38,17 +40,30 @@ class Words(unittest.TestCase):
         ):
             self.assertIn(part, text)
 
+    def test_the_words_do_not_matter(self) -> None:
+        text = self._text(debt="reworded", cause="other_vcpu")
+        self.assertIn("because  reworded: vCPU 1, then vCPU 1", text)
+
+    def test_the_oracle_has_the_words(self) -> None:
+        source = Path(__file__).resolve().parents[3] / "tlbsan/instrument/words.cc"
+        known = re.findall(r'return \{ "(\w+)", ', source.read_text(encoding="utf-8"))
+        used = {*explain_module._CHANGED, explain_module._EPT_LOST_RIGHT, *explain_module._OPERANDS}
+        self.assertEqual(used - set(known), set())
+
     def test_what_was_executed_and_promised(self) -> None:
-        def operation(name: str, a: str, level: str) -> dict:
-            return {"operation": name, "a": a, "b": "0x5000", "rip": "0x7000", "in": level}
+        def operation(name: str, action: str, a: str, level: str) -> dict:
+            place = {"b": "0x5000", "rip": "0x7000", "in": level}
+            return {"operation": name, "action": action, "a": a, **place}
 
         text = self._text(
             since=[
-                operation("INVEPT single", "0x87d05e", "root"),
-                operation("INVVPID address", "0x3", "root"),
-                operation("INVLPG", "0x0", "L2"),
+                operation("INVEPT single", "invept_single", "0x87d05e", "root"),
+                operation("INVVPID address", "invvpid_address", "0x3", "root"),
+                operation("INVLPG", "invlpg", "0x0", "L2"),
             ],
-            promised=[operation("VM exit with VPID off in vmcs12", "0x0", "L2")],
+            promised=[
+                operation("VM exit with VPID off in vmcs12", "l1_exit_without_vpid", "0x0", "L2")
+            ],
         )
         self.assertIn("INVEPT single EP4TA 0x87d000, by 0x7000\n", text)
         self.assertIn("INVVPID address of VPID 3, 0x5000, by 0x7000\n", text)
@@ -59,14 +74,14 @@ class Words(unittest.TestCase):
     def test_what_would_have_helped(self) -> None:
         now = line("step.1")["now"]
         vpid, ept = "INVVPID of VPID 2", "INVEPT of EP4TA 0x87d000"
-        for finding, debt, helps in (
-            ("page_fault", "made for another virtual CPU", f"{vpid}, or {ept}, on CPU 0"),
-            ("ept_refusal", "made under another eptp12", f"{vpid}, or {ept}, on CPU 0"),
-            ("ept_refusal", "its EPT lost a right, no INVEPT", f"missing    {ept} on CPU 0"),
-            ("guest_physical", "its EPT changed, no INVEPT", f"missing    {ept} on CPU 0"),
-            ("other_host_page", "its EPT changed, no INVEPT", f"missing    {ept} on CPU 0"),
+        for finding, cause, helps in (
+            ("page_fault", "other_vcpu", f"{vpid}, or {ept}, on CPU 0"),
+            ("ept_refusal", "other_eptp12", f"{vpid}, or {ept}, on CPU 0"),
+            ("ept_refusal", "ept_right", f"missing    {ept} on CPU 0"),
+            ("guest_physical", "ept_page", f"missing    {ept} on CPU 0"),
+            ("other_host_page", "ept_page", f"missing    {ept} on CPU 0"),
         ):
-            self.assertIn(helps, self._text(finding=finding, debt=debt), finding)
+            self.assertIn(helps, self._text(finding=finding, cause=cause), finding)
         text = self._text(now=now | {"ep4ta": "0x0"})
         self.assertIn(f"missing    {vpid} on CPU 0", text)
         self.assertIn("no EPT", text)

@@ -26,6 +26,7 @@ def line(step: str, kind: str = reports.STALE, **changed: object) -> dict:
         "step": step,
         "region": "r",
         "finding": "other_page",
+        "cause": "other_vpid12",
         "debt": "made under another vpid12",
         "linear": "0x640000001000",
         "guest": "0x162000",
