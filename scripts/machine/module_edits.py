@@ -7,24 +7,14 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Protocol
 
 from boots import Parts
 from errors import MachineError
+from mutant_list import CHECKOUT, Mutant
 from plan import MODULE
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 # What the module and the host's tests of the policy are built from.
 SOURCES = ("Kbuild", "rust_kvm_nvmx", "selftests/policy")
-
-
-class Edit(Protocol):
-    """One replacement: `old` must stand in the module's file exactly once."""
-
-    name: str
-    file: str
-    old: str
-    new: str
 
 
 def copy_sources(name: str, parts: Parts) -> Path:
@@ -40,8 +30,8 @@ def copy_sources(name: str, parts: Parts) -> Path:
     return tree
 
 
-def apply_edit(tree: Path, edit: Edit) -> None:
-    """Make EDIT in the sources at TREE."""
+def apply_edit(tree: Path, edit: Mutant) -> None:
+    """Make EDIT in the sources at TREE: its `old` must stand in its file exactly once."""
     path = tree / "rust_kvm_nvmx" / edit.file
     text = path.read_text(encoding="utf-8")
     if text.count(edit.old) != 1:

@@ -11,21 +11,19 @@ import json
 import os
 import shutil
 import sys
-import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from module_edits import apply_edit, build_module, copy_sources, run_command
+from mutant_list import CHECKOUT, LIST, Mutant, read_mutants
 from plan import Group, Plan, Step
 from results import Status
 from testlist import Entry, read_own_plan
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-LIST = CHECKOUT / "selftests" / "mutants.toml"
 C = "c"
 INTACT = "intact"
 # What a test takes is some seconds; one that a broken module has led astray must not hold up
@@ -33,27 +31,6 @@ INTACT = "intact"
 _LIMIT = 12
 # One boot is for this many at most: a mutant may take the machine with it.
 _PER_BOOT = 10
-
-
-@dataclass
-class Mutant:
-    """One broken rule, and what noticed."""
-
-    name: str
-    rule: str
-    file: str = ""
-    old: str = ""
-    new: str = ""
-    tests: list[str] = field(default_factory=list)
-    host: bool = False
-    caught_by: list[str] = field(default_factory=list)
-    caught_on_host: bool | None = None
-    # The tests that failed where C decides, as listed for those that show a hole.
-    holes: list[str] = field(default_factory=list)
-
-    def survived(self) -> bool:
-        """Whether a test that should have noticed did not."""
-        return bool(self.tests and not self.caught_by) or self.caught_on_host is False
 
 
 @dataclass(frozen=True)
@@ -86,12 +63,6 @@ def run_mutants(parts: Parts, only: str | None) -> int:
     survivors = [mutant for mutant in mutants if mutant.survived()]
     print(f"{len(mutants) - len(survivors)} caught, {len(survivors)} not caught")
     return 1 if survivors or intact.caught_by or c.caught_by else 0
-
-
-def read_mutants() -> list[Mutant]:
-    """All of the list."""
-    with open(LIST, "rb") as file:
-        return [Mutant(**record) for record in tomllib.load(file)["mutant"]]
 
 
 def _build_all(mutants: list[Mutant], parts: Parts) -> None:

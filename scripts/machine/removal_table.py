@@ -6,25 +6,32 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from removal_list import Rule
 
+_INTACT = "intact"
+_SIDES = {"c": "C", "rust": "Rust"}
 
-class Run(Protocol):
-    """What removals.Run has."""
+
+@dataclass
+class Run:
+    """The programs of one boot with NAMES left out of C or of Rust."""
 
     side: str
     names: tuple[str, ...]
     parameters: str
-    stale: dict[str, int]
-    ended: dict[str, int | None]
-    broke: str
+    # Stale reports of each program's run, and how it ended.
+    stale: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int | None] = field(default_factory=dict)
+    # Why the machine did not survive it, if so.
+    broke: str = ""
 
-
-_SIDES = {"c": "C", "rust": "Rust"}
+    @property
+    def name(self) -> str:
+        """Names the group of steps, and the module's file."""
+        return f"{self.side}-{'+'.join(self.names) or _INTACT}"
 
 
 def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:

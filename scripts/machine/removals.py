@@ -12,16 +12,16 @@ import shutil
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import removal_table
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from module_edits import apply_edit, build_module, copy_sources
-from mutants import read_mutants
+from mutant_list import read_mutants
 from plan import Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
+from removal_table import Run, report
 from testlist import Entry, read_own_plan
 
 # How guest/without ends when it could not leave the flushes out.
@@ -29,26 +29,6 @@ _NOT_LEFT_OUT = 98
 # What a program takes is below one second of the machine's; a guest that a missing
 # flush has led astray must not hold up the rest.
 _LIMIT = 8
-_INTACT = "intact"
-
-
-@dataclass
-class Run:
-    """The programs of one boot with NAMES left out of C or of Rust."""
-
-    side: str
-    names: tuple[str, ...]
-    parameters: str
-    # Stale reports of each program's run, and how it ended.
-    stale: dict[str, int] = field(default_factory=dict)
-    ended: dict[str, int | None] = field(default_factory=dict)
-    # Why the machine did not survive it, if so.
-    broke: str = ""
-
-    @property
-    def name(self) -> str:
-        """Names the group of steps, and the module's file."""
-        return f"{self.side}-{'+'.join(self.names) or _INTACT}"
 
 
 def run_removals(parts: Parts, only: str | None) -> int:
@@ -60,7 +40,7 @@ def run_removals(parts: Parts, only: str | None) -> int:
     runs = _plan_runs(chosen, rules)
     _build_modules(runs, rules, parts)
     _run_all(runs, _programs(), rules, parts)
-    return removal_table.report(chosen, runs, parts.output)
+    return report(chosen, runs, parts.output)
 
 
 def _programs() -> list[Entry]:
@@ -68,7 +48,7 @@ def _programs() -> list[Entry]:
     other runs take long and are reported for nothing more."""
     chosen: dict[tuple[str, str], Entry] = {}
     for entry in read_own_plan(CHECKOUT / "selftests/plan.txt").entries:
-        if entry.program.startswith("tlb_") and not entry.step.fails_with:
+        if entry.program.startswith("tlb_") and not entry.step.fails_in_c:
             chosen[entry.step.name, entry.parameters] = entry
         elif entry.program == "nested_workload":
             chosen.setdefault((entry.program, entry.parameters), entry)

@@ -106,8 +106,8 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
         replace(entry, step=replace(entry.step, may_skip=True))
         for entry in entries
         if not entry.parameters
-        # A hole is proven for the parameters that it is listed with.
-        and not entry.step.fails_with
+        # A bug is shown with the parameters that it is listed with.
+        and not entry.step.fails_in_c
         and all(entry.step.command != other.step.command for other in planned)
     ]
     found = [replace(entry, parameters="") for entry in planned] + plain

@@ -33,7 +33,7 @@ def judge(
         step = OUTSIDE if result is machine else f"{result.group}/{result.name}"
         _judge_findings(result, (witness or {}).get(step, {}), (found or {}).get(step, []))
     for result, (group, step) in zip(results, _steps(plan), strict=True):
-        if group.module in step.fails_with:
+        if step.fails_in_c and group.module == "absent":
             _turn_around(result, console.steps.get(f"{group.name}/{step.name}"))
     return [*results, machine]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import removal_table
 from errors import MachineError
-from mutants import read_mutants
+from mutant_list import read_mutants
 from removal_list import CHECKOUT, Rule, choose, read_rules
-from removals import Run, _plan_runs
+from removal_table import Run
+from removals import _plan_runs
 
 
 def _report(rules: list[Rule], runs: list[Run]) -> tuple[int, str]:

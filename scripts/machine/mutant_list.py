@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+"""selftests/mutants.toml: the edits of the module, each of which breaks a rule."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LIST = CHECKOUT / "selftests" / "mutants.toml"
+
+
+@dataclass
+class Mutant:
+    """One broken rule, and what noticed."""
+
+    name: str
+    rule: str
+    file: str = ""
+    old: str = ""
+    new: str = ""
+    tests: list[str] = field(default_factory=list)
+    host: bool = False
+    caught_by: list[str] = field(default_factory=list)
+    caught_on_host: bool | None = None
+    # The tests that failed where C decides, as listed for those that show a hole.
+    holes: list[str] = field(default_factory=list)
+
+    def survived(self) -> bool:
+        """Whether a test that should have noticed did not."""
+        return bool(self.tests and not self.caught_by) or self.caught_on_host is False
+
+
+def read_mutants() -> list[Mutant]:
+    """All of the list."""
+    with open(LIST, "rb") as file:
+        return [Mutant(**record) for record in tomllib.load(file)["mutant"]]
