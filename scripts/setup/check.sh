@@ -60,6 +60,9 @@ x_macros+=,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON,EXPORT_SYMBOL,SP
 mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch')
 check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,$x_macros" -- "${patches[@]}"
 
+mapfile -t module < <(files 'rust_kvm_nvmx/*.rs')
+check structure python3 -B scripts/machine/check_structure.py -- "${module[@]}"
+
 if ! "$here/check-policy.sh"; then dirty+=(policy); fi
 
 mapfile -t python < <(files '*.py')
