@@ -64,8 +64,8 @@ def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:
     unseen = sum(1 for rule in rules if rule.unseen)
     alone = len(rules) - masked - values - unseen
     return (
-        f"{len(rules)} rules: {alone} listed as reported alone, {masked} as masked, {values} as read"
-        f" wrong, {unseen} as not to be seen; {len(runs)} runs; {len(wrong)} not as listed"
+        f"{len(rules)} rules: {alone} listed as reported alone, {masked} as masked, {values} as"
+        f" read wrong, {unseen} as not to be seen; {len(runs)} runs; {len(wrong)} not as listed"
     )
 
 

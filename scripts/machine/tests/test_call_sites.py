@@ -43,8 +43,13 @@ def branch(code: str, key: str = "kvm_nvmx_keys", addend: int = 2) -> str:
 
 def function(name: str, *body: str) -> str:
     """A function with BODY after three bytes, and bytes before it."""
-    lines = "\n".join(body)
-    return f".text; .zero 32; .type {name}, @function; {name}: .byte 0x48, 0x89, 0xe5\n{lines}\nret\n.size {name}, . - {name}\n"
+    return "\n".join(
+        (
+            f".text; .zero 32; .type {name}, @function; {name}: .byte 0x48, 0x89, 0xe5",
+            *body,
+            f"ret; .size {name}, . - {name}",
+        )
+    )
 
 
 class CallSites(unittest.TestCase):
