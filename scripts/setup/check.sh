@@ -82,5 +82,8 @@ else
 	dirty+=(SPDX)
 fi
 
+mapfile -t text < <(files ':!*.patch' ':!COPYING' ':!*.lock')
+check columns python3 -B scripts/machine/check_columns.py -- "${text[@]}"
+
 [ ${#dirty[@]} = 0 ] || die "not clean: $(printf '%s; ' "${dirty[@]}")"
 say "all clean"
