@@ -162,14 +162,17 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 }
 
 static u16 last_vpid12;
+static u64 last_ids;
 
 static u64 entry_flushes(void)
 {
 	u16 vpid12 = taken & VPID ? OTHER_VPID12 : VPID12;
+	u64 ids = taken & (VM | VP);
 
-	/* X6: for all that Rust knows the numbers are another L2's. */
-	if (now.dirty & IDS && hook_is_rust("evmcs_ids_changed"))
+	/* X6: the L2 that had the last ids has missed what others asked of it. */
+	if (ids != last_ids && hook_is_rust("evmcs_ids_changed"))
 		last_vpid12 = 0;
+	last_ids = ids;
 	if (taken & VPID_OFF) {
 		/* X6: what others ask of it meanwhile is missed by the VPID that is off. */
 		if (hook_is_rust("hv_vcpu_flush_tlb"))

@@ -5,7 +5,6 @@
  * served before L2 runs on; in a new one nothing old is there.  When L1 has entered the
  * L2 again, calls reach it as before.
  */
-#include "hooks.h"
 #include "hv_pair.h"
 #include "witness.h"
 
@@ -63,7 +62,7 @@ static void try_vm(bool new_vm)
 	bool exact = kvm_has_ept() && kvm_has_vpid();
 	struct kvm_vcpu *vcpus[2];
 	struct kvm_vm *vm;
-	u64 flushes, want;
+	u64 flushes;
 	int round;
 
 	vm = hv_pair_create(l1_code, 0, vcpus);
@@ -82,13 +81,12 @@ static void try_vm(bool new_vm)
 		TEST_ASSERT(flushes, "round %d: nothing was flushed", round);
 
 		/*
-		 * L2 waits again, after another entry, for which L1 calls the ids dirty:
-		 * X6, for all that Rust knows they are another L2's.  Without EPT a changed
-		 * page table, and without VPID each transition, is a flush of its own.
+		 * L2 waits again, after another entry, for which L1 calls the ids dirty.
+		 * Without EPT a changed page table, and without VPID each transition, is a
+		 * flush of its own.
 		 */
-		want = hook_is_rust("evmcs_ids_changed") ? 2 : 1;
 		flushes = hv_pair_send(vcpus, VM_ID, BIT(TARGET), true);
-		TEST_ASSERT(exact ? flushes == want : flushes > 0,
+		TEST_ASSERT(exact ? flushes == 1 : flushes > 0,
 			    "round %d: the call after that made %lu flushes", round, flushes);
 	}
 	kvm_vm_release(vm);
