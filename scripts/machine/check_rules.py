@@ -1,85 +1,105 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Is docs/rules.md true? Every rule has its row, every function and test it names exists, and
-every rule that Rust decides has a test, and an edit in selftests/mutants.toml that breaks it."""
+"""Is docs/rules.md true? Every rule has one section, every function and test it names exists, and
+every rule that Rust decides has a test, and an edit in selftests/mutants.toml that breaks it.
+
+A section begins with "### X1: What the rule says" and ends at the next heading. What it names is in
+a list of fields, such as "- Machine test: `hole_hv_calls`, `hv_forms`". A field may continue in
+lines that are indented.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
 import tomllib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from testlist import read_own_plan
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The rules, by what they are about: hooks and what they rest on, nested transitions, Hyper-V,
-# the APIC-access page, roles, holes of the C code.
+# the APIC-access page, roles, KVM bugs.
 RULES = [
     f"{letter}{number}"
     for letter, last in (("H", 17), ("T", 15), ("E", 17), ("A", 5), ("R", 7), ("X", 9))
     for number in range(1, last + 1)
 ]
-# Broken in no way that a test could see, or not a decision; the row says why.
+# Broken in no way that a test could see, or not a decision; the section says why.
 _NO_MUTANT = {"H7", "A3"}
+_FIELDS = ("Source", "C", "Rust", "Machine test", "Host test")
+_SECTION = re.compile(r"### ([A-Z]\d+): +\S")
+_FIELD = re.compile(r"- ([A-Z][A-Za-z]*(?: test)?): *(.*)")
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of a table: a rule and what is in the other columns, by their titles."""
+class Section:
+    """What is written about one rule: its fields, by their names."""
 
     rule: str
-    cells: dict[str, str]
+    fields: dict[str, str] = field(default_factory=dict)
 
-    def names(self, column: str) -> list[str]:
-        """What a column has in backquotes."""
-        return re.findall(r"`([^`]+)`", self.cells.get(column, ""))
+    def names(self, name: str) -> list[str]:
+        """What a field has in backquotes."""
+        return re.findall(r"`([^`]+)`", self.fields.get(name, ""))
 
 
-def read_rows(text: str) -> list[Row]:
-    """The rows of all tables whose first column is the rule or the hole."""
-    rows: list[Row] = []
-    titles: list[str] = []
+def read_sections(text: str) -> list[Section]:
+    """The sections of all rules, in their order."""
+    sections: list[Section] = []
+    fields: dict[str, str] = {}
+    name = ""
     for line in text.splitlines():
-        if not line.startswith("|"):
-            titles = []
-            continue
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not titles:
-            titles = cells
-        elif titles[0] in ("rule", "hole") and not set(cells[0]) <= set("-"):
-            rows.append(Row(cells[0], dict(zip(titles[1:], cells[1:], strict=False))))
-    return rows
+        if line.startswith("#"):
+            section = _SECTION.match(line)
+            fields = {}
+            if section:
+                sections.append(Section(section[1], fields))
+        new = _FIELD.match(line)
+        if new:
+            name = new[1]
+            fields[name] = new[2]
+        elif name and line.startswith("  "):
+            fields[name] += " " + line.strip()
+        else:
+            name = ""
+    return sections
 
 
 def problems(checkout: Path) -> list[str]:
-    """What is wrong with the tables, a line each."""
-    rows = read_rows((checkout / "docs/rules.md").read_text(encoding="utf-8"))
+    """What is wrong with the sections, a line each."""
+    sections = read_sections((checkout / "docs/rules.md").read_text(encoding="utf-8"))
     plan = {entry.program for entry in read_own_plan(checkout / "selftests/plan.txt").entries}
     host = _host_tests(checkout / "selftests/policy/src")
     mutants = tomllib.loads((checkout / "selftests/mutants.toml").read_text(encoding="utf-8"))
     broken = {rule for mutant in mutants["mutant"] for rule in _rules_of(mutant["rule"])}
-    found = [f"{rule}: it has no row" for rule in RULES if rule not in {row.rule for row in rows}]
-    for row in rows:
-        if row.rule not in RULES:
-            found.append(f"{row.rule}: no rule of that name is known")
-        for column in ("Rust", "Rust function"):
-            for name in row.names(column):
-                if not _is_function(checkout / "rust_kvm_nvmx", name):
-                    found.append(f"{row.rule}: there is no {name} in rust_kvm_nvmx")
-        tests = row.names("machine test") + row.names("test")
-        found += [f"{row.rule}: {t} is not in selftests/plan.txt" for t in tests if t not in plan]
-        patterns = row.names("host test")
+    count = Counter(section.rule for section in sections)
+    found = [f"{rule}: it has no section" for rule in RULES if rule not in count]
+    found += [f"{rule}: it has {n} sections" for rule, n in count.items() if n > 1]
+    for section in sections:
+        rule = section.rule
+        if rule not in RULES:
+            found.append(f"{rule}: no rule of that name is known")
+        for name in section.fields:
+            if name not in _FIELDS:
+                found.append(f"{rule}: no field is called {name}")
+        for name in section.names("Rust"):
+            if not _is_function(checkout / "rust_kvm_nvmx", name):
+                found.append(f"{rule}: there is no {name} in rust_kvm_nvmx")
+        tests = section.names("Machine test")
+        found += [f"{rule}: {t} is not in selftests/plan.txt" for t in tests if t not in plan]
+        patterns = section.names("Host test")
         for pattern in patterns:
             if not any(test.startswith(pattern.rstrip("*")) for test in host):
-                found.append(f"{row.rule}: no test in selftests/policy is called {pattern}")
-        if not (row.names("Rust") or row.names("Rust function")):
+                found.append(f"{rule}: no test in selftests/policy is called {pattern}")
+        if not section.names("Rust"):
             continue
         if not tests and not patterns:
-            found.append(f"{row.rule}: it is decided in Rust and has no test")
-        if row.rule not in broken | _NO_MUTANT:
-            found.append(f"{row.rule}: selftests/mutants.toml never breaks it")
+            found.append(f"{rule}: it is decided in Rust and has no test")
+        if rule not in broken | _NO_MUTANT:
+            found.append(f"{rule}: selftests/mutants.toml never breaks it")
     return found
 
 
@@ -97,7 +117,7 @@ def _host_tests(directory: Path) -> list[str]:
 
 
 def _is_function(directory: Path, name: str) -> bool:
-    """Whether a::b::c, or a::b::Type::c, is a function, constant or type c in a/b.rs, or a module."""
+    """Whether a::b::c, or a::b::Type::c, is a function, constant or type c in a/b.rs, or a file."""
     modules = [word for word in name.split("::") if not word[0].isupper() or word.isupper()]
     types = [word for word in name.split("::") if word not in modules]
     path = directory.joinpath(*modules)
