@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""From the runs with flushes left out to the table, and whether all is as listed."""
+"""From the runs with injected faults to what docs/removals.md has, and whether all is as listed."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,17 +37,16 @@ class Run:
 
 
 def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
-    """Print and write the table; 0 if all is as the list says."""
+    """Print and write the list of what was seen; 0 if all is as rules.toml says."""
     wrong = _intact_failures(runs)
-    lines = ["| rule | left out | C | Rust |", "|---|---|---|---|"]
+    lines = []
     for rule in rules:
-        cells = []
-        for side in _SIDES:
-            cell, mistake = _cell(rule, [run for run in runs if run.side == side])
-            cells.append(cell)
+        seen = {}
+        for side, title in _SIDES.items():
+            seen[title], mistake = _seen(rule, [run for run in runs if run.side == side])
             if mistake:
-                wrong.append(f"{rule.name} ({_SIDES[side]}): {mistake}")
-        lines.append(f"| {rule.name} | {rule.removes} | {' | '.join(cells)} |")
+                wrong.append(f"{rule.name} ({title}): {mistake}")
+        lines += entry(rule.name, rule.removes, seen)
     table = "\n".join(lines)
     print(table)
     output.mkdir(parents=True, exist_ok=True)
@@ -58,24 +59,44 @@ def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
     return 1 if wrong else 0
 
 
+def entry(name: str, removes: str, seen: dict[str, str]) -> list[str]:
+    """The lines about one rule, in Markdown: what SEEN has for each side, once if it is the same,
+    and nothing for a side that does not decide the rule."""
+    seen = {title: text for title, text in seen.items() if text}
+    if len(set(seen.values())) == 1:
+        seen = {" and ".join(seen): next(iter(seen.values()))}
+    return _wrap(f"- **{name}**: {removes}", "  ") + [
+        line for title, text in seen.items() for line in _wrap(f"  - {title}: {text}", "    ")
+    ]
+
+
+def _wrap(text: str, indent: str) -> list[str]:
+    # A program and the number of its reports stay on one line.
+    text = re.sub(r" (?=\d+\b)", "\N{NO-BREAK SPACE}", text)
+    lines = textwrap.wrap(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
 def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:
     masked = sum(1 for rule in rules if rule.masked)
     values = sum(1 for rule in rules if rule.values)
     unseen = sum(1 for rule in rules if rule.unseen)
     alone = len(rules) - masked - values - unseen
     return (
-        f"{len(rules)} rules: {alone} listed as reported alone, {masked} as masked, {values} as"
-        f" read wrong, {unseen} as not to be seen; {len(runs)} runs; {len(wrong)} not as listed"
+        f"{len(rules)} rules: {alone} listed as reported alone, {masked} as redundant, {values} as"
+        f" wrong data, {unseen} as not visible; {len(runs)} runs; {len(wrong)} not as listed"
     )
 
 
 def _intact_failures(runs: Sequence[Run]) -> list[str]:
-    """With nothing left out every program passes (or says why it can't run), unreported."""
+    """Without a fault every program passes (or says why it can't run), unreported."""
     wrong = []
     for run in runs:
         if run.names:
             continue
-        where = f"nothing left out, {_SIDES[run.side]}"
+        where = f"no fault, {_SIDES[run.side]}"
         for program, count in run.stale.items():
             if count:
                 wrong.append(f"{where}: {program}: {count} stale reports")
@@ -84,50 +105,50 @@ def _intact_failures(runs: Sequence[Run]) -> list[str]:
     return wrong
 
 
-def _cell(rule: Rule, runs: list[Run]) -> tuple[str, str]:
-    """What the table says of RULE on one side, and what is not as listed."""
+def _seen(rule: Rule, runs: list[Run]) -> tuple[str, str]:
+    """What is said of RULE on one side ("" if it is not decided there), and what is wrong."""
     if not runs or not any(run.names == (rule.name,) for run in runs):
-        return "in C", ""
+        return "", ""
     alone = _counts(runs, (rule.name,))
     broke = [run.broke for run in runs if run.names == (rule.name,) and run.broke]
-    note = f"; the machine stopped: {broke[0]}" if broke else ""
+    note = f"; the emulated machine stopped: {broke[0]}" if broke else ""
     if rule.unseen:
         if alone:
-            return _listed(alone) + note, "is reported, but listed as not to be seen"
-        return f"cannot be seen: {rule.unseen}{note}", ""
+            return _listed(alone) + note, "is reported, but listed as not visible"
+        return f"not visible: {rule.unseen}{note}", ""
     if rule.values:
         failed = _failed(runs, rule.name)
         if alone:
-            return _listed(alone) + note, "is reported, but listed as seen by values alone"
+            return _listed(alone) + note, "is reported, but listed as wrong data alone"
         if failed:
-            return f"not reported: {rule.values}; read wrong by {', '.join(failed)}{note}", ""
-        return "NOT SEEN" + note, "no program fails by what it reads"
+            return f"wrong data read by {', '.join(failed)}{note}", ""
+        return "NOT SEEN" + note, "no program fails by the data that it reads"
     if not rule.masked:
         if alone:
             return _listed(alone) + note, ""
         return "NOT SEEN" + note, "no program reports it"
     if alone:
-        return _listed(alone) + note, "is reported alone, but listed as masked"
+        return _listed(alone) + note, "is reported alone, but listed as redundant"
     names = " and ".join(rule.masked)
     shown = _more(_counts(runs, rule.masked), _counts(runs, rule.names()))
     if shown:
-        return f"masked by {names}; without that too: {shown}", ""
-    return f"NOT SEEN, nor without {names}", f"leaving out {names} too gives no more reports"
+        return f"redundant with {names}; without these as well: {shown}", ""
+    return f"NOT SEEN, nor without {names}", f"without {names} as well there are no more reports"
 
 
 def _more(masks: dict[str, int], together: dict[str, int]) -> str:
-    """The programs that report clearly more with the rule left out TOGETHER with what masks
-    it than with its MASKS alone left out."""
+    """The programs that report clearly more with the rule disabled TOGETHER with what makes it
+    redundant than with MASKS alone disabled."""
     shown = []
     for program, count in together.items():
         without = masks.get(program, 0)
         if count > 1.5 * without:
-            shown.append(f"{program} {count}" + (f" (else {without})" if without else ""))
+            shown.append(f"{program} {count}" + (f" (otherwise {without})" if without else ""))
     return ", ".join(shown)
 
 
 def _failed(runs: list[Run], name: str) -> list[str]:
-    """The programs that ended in failure with NAME alone left out."""
+    """The programs that ended in failure with NAME alone disabled."""
     return [
         program
         for run in runs
