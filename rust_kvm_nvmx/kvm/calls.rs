@@ -306,6 +306,20 @@ impl Vcpu<'_> {
         }
     }
 
+    /// If L2 is active, has KVM end L2's flush hypercall with an exit to L1. This comes back through
+    /// the hook for that exit, whoever decides there.
+    #[inline]
+    pub(crate) fn end_flush_with_exit(self) {
+        if self.runs_l2() {
+            // SAFETY: kvm_intel's function, which leaves the L2 that is active.
+            unsafe {
+                call!(self
+                    .vmx_functions
+                    .vmx_hv_inject_synthetic_vmexit_post_tlb_flush(self.as_ptr()));
+            }
+        }
+    }
+
     /// Makes vmcs01 the current VMCS if it is not. KVM writes back other CPUs' caches of it first,
     /// and a change of CPU flushes (H9).
     #[inline]

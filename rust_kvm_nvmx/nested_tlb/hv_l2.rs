@@ -36,7 +36,7 @@ pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
     vcpu.set_hypercall_result(is_64_bit, end.result);
     let handled = vcpu.skip_instruction();
     if end.exit_to_l1 {
-        exit_after_flush(vcpu);
+        vcpu.end_flush_with_exit();
     }
     handled
 }
