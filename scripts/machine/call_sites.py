@@ -4,10 +4,6 @@
 kvm_nvmx_call() is a branch on the hook's static key. As long as the key is off, the CPU goes on
 after the branch, to C. A kprobe there counts how often. It needs no name of a C function, most
 of which the compiler inlines.
-
-The kernel may turn a kprobe into a jump of 5 bytes. It looks for jumps into these bytes, but not for
-those that a static key makes later. So where such a jump's target is among them, a second kprobe
-is set there, which keeps the kernel from doing so.
 """
 
 from __future__ import annotations
@@ -17,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
@@ -32,9 +27,7 @@ _HOOK = re.compile(r"^KVM_NVMX_HOOK\(\s*[^,()]+,\s*(\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _KEYS = "kvm_nvmx_keys"
 # struct jump_entry: code and target, 4 bytes each, and the key, 8 bytes.
-_CODE, _TARGET, _KEY, _ENTRY = 0, 4, 8, 16
-# The jump that the kernel may make of a kprobe.
-_JUMP_LENGTH = 5
+_CODE, _KEY, _ENTRY = 0, 8, 16
 # The key's address has flags in it; this one: the branch is a jump as long as the key is off.
 _FLAGS, _JUMPS = 3, 1
 # How long the branch is, by its first byte: a jump, or the NOP that objtool makes of it.
@@ -47,12 +40,6 @@ class Hook:
 
     name: str
     sites: tuple[Probe, ...]
-    guards: tuple[Probe, ...] = ()
-
-    @property
-    def probes(self) -> tuple[Probe, ...]:
-        """All kprobes that counting needs."""
-        return self.sites + self.guards
 
     def in_rust(self, counters: Mapping[str, int]) -> int:
         """How often Rust handled it, by the module's counters."""
@@ -67,7 +54,6 @@ def read_hooks(kernel: Path) -> list[Hook]:
     """All hooks of a built kernel."""
     names = read_names(kernel / HEADER)
     sites: dict[str, list[Probe]] = {name: [] for name in names}
-    guards: dict[str, list[Probe]] = {name: [] for name in names}
     files = image.module_files(kernel)
     size = None
     for module in ("kvm", "kvm-intel"):
@@ -80,16 +66,13 @@ def read_hooks(kernel: Path) -> list[Hook]:
             with open(files[module], "rb") as file:
                 code = _Module(ELFFile(file), files[module])
                 size = size or code.key_size(len(names))
-                for index, place, inside in code.call_sites(size):
-                    own, near = sites[names[index]], guards[names[index]]
-                    module_name = module.replace("-", "_")
-                    own.append(Probe(f"{names[index]}_{len(own)}", f"{module_name}:{place}"))
-                    for target in inside:
-                        event = f"{names[index]}_guard_{len(near)}"
-                        near.append(Probe(event, f"{module_name}:{target}"))
+                for index, place in code.call_sites(size):
+                    own = sites[names[index]]
+                    event = f"{names[index]}_{len(own)}"
+                    own.append(Probe(event, f"{module.replace('-', '_')}:{place}"))
         except OSError as error:
             raise MachineError(f"{files[module]}: {error.strerror}") from error
-    return [Hook(name, tuple(sites[name]), tuple(guards[name])) for name in names]
+    return [Hook(name, tuple(places)) for name, places in sites.items()]
 
 
 def read_names(header: Path) -> list[str]:
@@ -131,41 +114,28 @@ class _Module:
                 return size
         raise MachineError(f"{self._path}: no {_KEYS}: is this kernel patched?")
 
-    def call_sites(self, size: int) -> Iterator[tuple[int, str, list[str]]]:
-        """The key's index and FUNCTION+OFFSET of C's side, of each branch on a key of SIZE; and the
-        targets of any key's branch that are so close after it that a jump would overwrite them."""
+    def call_sites(self, size: int) -> Iterator[tuple[int, str]]:
+        """The key's index and FUNCTION+OFFSET of C's side, of each branch on a key of SIZE."""
         table = self._elf.get_section_by_name(".rela__jump_table")
         relocations = {r["r_offset"]: r for r in table.iter_relocations()} if table else {}
-        targets = {
-            self._address(relocation)
-            for offset, relocation in relocations.items()
-            if offset % _ENTRY == _TARGET
-        }
         for offset, key in relocations.items():
             if offset % _ENTRY != _KEY or self._symbols[key["r_info_sym"]].name != _KEYS:
                 continue
-            section, place = self._address(relocations[offset - _KEY + _CODE])
-            name, start = self._function(section, place)
-            first = self._elf.get_section(section).data()[place]
-            if first not in _LENGTHS:
-                raise MachineError(f"{self._path}: {name}+{place - start:#x} is no branch")
-            after = place + _LENGTHS[first]
+            code = relocations[offset - _KEY + _CODE]
+            symbol = self._symbols[code["r_info_sym"]]
+            place = symbol["st_value"] + code["r_addend"]
+            after = self._after(symbol["st_shndx"], place)
             if key["r_addend"] & _JUMPS:
-                raise MachineError(
-                    f"{self._path}: {name}+{after - start:#x}: C's side is not after the branch"
-                )
-            inside = [
-                f"{name}+{target - start:#x}"
-                for target in range(after + 1, after + _JUMP_LENGTH)
-                if (section, target) in targets
-            ]
-            yield (key["r_addend"] & ~_FLAGS) // size, f"{name}+{after - start:#x}", inside
+                raise MachineError(f"{self._path}: {after}: C's side is not after the branch")
+            yield (key["r_addend"] & ~_FLAGS) // size, after
 
-    def _address(self, relocation: Any) -> tuple[int, int]:
-        """The section and the offset in it that an entry of the table leads to. The addend of a
-        place is relative to the place's own field."""
-        symbol = self._symbols[relocation["r_info_sym"]]
-        return symbol["st_shndx"], symbol["st_value"] + relocation["r_addend"]
+    def _after(self, section: int, place: int) -> str:
+        """The place after the branch at PLACE."""
+        first = self._elf.get_section(section).data()[place]
+        name, start = self._function(section, place)
+        if first not in _LENGTHS:
+            raise MachineError(f"{self._path}: {name}+{place - start:#x} is no branch")
+        return f"{name}+{place - start + _LENGTHS[first]:#x}"
 
     def _function(self, section: int, place: int) -> tuple[str, int]:
         for symbol in self._symbols:

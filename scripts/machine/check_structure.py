@@ -126,7 +126,7 @@ def _first_names(code: str, start: int) -> Iterator[str]:
             if not depth:
                 return
         elif token[0] == ",":
-            expected = expected or depth == 1
+            expected = True
         elif expected and depth == 1:
             yield token[0]
             expected = False

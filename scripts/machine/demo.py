@@ -49,7 +49,7 @@ def run_demo(parts: Parts, workload: list[str]) -> int:
             Group("c", "the module is absent: C", "absent", (step,)),
             Group("rust", "the module is loaded: Rust", "loaded", (step,)),
         ),
-        probes=tuple(site for hook in watched for site in hook.probes),
+        probes=tuple(site for hook in watched for site in hook.sites),
     )
     (finished,) = run_boots([Boot("demo", plan, (name,), parts)])
     report = make_report(finished, watched, _module_build(parts.module))

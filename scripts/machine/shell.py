@@ -49,7 +49,7 @@ def _shell_script(parts: Parts) -> str:
     lines += [f"load {name}" for name in ("irqbypass", "kvm", "kvm-intel")]
     if parts.module:
         # Tests that load the module by themselves read what the probes count.
-        lines += probe_lines(site for hook in read_hooks(parts.kernel) for site in hook.probes)
+        lines += probe_lines(site for hook in read_hooks(parts.kernel) for site in hook.sites)
         lines.append(f"insmod /modules/{MODULE}.ko && echo {MODULE} is loaded")
     lines += ["echo 'tests are in /tests, tsmark LABEL marks a region'", "setsid cttyhack sh"]
     return "\n".join(lines) + "\n"

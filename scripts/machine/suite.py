@@ -55,7 +55,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
     entries = with_parameters(choose(lists, selection.only), selection.parameters)
     entries = for_machine(entries, parts.emulator)
     every_hook = read_hooks(parts.kernel) if parts.module else []
-    probes = tuple(site for hook in every_hook for site in hook.probes)
+    probes = tuple(site for hook in every_hook for site in hook.sites)
     boots = make_boots(parts, entries, selection.parameters, probes)
     if not boots:
         raise MachineError("nothing to run: give --upstream, --own, or both")

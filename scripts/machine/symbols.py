@@ -17,6 +17,7 @@ from elftools.elf.elffile import ELFFile
 
 _CODE = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_EXECINSTR
 _TYPES = ("STT_FUNC", "STT_NOTYPE")
+_NO_NAMES = (".L", "__pfx_", "$")
 # The crate's disambiguator in a Rust name, of no use to a reader.
 _HASH = re.compile(r"\[[0-9a-f]{6,}\]")
 
@@ -58,20 +59,15 @@ class SymbolTable:
 def _functions(elf: ELFFile, base: int) -> Iterator[_Function]:
     table = elf.get_section_by_name(".symtab")
     places = _places(elf, base)
-    found = []
     for symbol in table.iter_symbols() if table else ():
-        kind, section = symbol["st_info"]["type"], symbol["st_shndx"]
-        if kind in _TYPES and section in places:
-            shift, limit = places[section]
-            rank = 2 * _TYPES.index(kind) + (symbol["st_info"]["bind"] == "STB_LOCAL")
-            found.append((symbol["st_value"] + shift, rank, symbol["st_size"], limit, symbol.name))
-    # Assembly has symbols without a size: they reach to the next one.
-    starts = sorted({start for start, *_ in found})
-    following = dict(zip(starts, starts[1:], strict=False))
-    for start, rank, size, limit, name in found:
-        if name and not name.startswith((".L", "__pfx_", "$")):
-            end = start + size if size else min(following.get(start, limit), limit)
-            yield _Function(start, rank, end, name)
+        kind, section, name = symbol["st_info"]["type"], symbol["st_shndx"], symbol.name
+        if kind not in _TYPES or section not in places or not name or name.startswith(_NO_NAMES):
+            continue
+        shift, limit = places[section]
+        start, size = symbol["st_value"] + shift, symbol["st_size"]
+        rank = 2 * _TYPES.index(kind) + (symbol["st_info"]["bind"] == "STB_LOCAL")
+        # Assembly has symbols without a size: up to the next one, which is found before it.
+        yield _Function(start, rank, start + size if size else limit, name)
 
 
 def _places(elf: ELFFile, base: int) -> dict[int, tuple[int, int]]:

@@ -24,6 +24,8 @@ PROGRAM = """
 .type local_alias, @function; local_alias: .zero 0x20
 .size second, . - second; .size local_alias, . - local_alias
 .type data, @object; data: .zero 8; .size data, . - data
+.org 0x70
+.globl label; label:
 .org 0x80
 .globl assembly; assembly:
 .org 0x100
@@ -67,6 +69,8 @@ class Symbols(unittest.TestCase):
             (0x401030, ""),
             (0x401041, "second+0x1"),
             (0x401060, ""),
+            (0x40107F, "label+0xf"),
+            (0x401080, "assembly+0x0"),
             (0x4010FF, "assembly+0x7f"),
             (0x401100, ""),
             (0x400FFF, ""),
