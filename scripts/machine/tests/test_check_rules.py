@@ -35,12 +35,26 @@ class Rules(unittest.TestCase):
     def test_as_it_is(self) -> None:
         self.assertEqual(problems(self.copy), [])
 
-    def test_a_row_that_is_missing(self) -> None:
-        self.assertEqual(self.changed("docs/rules.md", "| E9 |", "| - |"), ["E9: it has no row"])
+    def test_a_section_that_is_missing(self) -> None:
+        found = self.changed("docs/rules.md", "### E9: ", "### ")
+        self.assertEqual(found, ["E9: it has no section"])
+
+    def test_a_rule_with_two_sections(self) -> None:
+        found = self.changed("docs/rules.md", "### E9: ", "### E8: ")
+        self.assertEqual(found, ["E9: it has no section", "E8: it has 2 sections"])
 
     def test_a_rule_nobody_knows(self) -> None:
-        found = self.changed("docs/rules.md", "| E9 |", "| E99 |")
+        found = self.changed("docs/rules.md", "### E9: ", "### E99: ")
         self.assertIn("E99: no rule of that name is known", found)
+
+    def test_a_field_nobody_knows(self) -> None:
+        found = self.changed("docs/rules.md", "- Rust: `policy::flush::all`", "- Rusty: `all`")
+        self.assertEqual(found, ["H1: no field is called Rusty"])
+
+    def test_a_field_of_two_lines(self) -> None:
+        where = "rust_kvm_nvmx/policy/invalidate.rs"
+        found = self.changed(where, "fn where_vpid02_is(", "fn where_(")
+        self.assertIn("T6: there is no policy::invalidate::where_vpid02_is in rust_kvm_nvmx", found)
 
     def test_a_function_that_is_gone(self) -> None:
         found = self.changed("rust_kvm_nvmx/policy/roles.rs", "fn cr0(", "fn cr_0(")
@@ -55,7 +69,8 @@ class Rules(unittest.TestCase):
         self.assertEqual(found, ["T11: no test in selftests/policy is called t11_*"])
 
     def test_a_rule_without_a_test(self) -> None:
-        found = self.changed("docs/rules.md", "| `tlb_vmfunc` | `t11_*` |", "| - | - |")
+        tests = "- Machine test: `tlb_vmfunc`\n- Host test: `t11_*`\n"
+        found = self.changed("docs/rules.md", tests, "")
         self.assertEqual(found, ["T11: it is decided in Rust and has no test"])
 
     def test_a_rule_that_is_never_broken(self) -> None:

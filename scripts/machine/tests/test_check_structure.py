@@ -103,7 +103,6 @@ class Structure(unittest.TestCase):
     def test_what_is_no_circle(self) -> None:
         for text in (
             "use crate::policy::{flush, types};",
-            "use crate::{policy::{types, flush}, kvm};",
             "use super::vcpu::flush;",
             "mod tests { use super::*; use super::flush; }",
             "// use crate::flush;\n/* crate::flush */",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is left out, and what is said of it: a rule that nothing notices must fail."""
+"""Which fault is injected, and what is said of it: a rule that nothing notices must fail."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import removal_table
 from errors import MachineError
 from mutant_list import read_mutants
+from mutants import by_program, without_edit
 from removal_list import CHECKOUT, Rule, choose, read_rules
 from removal_table import Run
 from removals import _plan_runs
@@ -66,8 +67,8 @@ class Verdicts(unittest.TestCase):
 
         status, text = said(0, 0, 2)
         self.assertEqual(status, 0)
-        self.assertIn("masked by H9; without that too: tlb_a 2", text)
-        self.assertIn("tlb_a 9 (else 3)", said(0, 3, 9)[1])
+        self.assertIn("redundant with H9; without these as well: tlb_a 2", text)
+        self.assertIn("tlb_a 9 (otherwise 3)", said(0, 3, 9)[1])
         self.assertEqual(said(0, 0, 0)[0], 1)
         # What the mask alone gives proves nothing.
         self.assertEqual(said(0, 9, 10)[0], 1)
@@ -83,6 +84,41 @@ class Verdicts(unittest.TestCase):
         rule = Rule("T10", "x", unseen="why")
         self.assertEqual(_report([rule], [INTACT, _run(("T10",), 0)])[0], 0)
         self.assertEqual(_report([rule], [INTACT, _run(("T10",), 1)])[0], 1)
+
+
+class Entries(unittest.TestCase):
+    """The lines about one rule."""
+
+    def test_sides_that_differ(self) -> None:
+        lines = removal_table.entry("H1", "x", {"C": "a", "Rust": "b"})
+        self.assertEqual(lines, ["- **H1**: x", "  - C: a", "  - Rust: b"])
+
+    def test_sides_that_agree(self) -> None:
+        lines = removal_table.entry("H1", "x", {"C": "a", "Rust": "a"})
+        self.assertEqual(lines, ["- **H1**: x", "  - C and Rust: a"])
+
+    def test_a_rule_that_stays_in_c(self) -> None:
+        lines = removal_table.entry("H1", "x", {"C": "a", "Rust": ""})
+        self.assertEqual(lines, ["- **H1**: x", "  - C: a"])
+
+    def test_long_lines(self) -> None:
+        seen = ", ".join(f"tlb_contexts[ept=0,no-vpid02] {number}" for number in range(20))
+        lines = removal_table.entry("H1", "x", {"C": seen})
+        self.assertLessEqual(max(map(len, lines)), 100)
+        self.assertEqual(" ".join(line.strip() for line in lines[1:]), f"- C: {seen}")
+
+
+class Mutants(unittest.TestCase):
+    """The cells of the table in docs/mutants.md."""
+
+    def test_runs_of_one_program(self) -> None:
+        self.assertEqual(by_program(["a", "b[ept=0]", "b", "b"]), "a, b x2")
+        self.assertEqual(by_program([]), "")
+
+    def test_ends_without_the_edit(self) -> None:
+        self.assertEqual(without_edit("pass", "pass"), "pass")
+        self.assertEqual(without_edit("XFAIL", "pass"), "XFAIL in C")
+        self.assertEqual(without_edit("pass", "FAIL: a"), "pass in C, FAIL: a in Rust")
 
 
 class List(unittest.TestCase):
