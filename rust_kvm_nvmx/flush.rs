@@ -137,9 +137,6 @@ impl<'h> Addresses<'h> {
     /// H3. `gva` is canonical.
     #[inline(always)]
     pub(crate) fn flush(&self, gva: Gva) {
-        execute(
-            self.vcpu,
-            flush::address(self.vcpu.caps(), self.vpid, gva),
-        );
+        execute(self.vcpu, flush::address(self.vcpu.caps(), self.vpid, gva));
     }
 }

@@ -12,8 +12,7 @@ use core::{
 use kernel::ffi::c_ulong;
 
 use super::{
-    bindings,
-    fields,
+    bindings, fields,
     hooks::Handled,
     hyperv::INVALID_GPA,
     mmu::RootSet,
@@ -110,7 +109,11 @@ impl Vcpu<'_> {
     #[inline]
     pub(crate) fn is_valid_eptp12(self, eptp: u64) -> bool {
         // SAFETY: kvm_intel's function, which compares `eptp` with what L1 is offered.
-        unsafe { call!(self.vmx_functions.nested_vmx_check_eptp(self.as_ptr(), eptp)) }
+        unsafe {
+            call!(self
+                .vmx_functions
+                .nested_vmx_check_eptp(self.as_ptr(), eptp))
+        }
     }
 
     /// Whether `gva` is canonical as an address to invalidate.
@@ -131,7 +134,11 @@ impl Vcpu<'_> {
         let mmu = self.guest_mmu();
 
         // SAFETY: kvm's function, on one of this vCPU's contexts and roots that it has.
-        unsafe { call!(self.kvm_functions.kvm_mmu_free_roots(self.kvm(), mmu.as_ptr(), roots.0)) };
+        unsafe {
+            call!(self
+                .kvm_functions
+                .kvm_mmu_free_roots(self.kvm(), mmu.as_ptr(), roots.0))
+        };
     }
 
     /// Drops the roots that L2 ran on in L1's context.
@@ -220,10 +227,12 @@ impl Vcpu<'_> {
         // without an error all of them have been written. The thread of a vCPU that handles an exit
         // is inside KVM's SRCU section, as reading guest memory demands.
         unsafe {
-            (call!(self
-                .kvm_functions
-                .kvm_read_guest(self.kvm(), gpa, buffer.as_mut_ptr().cast(), bytes))
-                == 0)
+            (call!(self.kvm_functions.kvm_read_guest(
+                self.kvm(),
+                gpa,
+                buffer.as_mut_ptr().cast(),
+                bytes
+            )) == 0)
                 .then(|| buffer.written(len))
         }
     }
@@ -243,7 +252,11 @@ impl Vcpu<'_> {
     #[inline]
     pub(crate) fn skip_instruction(self) -> Handled {
         // SAFETY: kvm's function, for the exit that this vCPU is handling.
-        unsafe { call!(self.kvm_functions.kvm_skip_emulated_instruction(self.as_ptr())) }
+        unsafe {
+            call!(self
+                .kvm_functions
+                .kvm_skip_emulated_instruction(self.as_ptr()))
+        }
     }
 
     /// The tracepoint of a flush hypercall's input.

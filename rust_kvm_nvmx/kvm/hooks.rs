@@ -40,8 +40,7 @@ use kernel::{
 };
 
 use super::{
-    bindings,
-    counters,
+    bindings, counters,
     hypercall::Hypercall,
     registration::Shared,
     vcpu::{

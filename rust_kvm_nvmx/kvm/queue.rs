@@ -42,8 +42,7 @@ impl Queue<'_> {
     /// `hv` is valid for `'h`.
     #[inline]
     pub(super) unsafe fn of(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Self {
-        let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo =
-            fields::FLUSH_QUEUES.of(hv).cast();
+        let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo = fields::FLUSH_QUEUES.of(hv).cast();
 
         // INVARIANT: There are two, and `helpers.c` compares which is which.
         Self {

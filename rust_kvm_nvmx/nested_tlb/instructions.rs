@@ -89,9 +89,8 @@ pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
 /// EPT, whoever runs now.
 fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
     let mmu = vcpu.guest_mmu();
-    let same = |root: CachedRoot<'_>| {
-        root.hpa().is_some() && invalidate::same_ept(root.pgd(), eptp)
-    };
+    let same =
+        |root: CachedRoot<'_>| root.hpa().is_some() && invalidate::same_ept(root.pgd(), eptp);
     let mut roots = RootSet::default();
 
     roots.add_current(same(mmu.current()));

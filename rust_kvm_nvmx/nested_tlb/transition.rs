@@ -51,8 +51,7 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     check_hyperv_queue(vcpu);
 
-    let required =
-        transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), vcpu.caps());
+    let required = transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), vcpu.caps());
     flush::request(vcpu, required);
 }
 

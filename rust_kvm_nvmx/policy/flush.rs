@@ -68,7 +68,9 @@ pub(crate) fn current(caps: Caps, root: Root, vpid: Option<Vpid>) -> Option<Inva
 #[inline(always)]
 pub(crate) fn address(caps: Caps, vpid: Option<Vpid>, gva: Gva) -> Option<Invalidation> {
     match vpid {
-        Some(vpid) if caps.has(Caps::INVVPID_ADDRESS) => Some(Invalidation::InvvpidAddress(vpid, gva)),
+        Some(vpid) if caps.has(Caps::INVVPID_ADDRESS) => {
+            Some(Invalidation::InvvpidAddress(vpid, gva))
+        }
         _ => context(caps, vpid),
     }
 }

@@ -35,7 +35,10 @@ fn running_l2() -> [Running<3>; 2] {
 #[test]
 fn a4_l1_flushes_its_own_context_later() {
     for caps in all_caps() {
-        assert_eq!(turned_on(caps, Running::<3>::L1, Vpid::new(1)), Required::Request);
+        assert_eq!(
+            turned_on(caps, Running::<3>::L1, Vpid::new(1)),
+            Required::Request
+        );
     }
 }
 
@@ -66,7 +69,9 @@ fn a4_under_l2_vpid01_is_flushed_at_once_without_ept() {
                 let done = now(turned_on(caps, running, vpid01));
                 let expected = match vpid01 {
                     None => vec![],
-                    Some(vpid) if caps.has(Caps::INVVPID_SINGLE) => vec![Invalidation::InvvpidSingle(vpid)],
+                    Some(vpid) if caps.has(Caps::INVVPID_SINGLE) => {
+                        vec![Invalidation::InvvpidSingle(vpid)]
+                    }
                     Some(_) => vec![Invalidation::InvvpidAll],
                 };
                 assert_eq!(done, expected, "{caps:?} {vpid01:?}");

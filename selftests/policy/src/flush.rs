@@ -30,11 +30,7 @@ fn drops(
 }
 
 /// What is executed for H1 on a vCPU with these VPIDs.
-fn executed(
-    caps: Caps,
-    vpid01: Option<Vpid>,
-    vpid02: Option<Vpid>,
-) -> [Option<Invalidation>; 2] {
+fn executed(caps: Caps, vpid01: Option<Vpid>, vpid02: Option<Vpid>) -> [Option<Invalidation>; 2] {
     match all(caps) {
         All::Nothing => [None, None],
         All::Once(invalidation) => [Some(invalidation), None],
@@ -76,7 +72,11 @@ fn h1_all_without_ept_reaches_both_vpids_and_nothing_without_vpid() {
                 "{caps:?} {done:?}"
             );
             let global = done.contains(&Some(Invalidation::InvvpidAll));
-            assert_eq!(global, caps.has(Caps::VPID) && caps.has(Caps::INVVPID_ALL), "{caps:?} {done:?}");
+            assert_eq!(
+                global,
+                caps.has(Caps::VPID) && caps.has(Caps::INVVPID_ALL),
+                "{caps:?} {done:?}"
+            );
         }
     }
 }

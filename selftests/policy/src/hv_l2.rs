@@ -5,8 +5,7 @@
 use crate::policy::{
     hv_call::Targets,
     hv_l2::{
-        completion, is_target, l0_handles, lock_count_matters, Vmcall,
-        Identity, EXIT_AFTER_FLUSH,
+        completion, is_target, l0_handles, lock_count_matters, Identity, Vmcall, EXIT_AFTER_FLUSH,
     },
 };
 

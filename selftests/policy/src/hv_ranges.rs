@@ -5,7 +5,7 @@
 use crate::{
     policy::{
         hv_ranges::{
-            may_be_queued, leaves_vpid02_stale, pages, drain, vpid_of_other_level, Queued, Drain,
+            drain, leaves_vpid02_stale, may_be_queued, pages, vpid_of_other_level, Drain, Queued,
             EVERYTHING, MAX_PAGES,
         },
         types::Vpid,
@@ -147,7 +147,10 @@ fn e10_one_place_is_kept() {
 fn x6_what_an_l2_without_a_vpid_takes_out_of_the_queue_may_be_anothers() {
     for uses_vpid in [None, Some(false), Some(true)] {
         assert!(!leaves_vpid02_stale(uses_vpid, true));
-        assert_eq!(leaves_vpid02_stale(uses_vpid, false), uses_vpid == Some(false));
+        assert_eq!(
+            leaves_vpid02_stale(uses_vpid, false),
+            uses_vpid == Some(false)
+        );
     }
 }
 

@@ -4,8 +4,7 @@
 
 use crate::policy::{
     invalidate::{
-        same_ept, vpid_scope, where_vpid02_is, Where, VpidScope, EPT_SINGLE,
-        VPID_ADDRESS, VPID_ALL,
+        same_ept, vpid_scope, where_vpid02_is, VpidScope, Where, EPT_SINGLE, VPID_ADDRESS, VPID_ALL,
     },
     types::Gva,
 };
