@@ -8,6 +8,7 @@ use kernel::ffi::c_ulong;
 
 use super::{
     bindings,
+    calls::call,
     fields,
     vcpu::Vcpu, //
 };
@@ -44,14 +45,22 @@ impl<'h> ApicPage<'h> {
         let mut writable = false;
         let mut page = ptr::null_mut();
         // SAFETY: The slot was just found, and it stays as long as the SRCU is held.
-        let pfn = unsafe { vcpu.faultin_pfn(slot, &mut writable, &mut page) };
+        let pfn = unsafe {
+            call!(vcpu.kvm_functions.__kvm_faultin_pfn(
+                slot,
+                bindings::NVMX_APIC_GFN,
+                bindings::NVMX_FOLL_WRITE,
+                &mut writable,
+                &mut page,
+            ))
+        };
         // SAFETY: C compares the number and dereferences nothing.
         if unsafe { bindings::nvmx_pfn_is_none(pfn) } {
             return None;
         }
         // SAFETY: This thread does not hold the lock, and `drop` gives it back.
         unsafe { bindings::nvmx_lock_mmu(kvm) };
-        // INVARIANT: The lock was just taken, the reference by `faultin_pfn`.
+        // INVARIANT: The lock was just taken, the reference by `__kvm_faultin_pfn()`.
         Some(Self {
             vcpu,
             page,
@@ -73,13 +82,17 @@ impl<'h> ApicPage<'h> {
 impl Drop for ApicPage<'_> {
     #[inline]
     fn drop(&mut self) {
+        let vcpu = self.vcpu;
+
         // The page is not pinned: if it goes, KVM asks again (A5).
-        if !self.page.is_null() {
-            // SAFETY: By the type invariant there is a reference to give back.
-            unsafe { self.vcpu.release_page(self.page) };
+        // SAFETY: By the type invariant there is a reference to give back, unless the page is NULL,
+        // and the lock is held.
+        unsafe {
+            if !self.page.is_null() {
+                call!(vcpu.kvm_functions.kvm_release_page_clean(self.page));
+            }
+            bindings::nvmx_unlock_mmu(vcpu.kvm());
         }
-        // SAFETY: By the type invariant the lock is held.
-        unsafe { bindings::nvmx_unlock_mmu(self.vcpu.kvm()) };
     }
 }
 
@@ -109,11 +122,13 @@ impl<'h> Vmcs01<'h> {
     /// Makes `page` L1's APIC-access page.
     #[inline]
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
+        let vcpu = self.vcpu;
+
         // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's own,
         // and KVM replaces the address before the host reuses it (A5).
         unsafe {
-            self.vcpu
-                .vmcs_write64(APIC_ACCESS_ADDR, bindings::nvmx_pfn_to_hpa(page.pfn));
+            let hpa = bindings::nvmx_pfn_to_hpa(page.pfn);
+            call!(vcpu.vmx_functions.vmcs_write64(APIC_ACCESS_ADDR, hpa));
         }
     }
 }

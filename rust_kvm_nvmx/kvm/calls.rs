@@ -30,21 +30,12 @@ use crate::policy::{
     types::Gva,
 };
 
-/// A function of the tables.
+/// Calls a function of one of the tables, in an `unsafe` block whose comment argues for the arguments.
 ///
-/// # Safety
-///
-/// The pointer is one of a registered client's tables, in which no pointer is NULL.
-#[inline(always)]
-pub(super) unsafe fn set<F>(function: Option<F>) -> F {
-    // SAFETY: By the caller's promise.
-    unsafe { function.unwrap_unchecked() }
-}
-
-/// Calls a function of the table `$table`, with arguments that its SAFETY comment argues for.
+/// No pointer in the tables is NULL, by [`Shared`](super::registration::Shared)'s invariant.
 macro_rules! call {
     ($vcpu:ident . $table:ident . $function:ident($($argument:expr),* $(,)?)) => {
-        (set($vcpu.$table().$function))($($argument),*)
+        ($vcpu.$table().$function.unwrap_unchecked())($($argument),*)
     };
 }
 pub(super) use call;
@@ -346,68 +337,5 @@ impl Vcpu<'_> {
     pub(super) fn put_vmcs01(self) {
         // SAFETY: Only `Vmcs01` calls this, once for each `load_vmcs01`.
         unsafe { call!(self.vmx_functions.vmx_put_vmcs01(self.as_ptr())) };
-    }
-
-    /// Writes a 64-bit field of the current VMCS.
-    ///
-    /// # Safety
-    ///
-    /// The CPU has the field, and L1 may do whatever the value allows it to.
-    #[inline]
-    pub(super) unsafe fn vmcs_write64(self, field: c_ulong, value: u64) {
-        // SAFETY: By the caller's promise.
-        unsafe { call!(self.vmx_functions.vmcs_write64(field, value)) };
-    }
-
-    /// Looks up the host page of the guest page frame that the APIC-access page has. Sleeps.
-    ///
-    /// # Safety
-    ///
-    /// `slot` is a memory slot of the vCPU's VM that has this page frame.
-    #[inline]
-    pub(super) unsafe fn faultin_pfn(
-        self,
-        slot: *const bindings::kvm_memory_slot,
-        writable: &mut bool,
-        page: &mut *mut bindings::page,
-    ) -> u64 {
-        // SAFETY: By the caller's promise.
-        unsafe {
-            call!(self.kvm_functions.__kvm_faultin_pfn(
-                slot,
-                bindings::NVMX_APIC_GFN,
-                bindings::NVMX_FOLL_WRITE,
-                writable,
-                page,
-            ))
-        }
-    }
-
-    /// Gives back a page that `faultin_pfn` referenced.
-    ///
-    /// # Safety
-    ///
-    /// There is such a reference, and it is the caller's.
-    #[inline]
-    pub(super) unsafe fn release_page(self, page: *mut bindings::page) {
-        // SAFETY: By the caller's promise.
-        unsafe { call!(self.kvm_functions.kvm_release_page_clean(page)) };
-    }
-
-    /// Makes KVM_REQ_HV_TLB_FLUSH of all vCPUs in `mask`, and waits until each has left its guest.
-    ///
-    /// # Safety
-    ///
-    /// `mask` has a bit for each vCPU that a VM can have.
-    #[inline]
-    pub(super) unsafe fn request_hyperv_flush_of(self, mask: *mut c_ulong) {
-        let request = bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32;
-
-        // SAFETY: By the caller's promise.
-        let _: bool = unsafe {
-            call!(self
-                .kvm_functions
-                .kvm_make_vcpus_request_mask(self.kvm(), request, mask))
-        };
     }
 }

@@ -74,11 +74,13 @@ impl Scope {
     #[inline(always)]
     unsafe fn new(client: *mut bindings::kvm_nvmx_client, vcpu: *mut bindings::kvm_vcpu) -> Self {
         // INVARIANT: As the module's documentation says.
-        Self {
-            // SAFETY: KVM passes the client that was registered, which starts a `Shared`.
-            shared: unsafe { NonNull::new_unchecked(client.cast()) },
-            // SAFETY: KVM dereferences the vCPU before it calls the hook.
-            vcpu: unsafe { NonNull::new_unchecked(vcpu) },
+        // SAFETY: KVM passes the client that was registered, which starts a `Shared`, and a vCPU that
+        // it has dereferenced itself.
+        unsafe {
+            Self {
+                shared: NonNull::new_unchecked(client.cast()),
+                vcpu: NonNull::new_unchecked(vcpu),
+            }
         }
     }
 
@@ -130,7 +132,7 @@ macro_rules! values {
 
 values!(bool, c_ulong, u64);
 
-// SAFETY: A plain value claims nothing.
+// SAFETY: An address claims nothing about what it maps to.
 unsafe impl Argument for Gva {
     type Raw = bindings::gva_t;
     type View<'h> = Self;

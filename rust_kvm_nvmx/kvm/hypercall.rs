@@ -41,7 +41,7 @@ impl Hypercall<'_> {
 
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_hv_hcall, T>) -> T {
-        // SAFETY: By the type invariant and `Field`'s.
+        // SAFETY: By the type invariant the structure is there, and nobody writes it meanwhile.
         unsafe { field.of(self.call).read() }
     }
 

@@ -88,7 +88,7 @@ impl<'h> Vcpu<'h> {
 impl<'h> Hyperv<'h> {
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: By the type invariant and `Field`'s.
+        // SAFETY: The state is the vCPU's own, and by `Field`'s invariant only this thread writes it.
         unsafe { field.of(self.hv).read() }
     }
 

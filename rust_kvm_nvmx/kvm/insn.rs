@@ -9,10 +9,7 @@ use kernel::asm;
 
 use super::{
     bindings,
-    calls::{
-        call,
-        set, //
-    },
+    calls::call,
     counters::{
         count,
         Counter, //

@@ -102,7 +102,7 @@ impl<'h> Mmu<'h> {
 
     #[inline(always)]
     fn get<T: Copy>(self, field: Field<bindings::kvm_mmu, T>) -> T {
-        // SAFETY: By the type invariant and `Field`'s.
+        // SAFETY: By the type invariant it is a context of this thread's own vCPU.
         unsafe { field.of(self.mmu).read() }
     }
 

@@ -17,6 +17,7 @@ use kernel::{
 
 use super::{
     bindings,
+    calls::call,
     fields::{
         self,
         SharedField, //
@@ -115,31 +116,23 @@ impl<'h> AnyVcpu<'h> {
         if self.hv.is_null() {
             return None;
         }
-        // SAFETY: There is Hyper-V state. `Hyperv::learn_identity` and C's
-        // `copy_enlightened_to_vmcs12` write the ids before this field, on the vCPU's own thread.
-        let assist_page =
-            unsafe { Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).load(Acquire) };
-
-        if assist_page == INVALID_GPA {
-            let vmx = fields::VCPU.container_of(self.vcpu);
-            // SAFETY: By the type invariant it is VMX's. The pointer is compared and not followed.
-            let evmcs = unsafe {
-                fields::NESTED
-                    .then(fields::HV_EVMCS)
-                    .of(vmx)
-                    .read_volatile()
-            };
-            if !evmcs.is_null() {
-                return Some(Identity::Unknown);
+        // SAFETY: There is Hyper-V state, and the vCPU is VMX's. `Hyperv::learn_identity` and C's
+        // `nested_set_evmcs_ids()` write the ids before the page's address, on the vCPU's own thread.
+        // The pointer to the enlightened VMCS is compared and not followed.
+        unsafe {
+            let page = Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).load(Acquire);
+            if page == INVALID_GPA {
+                let vmx = fields::VCPU.container_of(self.vcpu);
+                let evmcs = fields::NESTED.then(fields::HV_EVMCS).of(vmx);
+                if !evmcs.read_volatile().is_null() {
+                    return Some(Identity::Unknown);
+                }
             }
-        }
-        // SAFETY: There is Hyper-V state, and each field is read in one access.
-        Some(unsafe {
-            Identity::Known {
+            Some(Identity::Known {
                 vm: self.get(fields::VM_ID),
                 vp: self.get(fields::VP_ID),
-            }
-        })
+            })
+        }
     }
 
     /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. It handles this with the next
@@ -201,7 +194,16 @@ impl<'a> VcpuSet<'a> {
     /// guest.
     #[inline]
     pub(crate) fn request_hyperv_flush(self) {
-        // SAFETY: The buffer has a bit for each vCPU that a VM can have.
-        unsafe { self.sender.request_hyperv_flush_of(self.words.cast()) };
+        let sender = self.sender;
+        let request = bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32;
+
+        // SAFETY: kvm's function; the buffer has a bit for each vCPU that a VM can have.
+        let _: bool = unsafe {
+            call!(sender.kvm_functions.kvm_make_vcpus_request_mask(
+                sender.kvm(),
+                request,
+                self.words.cast(),
+            ))
+        };
     }
 }

@@ -124,11 +124,10 @@ impl Client {
                         kvm: ptr::null(),
                     };
                     // SAFETY: `kvm_nvmx_register()` has had this type in each version, and compares
-                    // the version before it looks at more.
-                    let register: Register = unsafe { transmute(register.address) };
-
-                    // SAFETY: The slot is pinned, and stays until `drop` unregisters the client.
+                    // the version before it looks at more. The slot is pinned, and stays until
+                    // `drop` unregisters the client.
                     to_result(unsafe {
+                        let register: Register = transmute(register.address);
                         slot.write(client);
                         register(slot)
                     })
@@ -143,11 +142,12 @@ impl Client {
 #[pinned_drop]
 impl PinnedDrop for Client {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant this is the function and its type.
-        let unregister: Unregister = unsafe { transmute(self.unregister.address) };
-
-        // SAFETY: By the type invariant KVM knows the client. This thread is in no hook.
-        unsafe { unregister(self.client.get()) };
+        // SAFETY: By the type invariant this is the function and its type, and KVM knows the client.
+        // This thread is in no hook.
+        unsafe {
+            let unregister: Unregister = transmute(self.unregister.address);
+            unregister(self.client.get());
+        }
     }
 }
 
