@@ -14,7 +14,6 @@
  */
 #include <dirent.h>
 #include <linux/userfaultfd.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -141,6 +140,14 @@ static int userfault_create(void *page)
 	return fd;
 }
 
+static void userfault_wait(int fd)
+{
+	struct uffd_msg message;
+
+	TEST_ASSERT(read(fd, &message, sizeof(message)) == sizeof(message), "read() failed");
+	TEST_ASSERT_EQ(message.event, UFFD_EVENT_PAGEFAULT);
+}
+
 static void userfault_end(int fd, void *page)
 {
 	struct uffdio_zeropage zeroes = { .range = { .start = (u64)page, .len = PAGE_SIZE } };
@@ -167,11 +174,11 @@ static void try_wait(void)
 {
 	struct l2_context *context;
 	pthread_t runs, takes;
-	struct pollfd faults;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	bool waited;
 	void *page;
+	int fault;
 	gva_t gva;
 
 	hook_set_mode("handle_invvpid", HOOK_RUST);
@@ -183,17 +190,18 @@ static void try_wait(void)
 	virt_map(vm, gva, OPERAND_GPA, 1);
 	vcpu_args_set(vcpu, 2, context, gva);
 	page = addr_gpa2hva(vm, OPERAND_GPA);
-	faults = (struct pollfd){ .fd = userfault_create(page), .events = POLLIN };
+	fault = userfault_create(page);
 
 	pthread_create(&runs, NULL, run_to_end, vcpu);
-	TEST_ASSERT(poll(&faults, 1, -1) == 1, "poll() failed");
+	userfault_wait(fault);
+	TEST_ASSERT_EQ(hook_count("handle_invvpid", HOOK_RUST), 1);
 	pthread_create(&takes, NULL, take_away, NULL);
 	usleep(PATIENCE_MS * 1000);
 	waited = !READ_ONCE(taken_away);
-	userfault_end(faults.fd, page);
+	userfault_end(fault, page);
 	pthread_join(runs, NULL);
 	pthread_join(takes, NULL);
-	close(faults.fd);
+	close(fault);
 	kvm_vm_free(vm);
 	TEST_ASSERT(waited, "the hook was taken from Rust while a vCPU was in it");
 }
