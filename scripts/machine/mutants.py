@@ -19,6 +19,7 @@ from pathlib import Path
 
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
+from markdown import wrap
 from module_edits import apply_edit, build_module, copy_sources, run_command
 from mutant_list import CHECKOUT, LIST, Mutant, read_mutants
 from plan import Group, Plan, Step
@@ -53,7 +54,7 @@ def run_mutants(parts: Parts, only: str | None) -> int:
     c, intact = Mutant(C, "-", tests=tests), Mutant(INTACT, "-", tests=tests)
     _build_all([intact, *mutants], parts)
     _run_all([c, intact, *mutants], parts)
-    report = _table(c, intact, mutants)
+    report = _list(c, intact, mutants)
     print(report)
     (parts.output / "mutants.md").write_text(report + "\n", encoding="utf-8")
     records = [asdict(mutant) for mutant in (c, intact, *mutants)]
@@ -181,24 +182,28 @@ def _collect(finished: Finished, share: list[Trial]) -> list[Trial]:
     return [trial for trial in share if trial.mutant.name not in began]
 
 
-def _table(c: Mutant, intact: Mutant, mutants: list[Mutant]) -> str:
-    lines = [
-        "| rule | edit | intact | noticed by | host |",
-        "|---|---|---|---|---|",
-    ]
+def _list(c: Mutant, intact: Mutant, mutants: list[Mutant]) -> str:
+    lines = []
     for mutant in mutants:
-        host = {True: "yes", False: "NOT NOTICED", None: "-"}[mutant.caught_on_host]
-        machine = by_program(mutant.caught_by) or ("NOT NOTICED" if mutant.tests else "-")
         ends = without_edit(_passed(c, mutant), _passed(intact, mutant))
-        lines.append(f"| {mutant.rule} | {mutant.name} | {ends} | {machine} | {host} |")
+        lines += entry(mutant, ends)
     return "\n".join(lines)
 
 
+def entry(mutant: Mutant, ends: str) -> list[str]:
+    """The lines about one edit, in Markdown; ENDS is how its tests end without it."""
+    said = [ends] if ends else []
+    if mutant.tests:
+        said.append(f"noticed by {by_program(mutant.caught_by) or 'NO TEST'}")
+    if mutant.caught_on_host is not None:
+        said.append("noticed on the host" if mutant.caught_on_host else "NOT NOTICED ON THE HOST")
+    return wrap(f"- **{mutant.rule}** {mutant.name}: {'; '.join(said) or 'no test'}", "  ")
+
+
 def without_edit(in_c: str, in_rust: str) -> str:
-    """How the tests end on C and on the intact module."""
-    if in_rust == "pass" != in_c:
-        return f"{in_c} in C"
-    return in_c if in_c == in_rust else f"{in_c} in C, {in_rust} in Rust"
+    """How the tests end on C and on the intact module, if they do not all pass."""
+    ends = [f"{end} in {side}" for end, side in ((in_c, "C"), (in_rust, "Rust")) if end != "pass"]
+    return ", ".join(ends)
 
 
 def by_program(runs: list[str]) -> str:
@@ -213,8 +218,6 @@ def _passed(unbroken: Mutant, mutant: Mutant) -> str:
     def own(names: list[str]) -> list[str]:
         return [name for name in names if name.split("[")[0] in mutant.tests]
 
-    if not mutant.tests:
-        return "-"
     if own(unbroken.caught_by):
         return "FAIL: " + ", ".join(own(unbroken.caught_by))
     return "XFAIL" if own(unbroken.holes) else "pass"

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from markdown import wrap
 from removal_list import Rule
 
 _INTACT = "intact"
@@ -65,18 +64,9 @@ def entry(name: str, removes: str, seen: dict[str, str]) -> list[str]:
     seen = {title: text for title, text in seen.items() if text}
     if len(set(seen.values())) == 1:
         seen = {" and ".join(seen): next(iter(seen.values()))}
-    return _wrap(f"- **{name}**: {removes}", "  ") + [
-        line for title, text in seen.items() for line in _wrap(f"  - {title}: {text}", "    ")
+    return wrap(f"- **{name}**: {removes}", "  ") + [
+        line for title, text in seen.items() for line in wrap(f"  - {title}: {text}", "    ")
     ]
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    # A program and the number of its reports stay on one line.
-    text = re.sub(r" (?=\d+\b)", "\N{NO-BREAK SPACE}", text)
-    lines = textwrap.wrap(
-        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:

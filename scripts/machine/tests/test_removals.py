@@ -11,8 +11,8 @@ from pathlib import Path
 
 import removal_table
 from errors import MachineError
-from mutant_list import read_mutants
-from mutants import by_program, without_edit
+from mutant_list import Mutant, read_mutants
+from mutants import by_program, entry, without_edit
 from removal_list import CHECKOUT, Rule, choose, read_rules
 from removal_table import Run
 from removals import _plan_runs
@@ -109,16 +109,29 @@ class Entries(unittest.TestCase):
 
 
 class Mutants(unittest.TestCase):
-    """The cells of the table in docs/mutants.md."""
+    """The lines about one edit in docs/mutants.md."""
 
     def test_runs_of_one_program(self) -> None:
         self.assertEqual(by_program(["a", "b[ept=0]", "b", "b"]), "a, b x2")
         self.assertEqual(by_program([]), "")
 
     def test_ends_without_the_edit(self) -> None:
-        self.assertEqual(without_edit("pass", "pass"), "pass")
+        self.assertEqual(without_edit("pass", "pass"), "")
         self.assertEqual(without_edit("XFAIL", "pass"), "XFAIL in C")
-        self.assertEqual(without_edit("pass", "FAIL: a"), "pass in C, FAIL: a in Rust")
+        self.assertEqual(without_edit("pass", "FAIL: a"), "FAIL: a in Rust")
+
+    def test_what_notices(self) -> None:
+        def said(ends: str = "", **facts: object) -> str:
+            return " ".join(entry(Mutant("edit", "H1", **facts), ends)).removeprefix("- **H1** ")
+
+        runs = ["a", "a[ept=0]"]
+        self.assertEqual(
+            said("XFAIL in C", tests=["a"], caught_by=runs, caught_on_host=True),
+            "edit: XFAIL in C; noticed by a x2; noticed on the host",
+        )
+        self.assertEqual(said(caught_on_host=False), "edit: NOT NOTICED ON THE HOST")
+        self.assertEqual(said(tests=["a"]), "edit: noticed by NO TEST")
+        self.assertEqual(said(), "edit: no test")
 
 
 class List(unittest.TestCase):
