@@ -7,7 +7,7 @@
 #
 # SRC.tar.xz is Debian's bochs_3.0+dfsg.orig.tar.xz.  The result is
 # DESTDIR/bochs; it appears only when it is complete.  The build directory
-# stays in DESTDIR/src for a look at a failure and is made anew each time.
+# stays in DESTDIR/src for a look at a failure and is made again each time.
 # JOBS sets the number of compilers (default: all CPUs).
 
 set -euo pipefail
@@ -49,7 +49,7 @@ step "mending Bochs" patch -p1 -i "$here/bochs-fixes.patch"
 mkdir instrument/tlbsan
 cp -- "$here"/instrument/* instrument/tlbsan/
 
-# The devices and CPU features the test machine uses; no debugger, which would
+# The devices and CPU features that the emulated machine uses; no debugger, which would
 # wait at a prompt; no display; and no show-ips, whose signal handler takes the
 # log's mutex and hangs Bochs when the interrupted code holds it.
 step "configuring Bochs" ./configure \

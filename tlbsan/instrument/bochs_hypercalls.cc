@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What guests say to the hypervisor without an instruction of their own for it:
+ * What guests tell the hypervisor without an instruction for it:
  * Hyper-V's MSRs and hypercalls, KVM's steal time; read at their VM exits.
  */
 #include <map>
@@ -132,7 +132,7 @@ void end_guest_hypercalls(unsigned cpu, uint16_t reason)
 		hypercall(cpu);
 	if (reason == VMX_VMEXIT_RDMSR && msr == MSR_HV_VP_INDEX)
 		vcpus.asks_vp_index(cpu);
-	/* TLFS 3.13: hypercalls work once the guest has said who it is */
+	/* TLFS 3.13: hypercalls work once the guest has set its OS id */
 	if (reason == VMX_VMEXIT_WRMSR && msr == MSR_HV_GUEST_OS_ID && msr_value(cpu))
 		vcpus.has_hyperv(cpu);
 	steal_time(cpu, reason == VMX_VMEXIT_WRMSR && msr == MSR_KVM_STEAL_TIME);

@@ -3,9 +3,9 @@
  * From Bochs to the simulated TLB: each access, and each operation that invalidates,
  * of guests and of the hypervisor (VPID 0).
  *
- * Bochs has a TLB of its own and calls for each access, hit or miss, but for those
- * of its fast string instructions, which bochs.patch makes call once a page; and for
- * each page that instructions are fetched from anew.  How a page is mapped is known
+ * Bochs has a TLB of its own and calls for each access, hit or miss, except those of its
+ * fast string instructions, which bochs.patch makes call once a page.  It also calls for
+ * each page that instructions are fetched from again.  How a page is mapped is known
  * from Bochs' last walk for it, which came before any access that can miss here.
  */
 #include <cinttypes>

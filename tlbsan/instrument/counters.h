@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The numbers of one region, and the names they are printed with:
+ * The counts of one region, and the names they are printed with:
  *
  *	vmentry.L1  vmentry.L2  vmentry.failed
  *	vmexit.L1.<reason>  vmexit.L2.<reason>
  *	invvpid.{addr,single,all,nonglobal}
  *	invvpid.{addr,single,nonglobal}.{vpid01,vpid02,other}
  *	invvpid.{addr,single,nonglobal}.vpid.<number>
- *	invvpid.addr.page.<linear page number in hex>, .page.more beyond 256 pages
+ *	invvpid.addr.page.<linear page number in hex>, .page.more after 256 pages
  *	invept.{single,all}
  *	invept.single.{current,other}: whether the current VMCS has that EP4TA
  *	invept.single.exact: those of .current whose whole EPTP is the VMCS's

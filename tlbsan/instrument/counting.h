@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The counting part: takes events, asks whose they are, counts, and ends a
+ * The counting part: takes events, finds their level and VPID, counts, and ends a
  * region at each mark.
  */
 #ifndef TLBSAN_COUNTING_H

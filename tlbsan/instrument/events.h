@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the emulator tells tlbsan: one plain struct for each kind of event.
+ * What the emulator tells tlbsan: one simple struct for each kind of event.
  *
  * Nothing here knows Bochs.  bochs_glue.cc fills these structs from the state
  * of an emulated CPU, the unit tests fill them by hand, and every part of

@@ -2,7 +2,7 @@
 /*
  * Hyper-V's hypercalls that flush the TLBs of several virtual CPUs, read from
  * their input: Hyper-V TLFS, HvCallFlushVirtualAddressSpace, ...List, and both
- * with "Ex".  The TLFS promises: when the call has returned with success, the
+ * with "Ex".  The TLFS guarantees: when the call has returned with success, the
  * named processors use no older translation of the named addresses.
  */
 #ifndef TLBSAN_FLUSH_HYPERCALLS_H
@@ -37,7 +37,7 @@ bool is_flush_call(uint64_t control);
 /*
  * The call with this input value and input; for a "fast" call the input is
  * RDX, R8 and XMM0 to XMM5 in this order.  Nothing if it cannot be understood,
- * and then nothing is promised.
+ * and then nothing is guaranteed.
  */
 std::optional<FlushCall> read_flush_call(uint64_t control, const std::vector<uint8_t> &input);
 

@@ -4,7 +4,7 @@
  *
  * BX_INSTR_* are the places that Bochs' instrumentation API names; all of them
  * must be defined here.  BX_TLBSAN_* are those that bochs.patch adds, where the
- * API has none or leaves out the operands.  The functions are in bochs_glue.cc.
+ * API has none or lacks the operands.  The functions are in bochs_glue.cc.
  */
 #ifndef TLBSAN_INSTRUMENT_H
 #define TLBSAN_INSTRUMENT_H

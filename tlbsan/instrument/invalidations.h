@@ -3,10 +3,10 @@
  * When was what invalidated: the memory of one CPU's invalidations, and of no
  * more than each operation must invalidate.
  *
- * Nothing is removed from anywhere when an operation runs.  Its time is kept, and
- * whoever holds an entry asks for the newest operation that covers it.  Both the
- * CPUs of the machine have such a memory and, for what a hypervisor promises
- * its guests, the virtual ones: what an operation covers is the same there.
+ * Nothing is removed from anywhere when an operation runs.  Its time is kept, and the
+ * holder of an entry asks for the newest operation that covers it.  The emulated CPUs
+ * have such a memory.  The virtual CPUs have one too, of the invalidations that their
+ * hypervisor guarantees: what an operation covers is the same there.
  */
 #ifndef TLBSAN_INVALIDATIONS_H
 #define TLBSAN_INVALIDATIONS_H
@@ -18,7 +18,7 @@
 
 namespace tlbsan {
 
-/* Numbers the invalidations of the machine; 0 is before all of them. */
+/* Orders the invalidations of all CPUs; 0 is before all of them. */
 using Time = uint64_t;
 
 class Invalidations {
@@ -50,7 +50,7 @@ public:
 	/* The newest of them that covers what has this name; 0 if none does. */
 	Time newest(const Name &name) const;
 
-	/* How many addresses are remembered one by one; forget all of them. */
+	/* How many addresses are kept one by one; drop all of them. */
 	size_t addresses() const;
 	void forget_addresses();
 

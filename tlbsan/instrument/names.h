@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Names of what a CPU may cache, as SDM 29.4.1 associates it:
+ * The tags of what a CPU may cache, as SDM 29.4.1 associates it:
  *
  *	translation	linear address -> page.  A linear mapping where EPT is
  *			not in use (ep4ta 0): VPID and PCID.  A combined mapping
@@ -19,7 +19,7 @@ namespace tlbsan {
 
 enum class Kind : uint8_t { translation, tables, guest_physical, ept_tables };
 
-/* In the place of a PCID: a global translation, which serves all (SDM 4.10.2.4). */
+/* In the place of a PCID: a global translation, valid for all PCIDs (SDM 4.10.2.4). */
 inline constexpr uint16_t GLOBAL = 0x1000;
 
 /*
@@ -31,7 +31,7 @@ inline constexpr unsigned all_shifts[] = { 12, 21, 22, 30, 39, 48 };
 
 inline constexpr uint64_t FRAME = 0x000ffffffffff000;
 
-/* Whose an address is: the hardware's tags, or a virtual CPU's. */
+/* The tags of an address: the hardware's, or a virtual CPU's. */
 struct Tag {
 	uint16_t vpid = 0;
 	uint16_t pcid = 0;

@@ -22,7 +22,7 @@ void Oracle::limit(Cpu &cpu)
 {
 	if (cpu.invalidations.addresses() < most_addresses && cpu.memory.size() < most_entries)
 		return;
-	cpu.suspects.clear();		/* what cleared them may be forgotten next */
+	cpu.suspects.clear();		/* what would drop them may go next */
 	cpu.memory.sweep(cpu.invalidations);
 	cpu.invalidations.forget_addresses();
 	if (cpu.memory.size() > most_entries / 2)

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The oracle: sees where a hypervisor relied on hardware having forgotten.
+ * The oracle: sees where a hypervisor relied on an entry that hardware may still have.
  *
- * Each CPU remembers what the walks of its guests read (remembered.h) and what
- * was invalidated since (invalidations.h).  When a walk finds something else than
- * an entry that nothing invalidated, hardware could have used the old entry.
- * That is no fault yet: a guest may change its own tables and flush later.
- * Whose debt it is:
+ * Each CPU caches what the walks of its guests read (remembered.h) and what was
+ * invalidated since (invalidations.h).  When a walk finds something else than an
+ * entry that nothing invalidated, hardware could have used the old entry.
+ * That is no bug yet: a guest may change its own tables and flush later.
+ * Whether it is a hypervisor bug:
  *
  *  - The guest-physical side (EPT) is the hypervisor's alone.
  *  - For a linear address, an entry that was made for another virtual CPU or
  *    another context of it (virtual_cpus.h) can only be hit because the
- *    hypervisor runs both under the same hardware tags: its debt.
- *  - In the same context it is the hypervisor's if it had promised the guest an
- *    invalidation since the entry was made, otherwise the guest's own.
+ *    hypervisor runs both under the same hardware tags: its bug.
+ *  - In the same context it is the hypervisor's if an invalidation was guaranteed to the
+ *    guest since the entry was made, otherwise the guest's responsibility.
  *  - With EPT off in the hypervisor, what the hardware walks are the hypervisor's
- *    shadow tables: a change under the same root is its debt as well.
+ *    shadow tables: a change under the same root is its bug as well.
  *
  * A hypervisor changes its own tables on one CPU and then makes the others
- * flush.  One that walks them in between finds the change before it is told.
- * Such a finding is a suspect until the CPU enters a guest under the same tag again:
- * cleared if the flush came, reported if it did not come in patience instructions
- * or until the step that was marked ended.
+ * flush.  A CPU that walks them in between finds the change before its flush.
+ * Such a finding is a deferred report until the CPU enters a guest under the same tag
+ * again.  It is dropped if the flush came, and written if the flush did not come in
+ * patience instructions or before the marked step ended.
  */
 #ifndef TLBSAN_ORACLE_H
 #define TLBSAN_ORACLE_H
@@ -67,7 +67,7 @@ public:
 	void ept_refused(const EptRefusal &refusal);
 
 	/*
-	 * What ran so far is over: report what is still held back, unless no guest
+	 * What ran so far is over: write the deferred reports, unless no guest
 	 * with the same tags ran since.
 	 */
 	void settle_all();

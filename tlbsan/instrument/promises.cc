@@ -5,7 +5,7 @@
 
 namespace tlbsan {
 
-/* Promises that name addresses; beyond, the oldest go: a miss, never a false report. */
+/* Guarantees that name addresses.  If there are more, the oldest go: a miss, no false report. */
 static const size_t most_addresses = 1 << 16, most_flushes = 512;
 
 void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)

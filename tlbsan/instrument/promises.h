@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What one virtual CPU was promised to have forgotten: by its own operations,
- * which invalidate as those of a CPU do, under the tags that it knows; and by
- * flushes that others asked for it.
+ * The invalidations that are guaranteed to one virtual CPU: by its own operations,
+ * which invalidate as those of a CPU do, under the tags that it knows; and by flushes
+ * that others asked for it.
  */
 #ifndef TLBSAN_PROMISES_H
 #define TLBSAN_PROMISES_H
@@ -37,7 +37,7 @@ public:
 
 	/* The newest for an entry with this name (virtual tags) that was made under cr3. */
 	Time newest(const Name &name, uint64_t cr3) const;
-	/* What was promised since a time, newest first. */
+	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> since(Time time) const { return log.since(time); }
 
 private:

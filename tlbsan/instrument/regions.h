@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Regions: the stretches of a run between two marks, each with its own numbers.
+ * Regions: the stretches of a run between two marks, each with its own counts.
  *
- * A program in the machine, at any level, marks by prefetching from one magic
+ * A program in the emulated machine, at any level, marks by prefetching from one magic
  * address for each character of a label and one for '\n' (tsmark.c).  Output
  * is one JSON object a line, flushed as soon as its region ends.
  */
@@ -32,7 +32,7 @@ private:
 	std::string pending;
 };
 
-/* Does a region of this name begin or end a step of whoever runs the machine? */
+/* Does a region of this name begin or end a step of the runner? */
 bool is_step(const std::string &label);
 
 /* The line of one region, without a line end. */
@@ -44,7 +44,7 @@ public:
 	/* file: nullptr writes nothing */
 	explicit RegionLog(FILE *file) : file(file) {}
 
-	/* End the current region with these numbers and begin the next. */
+	/* End the current region with these counts and begin the next. */
 	void next(const std::string &label, Counters &counters);
 	/* End the last region and write the sums of all. */
 	void finish(Counters &counters);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What one CPU may have cached: every entry that a page walk of a guest read,
- * under its name, and when.  A real TLB forgets at random; this one never does,
- * unless an operation that must invalidate came between.
+ * What one CPU may have cached: every entry that a page walk of a guest read, with its
+ * tags and when.  A real TLB evicts at random.  Here an entry stays until an operation
+ * came that must invalidate it.
  */
 #ifndef TLBSAN_REMEMBERED_H
 #define TLBSAN_REMEMBERED_H
@@ -27,7 +27,7 @@ struct VirtualTag {
 	bool operator==(const VirtualTag &) const = default;
 };
 
-/* Who made an entry. */
+/* The origin of an entry. */
 struct Origin {
 	VirtualTag context;
 	uint64_t vmcs = 0;

@@ -20,7 +20,7 @@
 
 namespace tlbsan {
 
-/* What was found where an entry is still remembered. */
+/* What was found where an entry is still cached. */
 enum class Finding {
 	other_page,		/* the linear address leads to another page */
 	other_host_page,	/* the same guest-physical page, but elsewhere in the host */
@@ -79,7 +79,7 @@ public:
 	explicit ReportLog(FILE *file) : file(file) {}
 
 	void write(const Report &report);
-	/* A region begins; one named "step.N", "idle" or so says whose what follows is. */
+	/* A region begins; one named "step.N", "idle" or so says which step follows. */
 	void region(const std::string &label);
 
 private:

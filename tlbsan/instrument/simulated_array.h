@@ -19,7 +19,7 @@
 
 namespace tlbsan {
 
-/* An address that is to be translated, and for whom. */
+/* An address that must be translated, and its tags. */
 struct Access {
 	bool fetch = false;	/* of an instruction; else of data */
 	/* guest_physical: the guest has paging off, address is guest-physical */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A simulated TLB of one CPU: what a TLB of a real part's size would have hit and
- * missed.  The oracle remembers all that hardware may hold; this one forgets as
- * hardware must, for want of room.
+ * A simulated TLB of one CPU: what a TLB of a real CPU's size would have hit and
+ * missed.  The oracle caches everything that hardware may hold.  This one evicts, as
+ * hardware must.
  *
  *  - Level 1 has arrays of its own for data and for instructions, and in each for
  *    pages of 4 KiB and of 2 MiB, as the parts it is sized after: a loop's
@@ -45,7 +45,7 @@ public:
 	/* After nowhere, fill() has to follow. */
 	Found access(const Access &access);
 	void fill(const Access &access, const Mapping &mapping);
-	/* A page fault or EPT violation, which empties what would be used: SDM 4.10.4.1, 29.4.3.1 */
+	/* A page fault or EPT violation invalidates what would be used: SDM 4.10.4.1, 29.4.3.1 */
 	void refused(const Access &access);
 
 	/* Operations that succeeded. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The virtual CPUs that the hypervisor under test presents, and what it
- * promised them (promises.h).
+ * The virtual CPUs that the hypervisor under test presents, and the invalidations that
+ * are guaranteed to them (promises.h).
  *
  * An L1 runs under virtual VPID 0, its L2 under vpid12 and the EP4TA of eptp12
  * (0 for each that is off).  An operation counts
@@ -50,7 +50,7 @@ private:
 
 class VirtualCpus {
 public:
-	/* Reads a byte of the machine's memory; false if there is none. */
+	/* Reads a byte of the host's memory; false if there is none. */
 	using ReadByte = std::function<bool(uint64_t host, uint8_t &byte)>;
 
 	VirtualCpus(const VmcsLevels &levels, Clock &clock) : levels(levels), clock(clock) {}
@@ -92,9 +92,9 @@ public:
 	VirtualTag context(unsigned cpu) const;
 	/* When its state was set from outside, over that of an L2; 0: it was not. */
 	Time restored(unsigned cpu) const;
-	/* Newest promise for an entry made under cr3; see Name. */
+	/* The newest guarantee for an entry made under cr3; see Name. */
 	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
-	/* What was promised since a time, newest first. */
+	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> promised_since(unsigned cpu, Time time) const;
 
 private:

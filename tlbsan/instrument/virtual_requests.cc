@@ -142,7 +142,7 @@ void VirtualCpus::has_hyperv(unsigned cpu)
 		hyperv.insert(vcpu->host_cr3);
 }
 
-/* Else a VMCALL means something else; an L2's may still be L1's to serve. */
+/* Otherwise a VMCALL means something else; L1 may still handle an L2's. */
 bool VirtualCpus::may_flush_others(unsigned cpu) const
 {
 	const Cpu *vcpu = running(cpu);
@@ -168,7 +168,7 @@ void VirtualCpus::calls(unsigned cpu, const FlushCall &call)
 		vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
 }
 
-/* Did the hypervisor serve it?  It goes back to the caller, or to L1 with exit 0x10000031. */
+/* Did the hypervisor handle it?  It goes back to the caller, or to L1 with exit 0x10000031. */
 void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bool to_l2)
 {
 	if (!caller.call)

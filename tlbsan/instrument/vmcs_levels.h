@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which VMCS runs an L1 and which an L2, and whose a VPID is.
+ * Which VMCS runs an L1 and which an L2, and the owner of each VPID.
  *
  * The CPU knows no levels: a hypervisor that nests guests runs L1 on one VMCS
  * (vmcs01 in KVM's words) and L2 on another (vmcs02), both at the same depth.
@@ -56,7 +56,7 @@ public:
 	uint64_t running_on(unsigned cpu) const;
 	/* For an L2's VMCS that of its L1, for an L1's itself. */
 	uint64_t l1_of(uint64_t vmcs) const;
-	/* How often this VMCS was made anew. */
+	/* How often this VMCS was made again. */
 	unsigned life(uint64_t vmcs) const;
 
 private:

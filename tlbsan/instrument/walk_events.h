@@ -112,9 +112,9 @@ struct GuestRegisters {
 	uint64_t cr4 = 0;
 	uint64_t rax = 0;
 	uint64_t rip = 0;
-	/* Whose guest it is: CR3 of the process, and of all its threads, that runs it. */
+	/* CR3 of the process, and of all its threads, that runs the guest. */
 	uint64_t host_cr3 = 0;
-	/* An L1 finds exit 0x10000031 in its enlightened VMCS: a served hypercall of its L2. */
+	/* An L1 finds exit 0x10000031 in its enlightened VMCS: a handled hypercall of its L2. */
 	bool trap_after_flush = false;
 };
 
@@ -127,7 +127,7 @@ struct Vmcs12 {
 	bool switches_eptp = false;	/* its L2 may, by VMFUNC, to those on the list */
 	uint64_t eptp_list = 0;
 	std::vector<uint64_t> eptps;
-	/* Of an enlightened VMCS, if the hypervisor may serve its L2's flush hypercalls. */
+	/* Of an enlightened VMCS, if the hypervisor may handle its L2's flush hypercalls. */
 	bool direct_flush = false;
 	uint64_t vm_id = 0;
 	uint32_t vp_id = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A machine to run the oracle on: streams of events in few words, and the
+ * An emulated machine to run the oracle on: streams of events in few words, and the
  * reports that come out.
  */
 #ifndef TLBSAN_TESTS_ORACLE_MACHINE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Whose debt an old translation of an L1 is. */
+/* Whether an old translation of an L1 is a hypervisor bug. */
 #include "oracle_machine.h"
 
 using namespace tlbsan;

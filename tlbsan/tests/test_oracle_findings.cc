@@ -43,7 +43,7 @@ TEST(a_large_page_is_found_from_each_of_its_parts)
 	CHECK_EQUAL(m.verdict(), "");
 	walk.host = 0x5600000;
 	m.oracle.walked(walk);
-	/* the large one and the small one that came beside it */
+	/* the large one and the small one next to it */
 	CHECK_EQUAL(m.verdict(), "stale other_host_page, stale other_host_page");
 }
 
@@ -319,7 +319,7 @@ TEST(invept_does_for_an_apic_access_page_that_is_turned_on)
 	CHECK_EQUAL(m.verdict(), "");
 }
 
-/* L1 turns on that of its L2, and owes the flush. */
+/* L1 turns on that of its L2, and must flush. */
 TEST(an_apic_access_page_of_an_l2_is_l1s)
 {
 	Machine m;

@@ -7,8 +7,8 @@ using namespace tlbsan;
 static const uint16_t EXIT_RDMSR = 31;
 
 /*
- * Two virtual CPUs of one VM, by VP index 0 on CPU 0 and 1 on CPU 1; CPU 1's
- * remembers a translation.
+ * Two virtual CPUs of one VM, by VP index 0 on CPU 0 and 1 on CPU 1; CPU 1 has
+ * cached a translation.
  */
 struct TwoCpus : Machine {
 	VirtualCpus &vcpus = oracle.virtual_cpus();
@@ -158,7 +158,7 @@ TEST(a_vmcall_without_hyperv_is_no_flush)
 	CHECK(m.oracle.virtual_cpus().may_flush_others(0));
 }
 
-/* One virtual CPU, with an L2 whose flush hypercalls the hypervisor may serve. */
+/* One virtual CPU, with an L2 whose flush hypercalls the hypervisor may handle. */
 struct DirectFlush : Machine {
 	VirtualCpus &vcpus = oracle.virtual_cpus();
 	Vmcs12 evmcs;

@@ -73,7 +73,7 @@ TEST(vmfunc_stays_with_the_vmcs12)
 	CHECK_EQUAL(m.oracle.virtual_cpus().context(0).ep4ta, 0xc000u);
 }
 
-/* L2 state that was restored: nobody saw how L1 described it. */
+/* L2 state that was restored: how L1 described it was not seen. */
 static void restored(Machine &m)
 {
 	m.enter_l1();
@@ -112,7 +112,7 @@ TEST(an_l2_that_was_restored_is_judged_until_l1_runs)
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
 
-/* KVM_SET_NESTED_STATE while the virtual CPU is in L2: VMCS02 is made anew. */
+/* KVM_SET_NESTED_STATE while the virtual CPU is in L2: VMCS02 is made again. */
 TEST(an_l2_set_in_the_place_of_another_uses_nothing_of_before)
 {
 	Machine m;

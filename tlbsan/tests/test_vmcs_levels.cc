@@ -9,7 +9,7 @@ static const uint64_t vmcs01 = 0x1000, vmcs02 = 0x2000, other_vm = 0x3000;
 static const uint64_t stack = 0xffffc90000013e00, other_stack = 0xffffc90000023e00;
 static const uint16_t EXIT_HLT = 12;
 
-/* A machine with a hypervisor whose VMX instructions are short to write down. */
+/* An emulated machine with a hypervisor whose VMX instructions are short to write down. */
 class Machine {
 public:
 	VmcsLevels levels;
