@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A flush of everything: INVEPT global when EPT is on, with VPID or without;
- * INVVPID all-contexts when only VPID is on; nothing when neither is.  Owed by
+ * INVVPID all-contexts when only VPID is on; nothing when neither is.  Required of
  * each vCPU once when host pages are taken away (MMU notifier, deletion of a
  * memslot), and by each VMCS once when its vCPU has changed the CPU, whether
  * L1 or L2 runs.
@@ -65,7 +65,7 @@ static void l1_code(struct l2_context *context, u64 *slot)
 	witness_mark(UNJUDGED);
 
 	STAND_STILL(MIGRATE_L1);
-	/* vmcs02 was left behind on the other CPU. */
+	/* vmcs02 was last loaded on the other CPU. */
 	witness_mark("all.migrate_l1.enter");
 	l1_run_to_vmcall(context);
 	witness_mark(UNJUDGED);

@@ -6,7 +6,7 @@
  * are not the guest's.  Nothing but the statistics when VPID is off.
  *
  * Tried with the paravirtual flush (steal time), which asks for nothing else,
- * with changed paging state (KVM_SET_SREGS), which loads the root anew as well,
+ * with changed paging state (KVM_SET_SREGS), which loads the root again as well,
  * and, where L0 has no EPT and sees it, with INVPCID.
  */
 #include <asm/kvm_para.h>

@@ -98,7 +98,7 @@ static void judge_list(const char *region, const char *seen, bool vpid02)
 		count = vpid02 ? &want.single02 : &want.single01;
 	if (kvm_has_vpid())
 		*count = kvm_has_ept() ? PAGES_FLUSHED : 1;
-	/* And of the other level's, whose queue the same request may be for (X9). */
+	/* And of the other level's: the same request may be for its queue (X9). */
 	if (vpid02 && kvm_has_vpid() && !kvm_has_ept())
 		want.single01 = hook_is_rust("hv_vcpu_flush_tlb");
 	witness_flushes(region, seen, &want);

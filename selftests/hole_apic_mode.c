@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An L2 turns its L1's local APIC on, which was off: what was plain memory to L1 is
+ * An L2 turns its L1's local APIC on, which was off: what was ordinary memory to L1 is
  * the APIC's page from now on, and L1's translations of it must go.  KVM flushes those
  * of one EPT pointer, which is L1's only if the L2 has an EPT of its own; without,
  * the root that KVM takes for L1's is the L2's.

@@ -4,8 +4,8 @@
  * empty set together with the flag for all processors, ranges in the extended
  * format, and more pages than a host should flush one by one for one call.
  *
- * One vCPU asks for a flush of itself, so its own next access tells, to whoever
- * remembers translations; that the flush was served at all is in KVM's statistics.
+ * One vCPU asks for a flush of itself, so its own next access tells the emulator's
+ * oracle.  KVM's statistics tell whether the flush was done at all.
  */
 #include "flush_call.h"
 #include "witness.h"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The input of a flush hypercall is 8-byte aligned and within one page: the TLFS has
- * HV_STATUS_INVALID_ALIGNMENT for anything else.  From L2 that is more than manners:
- * only the address of the first byte is one that L1 let L2 have, so that an input
- * which crosses its page goes on in a page of L1's.
+ * HV_STATUS_INVALID_ALIGNMENT for anything else.  From L2 that matters more: only the
+ * address of the first byte is translated by L1's EPT, so that an input which crosses
+ * its page continues in a page of L1's.
  */
 #include "ept12.h"
 #include "flush_call.h"
 #include "witness.h"
 
-/* Two for the address that is flushed, two for the input, one behind the second of these. */
+/* Two for the address that is flushed, two for the input, one after the second of these. */
 enum { BACKING, OTHER_BACKING, INPUT, SECOND_INPUT, OTHER_INPUT, NR_PAGES };
 
 enum form { MISALIGNED, LIST_CROSSES, HEADER_CROSSES, OTHER_SECOND_PAGE, NO_SECOND_PAGE, NR_FORMS };

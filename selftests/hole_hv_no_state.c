@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A Hyper-V flush for the L1 of a vCPU that has no Hyper-V state, and so no queue,
- * while its L2 is running.  KVM flushes the VPID of the one that runs, and no
- * transition asks for L1's share again.  With --comes the VMM reads a Hyper-V MSR of
- * the vCPU before that serves the first request, by which it gets its state, and with
- * it an empty queue: KVM flushes nothing at all.
+ * while its L2 is running.  KVM flushes the VPID of the level that runs, and no
+ * transition requests L1's flush again.  With --comes the VMM reads a Hyper-V MSR of the
+ * vCPU before that handles the first request.  By this it gets its state, and with it an
+ * empty queue: KVM flushes nothing at all.
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */

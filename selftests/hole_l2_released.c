@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An L2's flush hypercall that KVM serves ("direct" flush), for an L2 that is at rest:
- * its L1 has cleared the enlightened VMCS, by which KVM knew whose it is, and launches
- * it again after the call; or, with --without-vpid, runs it without a VPID meanwhile, so
- * that the flush is made of another tag; or, with --renamed, runs another L2 without a
- * VPID on the same enlightened VMCS meanwhile.  What the L2 had cached under its vpid12
+ * An L2's flush hypercall that KVM handles ("direct" flush), for an L2 that is at rest.
+ * Its L1 has cleared the enlightened VMCS, by which KVM finds an L2, and launches it
+ * again after the call.  Or, with --without-vpid, L1 runs it without a VPID meanwhile, so
+ * that the flush is made of another tag.  Or, with --renamed, L1 runs another L2 without
+ * a VPID on the same enlightened VMCS meanwhile.  What the L2 had cached under its vpid12
  * is still there then, and L1 cannot know of the call.
  */
 #include "hv_pair.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An L2 whose flush hypercalls KVM serves ("direct" flush) is restored while it is
- * active.  Which L2 it is, and where its partition assist page is, stands in its
- * enlightened VMCS alone; until KVM has read that again it knows neither, but goes
- * on to take L2's calls: they fail, or miss who was restored.
+ * An L2 whose flush hypercalls KVM handles ("direct" flush) is restored while it is
+ * active.  Its ids, and the address of its partition assist page, are in its
+ * enlightened VMCS only.  Until KVM has read them again it does not know them, but
+ * still handles L2's calls: they fail, or miss the restored vCPU.
  */
 #include "hv_pair.h"
 #include "witness.h"
@@ -74,7 +74,7 @@ static void try_restore(void)
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), WAIT);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), DONE);
 		flushes = vcpu_get_stat(vcpus[TARGET], tlb_flush);
-		/* Served before it runs on. */
+		/* Handled before it continues. */
 		witness_mark(region);
 	}
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), DONE);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Without EPT in KVM: a Hyper-V flush for an L1 whose L2 is running.  KVM flushes the
- * VPID of the one that runs, and forgets the call.  Nearly always that is made up for by
- * a flush of everything when the shadow tables change, or when the page table is write-
- * protected again.  But not when a page may no longer be executed, which KVM leaves to
- * the guest's flush, and the host has just moved the page table in its memory, so that
- * there is nothing to write-protect.  The emulator cannot show what a CPU would execute
- * then, as it faults by itself: what is counted is the flush for L1.
+ * VPID of the level that runs, and drops the call.  Nearly always everything is flushed
+ * anyway, when the shadow tables change, or when the page table is write-protected again.
+ * But it is not if a page may no longer be executed, which KVM leaves to the guest's
+ * flush, and the host has just moved the page table in its memory, so that there is
+ * nothing to write-protect.  The emulator cannot show what a CPU would execute then, as
+ * it faults by itself: what is counted is the flush for L1.
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */
@@ -69,7 +69,7 @@ static void target_l2(void)
 {
 	for (;;) {
 		GUEST_SYNC(WAITING);
-		/* L2's own flush is behind it. */
+		/* L2's own flush is done. */
 		GUEST_SYNC(RESUMED);
 		vmcall();
 	}

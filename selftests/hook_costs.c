@@ -2,7 +2,7 @@
 /*
  * A workload for `make bench`: what KVM's way through one hook, or one form of a flush
  * hypercall, costs.  A guest of one vCPU does each again and again, for itself, so that
- * what it asks for is served before it goes on.
+ * what it asks for is done before it continues.
  */
 #include "contexts.h"
 #include "flush_call.h"
@@ -157,7 +157,7 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX) && kvm_cpu_has(X86_FEATURE_PCID));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
 	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
-	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "L1 is to have both");
+	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "L1 must have both");
 	pin_self_to_any_cpu();
 
 	vm = contexts_vm_create(1, 1, 1);

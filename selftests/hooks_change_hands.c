@@ -5,7 +5,7 @@
  *
  *  - C loses a flush that L1 has asked for while its L2 is active (X3), then Rust gets
  *    the hooks: L1 must not see what C has left.  Rust loses none, and C gets the hooks;
- *  - each hook alone, either way; but not if it stays whose it was.
+ *  - each hook alone, either way; but nothing is flushed if it stays as it was.
  *
  * With --wait: taking a hook away from Rust waits until no vCPU is in it, here one that
  * sleeps in a fault on the operand of L1's INVVPID.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Fields of an enlightened VMCS that decide on flushes, changed while L1 calls their
- * part of it clean, and while it calls it dirty: KVM goes on with what it has read
- * before, or takes the new.  Seen by whose flush hypercalls reach the L2, by whether
- * its own calls end with an exit to L1, by how often an entry flushes, and by the page
- * tables that L2 reads through.
+ * part of it clean, and while it calls it dirty: KVM keeps what it has read before, or
+ * reads it again.  Seen by which flush hypercalls reach the L2, by whether its own calls
+ * end with an exit to L1, by how often an entry flushes, and by the page tables that L2
+ * reads through.
  */
 #include "hooks.h"
 #include "hv_pair.h"

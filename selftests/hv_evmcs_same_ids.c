@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L2s on enlightened VMCSs with the same VM id, VP id and vpid12, as a virtual processor
- * has them whose L1 keeps an enlightened VMCS for each of its trust levels.  No flush call
- * was missed, so no entry needs a flush: when L1 runs two of them in turn, calls their ids
+ * L2s on enlightened VMCSs with the same VM id, VP id and vpid12, as in an L1 that keeps
+ * an enlightened VMCS for each trust level of a virtual processor.  No flush call was
+ * missed, so no entry needs a flush: when L1 runs two of them in turn, calls their ids
  * dirty that are what they were, or launches one again and again.
  *
  *   --ept     each with an EPT of its own

@@ -4,7 +4,7 @@
  * ordinary one.  After each change L2's flush hypercall goes to L0 or to L1 as the
  * VMCS in use says, ends as the partition assist page of that VMCS says, and the
  * calls of another vCPU reach this one exactly if they are for the L2 that is active.
- * What an L2 at rest has missed is made good when it runs again.
+ * An L2 that has missed calls at rest is flushed when it runs again.
  *
  * L1 gives L2s their own vpid12, or the same one and INVVPID between them; with
  * --plain-without-vpid the one on the ordinary VMCS has none.
@@ -28,7 +28,7 @@ struct step {
 	u16 vpid12;
 	u64 vm;
 	u32 vp;
-	enum l2 assist;		/* whose partition assist page */
+	enum l2 assist;		/* its partition assist page is used */
 	bool to_l1;		/* L1 takes the calls itself */
 	bool off_in_assist;	/* ... since the VP assist page says so */
 	enum leave leave;
@@ -50,7 +50,7 @@ static const struct step steps[] = {
 	{ A, 1, VM_ID, 1, A },
 	{ B, 1, VM_ID, 1, A },
 	{ A, 1, VM_ID, 1, A, .relaunch = true },
-	/* Only one of the two lets KVM serve its calls, or none. */
+	/* Only one of the two lets KVM handle its calls, or none. */
 	{ B, 2, VM_ID, 2, B, .to_l1 = true },
 	{ A, 1, VM_ID, 1, A },
 	{ B, 2, VM_ID, 2, B, .to_l1 = true, .off_in_assist = true },
@@ -74,7 +74,7 @@ static struct step now;
 static enum { READ, CALL, WAIT } order;
 static bool called;
 static const char region[] = "switch.return";
-/* The L2 whose page is locked. */
+/* This L2 has its page locked. */
 static enum l2 locked;
 
 static void l2_code(void)
@@ -202,7 +202,7 @@ static void l1_change(struct l2_context *last, struct l2_context *context)
 	if (last && context != last && now.vpid12 == last->vpid)
 		l1_invvpid(INVVPID_SINGLE, now.vpid12, 0);
 	l1_set_vpid(context, now.vpid12);
-	/* Whoever was cleared is launched; KVM takes an enlightened VMCS as it comes. */
+	/* A cleared VMCS is launched; KVM takes an enlightened one either way. */
 	if (now.relaunch || now.l2 == PLAIN)
 		context->launched = false;
 	if (now.l2 == PLAIN)

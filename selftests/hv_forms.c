@@ -222,7 +222,7 @@ static void try_form(struct machine *machine, const struct form *form)
 	u64 served, entries;
 
 	call(machine, form);
-	/* A slot that goes owes flushes of its own: the status is all there is to see. */
+	/* Deleting a slot flushes as well: only the status can be checked. */
 	if (form->place == GONE) {
 		TEST_ASSERT_EQ(run_to_sync(machine->vcpus[TARGET]), 1);
 		return;
@@ -237,7 +237,7 @@ static void try_form(struct machine *machine, const struct form *form)
 	whole[machine->level] += flushed == EVERYTHING;
 }
 
-/* One place is kept for "everything": calls that find no room lose nothing. */
+/* One entry is kept free for "everything": calls that find no room lose nothing. */
 static void try_full_queue(struct machine *machine)
 {
 	static const struct form fifteen = { "15 of 16", LIST, .reps = 15, .set = BIT(TARGET) };
@@ -246,9 +246,9 @@ static void try_full_queue(struct machine *machine)
 	call(machine, &fifteen);
 	call(machine, &one);
 	call(machine, &one);
-	TEST_ASSERT(serve(machine) > 0, "Nothing was served");
+	TEST_ASSERT(serve(machine) > 0, "Nothing was flushed");
 	whole[machine->level]++;
-	/* C goes through the addresses before it comes to "everything". */
+	/* C flushes the addresses before it reaches "everything". */
 	if (!hook_is_rust("hv_vcpu_flush_tlb"))
 		by_address[machine->level] += fifteen.reps;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A memslot goes away while a flush call is served from it: the VMM deletes it and
- * makes it anew with other memory, or moves it away and back, all the while one vCPU
- * calls, as L1 or as L2.  In the slot is the input, or the partition assist page of
- * L2's enlightened VMCS.  Each call succeeds, and then what the guest had changed
- * before is seen; or it says that its input cannot be read, and has flushed nothing.
+ * A memslot goes away while KVM reads a flush call from it.  The VMM deletes it and makes
+ * it again with other memory, or moves it away and back, while one vCPU calls all the
+ * time, as L1 or as L2.  In the slot is the input, or the partition assist page of L2's
+ * enlightened VMCS.  Each call succeeds, and then what the guest had changed before is
+ * seen; or it says that its input cannot be read, and has flushed nothing.
  *
- * Who calls reads from the input first: without a slot that is the VMM's to answer.
+ * The caller reads from the input first: without a slot the VMM must answer that.
  */
 #include <pthread.h>
 #include <sys/sysinfo.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whom Hyper-V's flush hypercalls reach: exactly those in the set, be they named
- * by a mask, by banks, or all; for L2's calls those of the same virtual machine.
- * Several vCPUs each run L2, with numbers that have nothing to do with KVM's own.
+ * Which vCPUs Hyper-V's flush hypercalls reach: exactly those in the set, named by a
+ * mask, by banks, or all; for L2's calls those of the same virtual machine.  Several
+ * vCPUs each run L2, with VM and VP ids that have nothing to do with KVM's own.
  *
  * First they take turns on one thread, and each one's flushes are counted; then
  * each has a thread, some targets spin in L2 on another CPU, and none may use
@@ -29,7 +29,7 @@
 enum { PAUSE = 1, DONE };
 enum level { L1, L2 };
 
-/* Numbers for Hyper-V: the first and last of banks, some of them in no set below. */
+/* VP ids: the first and last of banks, some of them in no set below. */
 static const u32 vp_ids[NR_VCPUS] = { 0, 1, 63, 64, 130, 63 };
 static const u64 vm_ids[NR_VCPUS] = { VM_ID, VM_ID, VM_ID, VM_ID, VM_ID, OTHER_VM_ID };
 /* L1's have to differ from one another. */

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who serves a VMCALL of L2, and how a flush that L0 has served ends: only if L1's
- * CPUID offers it, the enlightened VMCS and the VP assist page both ask for it and
- * the code is a flush's does L0 take the call, and only if the TLB lock count in
- * the partition assist page is not 0 does L1 get an exit, behind the VMCALL.  All from
- * 64-bit and from 32-bit code; with --moves again and again, while the vCPU is moved
- * from CPU to CPU.
+ * Which VMCALLs of L2 L0 handles, and how a flush ends that L0 has handled.  L0 handles a
+ * call only if L1's CPUID offers it, the enlightened VMCS and the VP assist page both ask
+ * for it, and the code is that of a flush.  L1 gets an exit, after the VMCALL, only if
+ * the TLB lock count in the partition assist page is not 0.  All from 64-bit and from
+ * 32-bit code; with --moves again and again, while the vCPU is moved from CPU to CPU.
  */
 #include <sys/sysinfo.h>
 
@@ -128,7 +127,7 @@ static void l1_try_who_serves(struct l2_context *context)
 		return;
 	}
 	l1_served(context, SPACE, 0);
-	/* Bits of the control word beside the code do not matter for who serves. */
+	/* Bits of the control word other than the code do not decide which level handles it. */
 	l1_served(context, SPACE | HV_HYPERCALL_FAST_BIT, 0);
 	l1_served(context, SPACE | 1ul << HV_HYPERCALL_REP_COMP_OFFSET, 3);
 	l1_served(context, HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST, 3);

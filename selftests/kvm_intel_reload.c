@@ -6,7 +6,7 @@
  * kvm_intel cannot go.
  *
  *   kvm_intel_reload MODULES/rust_kvm_nvmx.ko     it is not loaded; kvm_intel, which is
- *                                                 beside it, is
+ *                                                 next to it, is
  */
 #include <errno.h>
 #include <libgen.h>

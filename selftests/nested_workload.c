@@ -2,7 +2,7 @@
 /*
  * The workload of the demo and the benchmark: one vCPU whose L1 runs some L2s
  * in turn, each of which reads its pages, checks what it read and goes back to
- * L1.  The timed loop is one witness region; the program prints what it took.
+ * L1.  The timed loop is one region; the program prints what it took.
  *
  * A second region follows, "<name>.flushes", in which each kind of flush is
  * provoked: all contexts (a page is taken away, the vCPU changes the CPU), the

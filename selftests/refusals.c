@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What rust_kvm_nvmx does where it cannot work: a fitting errno, one line in the
- * kernel log that says what to do, and nothing left behind.
+ * kernel log that says what to do, and nothing that stays.
  *
  *   refusals MODULES/rust_kvm_nvmx.ko     KVM's modules and hooks_client.ko are
- *                                         beside it; none of ours is loaded
+ *                                         next to it; none of ours is loaded
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /*
  * RESET and INIT flush vpid01 at once, with INVVPID single-context, not by a
  * request that another vCPU or VM could come before.  The creation of a vCPU is
- * its RESET; INIT is served inside KVM_GET_MP_STATE, where no guest runs.
+ * its RESET; INIT is handled inside KVM_GET_MP_STATE, where no guest runs.
  */
 #include "apic.h"
 #include "contexts.h"

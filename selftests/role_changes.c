@@ -6,8 +6,8 @@
  * the rights that its tables now give it.  L2 leaves with the opposite of what L1 has,
  * and neither has the other's.
  *
- * With EPT the counts are exact: KVM's own of the flushes that are owed, the emulator's
- * of what is executed for them and for the roots of the new role.
+ * With EPT the counts are exact: KVM's own of the flushes that are required, the
+ * emulator's of what is executed for them and for the roots of the new role.
  */
 #include "backing.h"
 #include "paging_off.h"
@@ -35,7 +35,7 @@ static const char *const regions[2][NR_OWED] = {
 /* Guest globals */
 static struct l2_context *l1, *l2;
 static bool has_ept, has_smap, may_stop_paging;
-/* Changes that owe this, and roots that are loaded anew. */
+/* Changes that require this, and roots that are loaded again. */
 static u64 guest_changes[NR_OWED], guest_roots[NR_OWED];
 
 /* Of all VMs. */
@@ -46,7 +46,7 @@ static void stop_paging(bool with_pae)
 	guest_toggle_paging_and(with_pae ? X86_CR4_PAE : 0);
 }
 
-/* A change that owes @flushes, all of them @owed, and loads @new_roots with EPT. */
+/* A change that requires @flushes, all of them @owed, and loads @new_roots with EPT. */
 static void change(struct l2_context *self, void (*set)(bool), bool value, enum owed owed,
 		   u64 flushes, u64 new_roots)
 {
@@ -229,7 +229,7 @@ static void count_flushes(struct kvm_vcpu *vcpu)
 		}
 		flushes = vcpu_get_stat(vcpu, tlb_flush) - before;
 		TEST_ASSERT(kvm_has_ept() ? flushes == owed : flushes >= owed,
-			    "%lu flushes where %lu are owed", flushes, owed);
+			    "%lu flushes, %lu are required", flushes, owed);
 	}
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page of the local APIC.  While its xAPIC mode is off, L1 has it as plain
- * memory and may have cached that; once the mode is on, be it by a WRMSR of L1 or of
- * an L2 that L1 lets do it, accesses must reach the APIC.  So must they when the
+ * The page of the local APIC.  While its xAPIC mode is off, L1 has it as ordinary
+ * memory and may have cached that; once the mode is on, by a WRMSR of L1 or of an
+ * L2 that L1 lets do it, accesses must reach the APIC.  So must they when the
  * host has moved the page, for whichever level it did.
  *
  * Needs APICv: without, KVM maps the page for no guest.

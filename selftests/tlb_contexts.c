@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * L1 and its L2s back one linear address by a page of their own each and read it
- * in turn, so that whatever one of them leaves in the TLB is wrong for the next.
+ * in turn, so that what one of them leaves in the TLB is wrong for the next.
  * KVM runs them all with one or two VPIDs: each reason for a flush between two
  * of them stands alone in one part.
  *

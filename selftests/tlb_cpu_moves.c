@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A vCPU leaves a CPU, on which translations of its L1 and of its L2 stay
- * behind, and comes back when they have become wrong: they were changed and
+ * cached, and comes back when they have become wrong: they were changed and
  * invalidated on the other CPU, another L2 took over their VPID there, or the host
  * took the page away.  All of it is safe because a VMCS that comes from
  * another CPU flushes there, vmcs01 and vmcs02 each by itself.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One L2 that L1 runs with one EPT after the other: behind one guest-physical
- * address, and so behind one linear address, stands another page with each, and
- * L1 changes what stands there.
+ * One L2 that L1 runs with one EPT after the other.  One guest-physical address,
+ * and so one linear address, is backed by another page with each, and L1 changes
+ * the page.
  *
  *   turns    more EPT pointers than KVM keeps roots for, with and without vpid12
- *   changed  L1 puts another page behind the address and executes INVEPT
+ *   changed  L1 backs the address by another page and executes INVEPT
  *   removed  L1 takes the page away: an EPT violation, which invalidates as well
- *   reused   roots freed by INVEPT, whose pages the next roots may be made of
+ *   reused   roots freed by INVEPT; the next roots may be made of the same pages
  *   two      two EPT pointers with the same EPT, one with accessed and dirty flags:
  *            a violation under one invalidates for the other
  */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * VM entries that fail at each point where they can, each directly after L1 has changed
- * to another vpid12 or another EPT.  Where KVM has not come to the change yet, the next
- * entry owes the flush; where it has switched to L2, the flush was requested for L2 and
- * must be served for L2 before the vCPU goes back to L1, whose VPID is another one: the
- * next entry, with the same vpid12, does not request it again.  Once in all, either way.
+ * to another vpid12 or another EPT.  If KVM has not seen the change yet, the next entry
+ * must flush.  If KVM has switched to L2, the flush was requested for L2 and must be done
+ * for L2 before the vCPU goes back to L1, which has another VPID: the next entry, with
+ * the same vpid12, does not request it again.  One flush in all, either way.
  *
- * Two L2s back one linear address by a page each; the first leaves a translation
- * behind, then the second is entered, fails, is entered again, and uses it.  With
- * --evmcs both are on enlightened VMCSs.
+ * Two L2s back one linear address by a page each.  The first one has a translation
+ * cached, then the second is entered, fails, is entered again, and uses the address.
+ * With --evmcs both are on enlightened VMCSs.
  */
 #include "backing.h"
 #include "witness.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests that owe a flush of their own: each changes what it mapped, leaves the
- * flush out or makes another one, and uses the address again.  KVM promised
- * nothing, so the emulator's oracle must not call it KVM's fault ("stale"), but
- * should note it ("guestowned").  That is the oracle's own test: the witness
- * compares the notes of each kind with what is expected here.
+ * Guests that must flush themselves and do not: each changes what it mapped, makes
+ * no flush or another one, and uses the address again.  KVM guarantees nothing, so
+ * the emulator's oracle must not call it a KVM bug ("stale"), but should note it
+ * ("guestowned").  This tests the oracle itself: the runner compares the notes of
+ * each kind with what is expected here.
  *
- * A VM exit stands in for the chance that hardware forgets: without one the
- * emulator itself still has the old translation, and walks nothing.
+ * A VM exit stands in for the chance that hardware evicts an entry: without one
+ * the emulator itself still has the old translation, and walks nothing.
  */
 #include <sys/sysinfo.h>
 
@@ -316,7 +316,7 @@ struct kind {
 	void (*guest)(void);
 	const char *name;
 	enum { OF_L1, OF_L2, OF_EPT12, OF_TWO_VCPUS } needs;
-	/* KVM flushes more than it promised, or never looks: nothing to note. */
+	/* KVM flushes more than it guarantees, or never looks: nothing to note. */
 	bool hidden;
 };
 
@@ -435,7 +435,7 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_PCID));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_INVPCID));
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid() && kvm_cpu_has_ept(),
-		       "with EPT or VPID off KVM flushes more than it promised");
+		       "with EPT or VPID off KVM flushes more than it guarantees");
 	has_two_cpus = get_nprocs() > 1;
 	pin_self_to_cpu(0);
 

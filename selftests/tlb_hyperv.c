@@ -3,7 +3,7 @@
  * Hyper-V's flush hypercalls between two vCPUs that share their page tables: one
  * uses an address, the other backs it by another page and asks for the flush,
  * and when that call has returned the first may not use the old page any more.
- * Tried from L1 and from L2 (the "direct" flush, which KVM serves), with a target
+ * Tried from L1 and from L2 (the "direct" flush, which KVM handles), with a target
  * that waits at the level that is flushed or at the other one, by address, with
  * more addresses than the queue holds, and with none.
  *
@@ -34,7 +34,7 @@ enum action { USE, WAIT, USE_WAIT_USE };
 static struct {
 	enum level flushed, waits;
 	enum method method;
-	int by;				/* the page behind the address from now on */
+	int by;				/* the page that backs the address from now on */
 	bool purge;			/* a guest flush of the other level comes in between */
 } now;
 

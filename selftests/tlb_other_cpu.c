@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * L1 executes INVVPID on another CPU than the one that its L2 last ran on, goes
- * back there and enters L2 again, whose translations are still in the first CPU's
+ * back there and enters L2 again.  Its translations are still in the first CPU's
  * TLB: the INVVPID must be carried out there.  Nothing else changes meanwhile,
  * so of all that a change of the CPU flushes only this matters.
  */

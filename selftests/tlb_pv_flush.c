@@ -2,7 +2,7 @@
 /*
  * KVM's paravirtual TLB flush: a vCPU that wants another one's translations gone
  * does not wake it up if it is preempted, but sets a bit in its steal time.  KVM
- * owes the flush before that vCPU runs on.
+ * must flush before that vCPU continues.
  *
  * Two threads share a CPU, so that the target is preempted while it runs, and
  * the sender waits for that.

@@ -5,7 +5,7 @@
  * paging registers that are set from outside.  A guest of either level backs an
  * address with another page, invalidates, and must see the new page.
  *
- * With EPT in L0 most of it runs without L0, which still owes the flush for the
+ * With EPT in L0 most of it runs without L0, which still must flush for the
  * register bits that it watches (CR0.PG, CR4.PCIDE, CR4.SMEP).  Without EPT all
  * of it exits, and L0 has shadow page tables and cached roots to keep right.
  */

@@ -2,7 +2,7 @@
 /*
  * A vCPU with L2 active is saved and restored while another one's flush hypercall waits
  * for it in its queue, and L2's memory has changed: in the same VM what waits must be
- * served before L2 runs on; in a new one nothing old is there.  When L1 has entered the
+ * handled before L2 continues; in a new one nothing old is there.  When L1 has entered the
  * L2 again, calls reach it as before.
  */
 #include "hv_pair.h"

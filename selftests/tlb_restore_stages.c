@@ -2,12 +2,11 @@
 /*
  * A vCPU is saved and restored at each stage of nested VMX: before and after VMXON,
  * with a VMCS loaded, with L2 active, and between two runs of L2.  First each time in
- * the VM that it has, then each time in a new one, whose memory has become another
- * meanwhile while the VPIDs may be the same.  Whoever runs next, L1 or L2, must see the
- * memory as it is.
+ * the VM that it has, then each time in a new one, which has other memory and perhaps
+ * the same VPIDs.  The level that runs next, L1 or L2, must see the memory as it is.
  *
  *   --evmcs  L2s on enlightened VMCSs; each entry is followed by a flush hypercall of
- *            L2, which KVM serves and which ends with an exit to L1: a stage too
+ *            L2, which KVM handles and which ends with an exit to L1: a stage too
  *   --calls  and such a call is the first thing that a restored L2 does
  */
 #include "backing.h"

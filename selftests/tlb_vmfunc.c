@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * L2 switches its EPT pointer itself, by VMFUNC, among more of them than KVM
- * keeps roots for; with each another page stands behind one linear address.
+ * keeps roots for; with each, one linear address is backed by another page.
  * Without vpid12 and with one.
  *
  * Without, a switch also invalidates what L2 left under VPID 0, so L2 may change

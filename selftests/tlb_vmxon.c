@@ -3,7 +3,7 @@
  * Hardware's VPIDs have more lives than one.  L1 leaves VMX operation, and KVM
  * frees vpid02; another VM's L1 enters it, and KVM gives that VPID to it; both in
  * turn, with the same vpid12.  Then a VM goes away, and the next one gets its
- * VPIDs.  In each VM another page stands behind one linear address, in L1 and in
+ * VPIDs.  In each VM one linear address is backed by another page, in L1 and in
  * L2, and KVM must see that nothing of the life before is used.
  *
  * Between the lives of one L1 there is nothing to see: VMXON and VMXOFF invalidate

@@ -143,11 +143,11 @@ static void try_target(bool hyperv)
 
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), IN_L2);
 
-	/* For L1 while L2 runs: L2 uses the request up, the exit serves. */
+	/* For L1 while L2 runs: L2 uses the request up, the exit flushes. */
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), SENT);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), IN_L1);
 
-	/* For L2 while L1 runs: L1 uses the request up, the entry serves. */
+	/* For L2 while L1 runs: L1 uses the request up, the entry flushes. */
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), SENT);
 	witness_mark("fifo.l2_entries.in_l1");
 	TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), DONE);
@@ -175,7 +175,7 @@ int main(int argc, char *argv[])
 		l1_served.addr01 = 2 * ENTRIES;
 		l2_served.addr02 = ENTRIES;
 	} else {
-		/* Nothing asks again at the entry: C forgets L2's share, Rust serves it at once. */
+		/* No request at the entry: C drops L2's flush, Rust does it at once. */
 		too_early.single01 = 1;
 		too_early.single02 = hook_is_rust("hv_vcpu_flush_tlb");
 	}

@@ -6,7 +6,7 @@
  * flush the current context, and that is vpid01.  A new vpid12 is a flush for
  * the guest, of the same VPID, and instead of the other one.
  *
- * Takes the path of vpid_exhausted.ko (module/ beside this file).
+ * Takes the path of vpid_exhausted.ko (in module/).
  */
 #include "contexts.h"
 #include "modules.h"

@@ -3,7 +3,7 @@
  * An L2 whose vmcs12 does not use VPID shares L1's (L1 believes that all of
  * VPID 0 is flushed), so every VM entry and every VM exit must flush vpid01 for
  * the guest: INVVPID single-context on vpid01, no INVEPT.  With VPID off in L0
- * the request is still owed, for the sync of shadow page tables: then only the
+ * the request is still required, for the sync of shadow page tables: then only the
  * statistics, and with EPT off what L2 reads, can tell.
  */
 #include "contexts.h"
@@ -15,7 +15,7 @@
 static const char *const enter[] = { "vpid_off.enter", "vpid_off.ept.enter" };
 static const char *const leave[] = { "vpid_off.exit", "vpid_off.ept.exit" };
 
-/* Which region L2 is to close and open; L1 writes, L2 reads. */
+/* Which region L2 must close and open; L1 writes, L2 reads. */
 static const char *l2_exit_region;
 static u64 l2_expected;
 
