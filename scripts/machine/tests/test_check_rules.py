@@ -65,7 +65,7 @@ class Rules(unittest.TestCase):
         self.assertIn("T11: tlb_vmfunc is not in selftests/plan.txt", found)
 
     def test_a_host_test_that_is_gone(self) -> None:
-        found = self.changed("selftests/policy/src/vmcs02.rs", "fn t11_", "fn u11_")
+        found = self.changed("selftests/policy/src/transition.rs", "fn t11_", "fn u11_")
         self.assertEqual(found, ["T11: no test in selftests/policy is called t11_*"])
 
     def test_a_rule_without_a_test(self) -> None:
