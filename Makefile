@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a person calls. The work is done by scripts/setup (what is fetched and
-# built) and scripts/machine (what runs in the emulated machine).
+# The commands for users. scripts/setup fetches and builds, scripts/machine runs
+# the emulated machine.
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
@@ -9,28 +9,31 @@ export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
-#: make demo            a nested guest whose TLB flushes run in Rust, and a report
+#: make demo            a nested guest, once with C's TLB flushes and once with Rust's
 #: make test            all tests, in the emulated machine
-#: make test T=NAME     one of them, or several: T="NAME NAME"
+#: make test T=NAME     one test, or several: T="NAME NAME"
 #: make shell           a console in the emulated machine
-#: make bench           the cost of a nested round trip, Rust beside C
-#: make mutants         break each rule once: which test notices?
-#: make removals        leave out each TLB flush once: whose run does the oracle report?
+#: make bench           the cost of a nested round trip, C and Rust
+#: make mutants         break each rule once: which test fails?
+#: make removals        disable each TLB flush once: does the oracle report it?
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
-#: make check           formatters and linters: all clean?
-#: make check-policy    the rules alone, tried with every input on this host
-#: make clean           remove build/; distclean: the cache too
+#: make check           formatters and linters
+#: make check-policy    the rules alone, with every input, on this host
+#: make clean           remove build/; make distclean: the cache, too
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
-#:            KERNEL_TARBALL=    build another 7.3.y: path or URL, with KERNEL_SHA256=
-#:            TOOLCHAIN=         auto, rootfs (Debian's, made here) or host
-#:            V=1 the console as it runs; CPUS=N of the machine; JOBS=N of builds;
-#:            SEED=N another interleaving: order of the tests, turns of the CPUs, clock
-#:            EPT=0, KVM_INTEL='ept=0 vpid=0' parameters of kvm_intel
-#:            TLBSAN=0 Debian's own Bochs, without the witness and the oracle
-#:            SIM=default make bench: what a TLB of a real size would miss too
-#: The cache: $RUST_KVM_NVMX_CACHE, else ~/.cache/rust_kvm_nvmx
+#:            KERNEL_TARBALL=    build another 7.3.y: a path or URL, with KERNEL_SHA256=
+#:            TOOLCHAIN=         auto, rootfs (a Debian that is set up here) or host
+#:            V=1                show the console while the machine runs
+#:            CPUS=N             CPUs of the emulated machine
+#:            JOBS=N             jobs of a build
+#:            SEED=N             another interleaving of tests and CPUs, another clock
+#:            EPT=0              run kvm_intel without EPT
+#:            KVM_INTEL='vpid=0' parameters of kvm_intel
+#:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
+#: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
 demo test shell bench mutants removals:
 	@$(setup)/run-machine.sh $@
