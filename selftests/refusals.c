@@ -93,9 +93,19 @@ static void mode_is(const char *expected)
 
 static void test_table(void)
 {
-	refused("hooks_client", "how=version", ENOEXEC, "the module is for version 3");
+	refused("hooks_client", "how=version", ENOEXEC, "the module is for version 4");
 	refused("hooks_client", "how=layout", ENOEXEC,
 		"vcpu_vmx.vpid is not 1 bytes at offset 1");
+
+	refused("hooks_client", "how=number", ENOEXEC, "KVM_REQ_HV_TLB_FLUSH is not");
+	/* What a module has that was built for a kernel with these two fields swapped. */
+	refused("hooks_client", "how=requests", ENOEXEC, "kvm_vcpu.requests is not 8 bytes at");
+	/* ... and for one in which this function takes an argument more. */
+	refused("hooks_client", "how=prototype", ENOEXEC, "this is gpa_t kvm_translate_gpa(");
+
+	must_load("hooks_client", "how=evmcs");
+	refused("rust_kvm_nvmx", "", EPERM, "reload kvm_intel with enlightened_vmcs=0");
+	must_unload("hooks_client");
 
 	must_load("hooks_client", "how=occupy");
 	refused("rust_kvm_nvmx", "", EBUSY, "another module serves KVM's nVMX hooks");
