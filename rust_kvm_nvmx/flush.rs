@@ -56,7 +56,7 @@ pub(crate) fn request(vcpu: Vcpu<'_>, required: Option<Request>) {
 /// H5: the VPID that the vCPU runs with now.
 #[inline(always)]
 pub(crate) fn current_vpid(vcpu: Vcpu<'_>) -> Option<Vpid> {
-    flush::current_vpid(vcpu.vmcs12_uses_vpid(), vcpu.vpid01(), vcpu.vpid02())
+    flush::current_vpid(vcpu.vmcs12_uses_vpid(), || vcpu.vpid01(), || vcpu.vpid02())
 }
 
 /// H1: everything that the vCPU may have cached.

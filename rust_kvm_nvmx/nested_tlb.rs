@@ -63,7 +63,8 @@ impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn flush_tlb_current(vcpu: Vcpu<'_>) {
         let root = flush::root(vcpu, vcpu.mmu().current());
-        let required = policy::flush::current(vcpu.caps(), root, flush::current_vpid(vcpu));
+        let vpid = || flush::current_vpid(vcpu);
+        let required = policy::flush::current(vcpu.caps(), root, vpid);
 
         flush::execute(vcpu, required);
     }

@@ -44,15 +44,23 @@ bool nvmx_cpu_has_vmx(void)
 	return boot_cpu_has(X86_FEATURE_VMX);
 }
 
-u64 nvmx_root_role(u64 root_hpa)
+u32 nvmx_root_page(u64 root_hpa)
 {
 	const struct kvm_mmu_page *sp;
+	union kvm_mmu_page_role role;
 
 	if (kvm_mmu_is_dummy_root(root_hpa))
-		return NVMX_ROOT_IS_DUMMY;
+		return NVMX_ROOT_IS_KNOWN;
 
 	sp = root_to_sp(root_hpa);
-	return sp ? READ_ONCE(sp->role.word) : NVMX_ROOT_IS_UNKNOWN;
+	if (!sp)
+		return 0;
+
+	/* Other threads may mark the root as invalid, which is another bit. */
+	role.word = READ_ONCE(sp->role.word);
+	return NVMX_ROOT_IS_KNOWN |
+	       (role.level == PT64_ROOT_5LEVEL ? NVMX_ROOT_HAS_FIVE_LEVELS : 0) |
+	       (role.ad_disabled ? 0 : NVMX_ROOT_MAY_HAVE_AD);
 }
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)

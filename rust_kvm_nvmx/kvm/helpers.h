@@ -74,10 +74,11 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 
 bool nvmx_cpu_has_vmx(void);
 
-/* The role of the MMU page at a root, or one of these. */
-static const u64 NVMX_ROOT_IS_DUMMY = BIT_ULL(32);
-static const u64 NVMX_ROOT_IS_UNKNOWN = BIT_ULL(33);
-u64 nvmx_root_role(u64 root_hpa);
+/* What the page of a root is. */
+static const u32 NVMX_ROOT_IS_KNOWN = BIT(0);
+static const u32 NVMX_ROOT_HAS_FIVE_LEVELS = BIT(1);
+static const u32 NVMX_ROOT_MAY_HAVE_AD = BIT(2);
+u32 nvmx_root_page(u64 root_hpa);
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
 struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu);

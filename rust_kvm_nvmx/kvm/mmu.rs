@@ -59,24 +59,13 @@ impl<'h> CachedRoot<'h> {
     /// What page it is; for a root that there is. (`kvm_mmu_is_dummy_root`, `root_to_sp`.)
     #[inline(always)]
     pub(crate) fn page(self) -> RootPage {
-        // Other threads mark a root as invalid in the same word while it is in use. The bits that are
-        // used here stay for as long as the root does.
         // SAFETY: By the type invariant the root has a `struct page`, and the MMU's account of it.
-        let role = unsafe { bindings::nvmx_root_role(self.hpa) };
+        let flags = unsafe { bindings::nvmx_root_page(self.hpa) };
 
-        match u32::try_from(role) {
-            Ok(word) => {
-                let role = bindings::kvm_mmu_page_role { word };
-                // SAFETY: The word is all there is, and each of its bits is valid in both views.
-                let role = unsafe { role.__bindgen_anon_1 };
-
-                RootPage::Table {
-                    level: role.level(),
-                    ad_disabled: role.ad_disabled() != 0,
-                }
-            }
-            Err(_) if role == bindings::NVMX_ROOT_IS_DUMMY => RootPage::Dummy,
-            Err(_) => RootPage::Unknown,
+        RootPage {
+            is_known: flags & bindings::NVMX_ROOT_IS_KNOWN != 0,
+            has_five_levels: flags & bindings::NVMX_ROOT_HAS_FIVE_LEVELS != 0,
+            may_have_ad: flags & bindings::NVMX_ROOT_MAY_HAVE_AD != 0,
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
 #[inline(always)]
 fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
     let caps = vcpu.caps();
-    let vpid = policy::flush::current_vpid(Some(true), vcpu.vpid01(), vcpu.vpid02());
+    let vpid = policy::flush::current_vpid(Some(true), || vcpu.vpid01(), || vcpu.vpid02());
     let cpu = ThisCpu::stay();
 
     match invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02()) {

@@ -32,7 +32,8 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<V
 #[inline(always)]
 fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vpid> {
     let caps = vcpu.caps();
-    let vpid02 = vcpu.vpid02();
+    let vpid01 = || vcpu.vpid01();
+    let vpid02 = || vcpu.vpid02();
 
     warn_on!(transition::is_impossible(vpid12, caps));
 
@@ -43,7 +44,7 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
     flush::request(vcpu, required);
 
-    transition::vpid_to_write(dirty, vpid12.is_some(), vcpu.vpid01(), vpid02, caps)
+    transition::vpid_to_write(dirty, vpid12.is_some(), vpid01, vpid02, caps)
 }
 
 /// L2 exits to L1.
@@ -51,7 +52,7 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     check_hyperv_queue(vcpu);
 
-    let required = transition::required_on_exit(vmcs12.uses_vpid(), vcpu.vpid02(), vcpu.caps());
+    let required = transition::required_on_exit(vmcs12.uses_vpid(), || vcpu.vpid02(), vcpu.caps());
     flush::request(vcpu, required);
 }
 

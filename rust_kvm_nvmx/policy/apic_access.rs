@@ -62,9 +62,9 @@ pub(crate) fn turned_on<const PREVIOUS: usize>(
         Running::L1 => Required::Request,
         // Without EPT all of L1's translations have its VPID.
         _ if !caps.has(Caps::EPT) => once(flush::context(caps, vpid01)),
-        Running::L2WithEpt { root01 } => once(flush::current(caps, root01, vpid01)),
+        Running::L2WithEpt { root01 } => once(flush::current(caps, root01, || vpid01)),
         Running::L2WithoutEpt { previous } => {
-            Required::Now(previous.map(|root| flush::current(caps, root, vpid01)))
+            Required::Now(previous.map(|root| flush::current(caps, root, || vpid01)))
         }
     }
 }

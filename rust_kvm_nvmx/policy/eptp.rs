@@ -15,34 +15,33 @@ const ACCESSED_DIRTY: u64 = 1 << 6;
 
 /// What is known of the page that a root's address points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RootPage {
-    /// The dummy root that stands in for one that could not be built: the zero page.
-    Dummy,
-    /// A table that KVM's MMU accounts for.
-    Table {
-        /// Levels of the table, 5 or (anything else) 4.
-        level: u32,
-        /// L1 runs L2 without accessed and dirty flags in its EPT.
-        ad_disabled: bool,
-    },
-    /// Nothing that the MMU knows. Must not happen.
-    Unknown,
+pub(crate) struct RootPage {
+    /// The MMU accounts for it, or it is the dummy root that stands in for one that could not be
+    /// built: the zero page. Must not be false.
+    pub(crate) is_known: bool,
+    /// It is a table of five levels; else of four, and so is the dummy root.
+    pub(crate) has_five_levels: bool,
+    /// The CPU may set accessed and dirty flags: not in the dummy root, and not if L1 runs L2 without
+    /// them in its EPT.
+    pub(crate) may_have_ad: bool,
 }
 
 /// H6: the EPT pointer of the root at host-physical address `root`; `None` if there is none to
-/// trust, and more than this root has to be flushed.
-#[inline]
+/// trust, and more than this root must be flushed.
+#[inline(always)]
 pub(crate) fn of_root(root: u64, page: RootPage, ad_enabled: bool) -> Option<Eptp> {
-    let walk = match page {
-        RootPage::Unknown => return None,
-        RootPage::Table { level: 5, .. } => WALK_5_LEVELS,
-        RootPage::Table { .. } | RootPage::Dummy => WALK_4_LEVELS,
+    if !page.is_known {
+        return None;
+    }
+    let walk = if page.has_five_levels {
+        WALK_5_LEVELS
+    } else {
+        WALK_4_LEVELS
     };
-    let ad = match page {
-        RootPage::Table {
-            ad_disabled: false, ..
-        } if ad_enabled => ACCESSED_DIRTY,
-        _ => 0,
+    let ad = if page.may_have_ad && ad_enabled {
+        ACCESSED_DIRTY
+    } else {
+        0
     };
 
     Some(Eptp(root | MEMORY_TYPE_WRITE_BACK | walk | ad))

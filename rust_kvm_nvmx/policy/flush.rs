@@ -55,12 +55,16 @@ pub(crate) fn each(vpid: Option<Vpid>) -> Option<Invalidation> {
 
 /// H2: what to invalidate when the page tables that KVM keeps for the current context changed.
 #[inline(always)]
-pub(crate) fn current(caps: Caps, root: Root, vpid: Option<Vpid>) -> Option<Invalidation> {
+pub(crate) fn current(
+    caps: Caps,
+    root: Root,
+    vpid: impl FnOnce() -> Option<Vpid>,
+) -> Option<Invalidation> {
     match root {
         Root::Invalid => None,
         Root::Ept(eptp) if caps.has(Caps::INVEPT_SINGLE) => Some(Invalidation::InveptSingle(eptp)),
         Root::Ept(_) | Root::EptUnknown => Some(Invalidation::InveptAll),
-        Root::Shadow => context(caps, vpid),
+        Root::Shadow => context(caps, vpid()),
     }
 }
 
@@ -106,15 +110,16 @@ pub(crate) fn l1_flush_while_in_l2(
 /// H5: the VPID that the vCPU runs with now.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs. An L2 whose vmcs12 has no VPID shares vpid01, since
-/// for L1 it shares VPID 0 with L1 itself; so does one for which no vpid02 could be allocated.
+/// for L1 it shares VPID 0 with L1 itself; so does one for which no vpid02 could be allocated. The
+/// VPIDs are functions, so that a caller reads only the one that is used.
 #[inline(always)]
 pub(crate) fn current_vpid(
     vmcs12_uses_vpid: Option<bool>,
-    vpid01: Option<Vpid>,
-    vpid02: Option<Vpid>,
+    vpid01: impl FnOnce() -> Option<Vpid>,
+    vpid02: impl FnOnce() -> Option<Vpid>,
 ) -> Option<Vpid> {
     match vmcs12_uses_vpid {
-        Some(true) => vpid02.or(vpid01),
-        Some(false) | None => vpid01,
+        Some(true) => vpid02().or_else(vpid01),
+        Some(false) | None => vpid01(),
     }
 }

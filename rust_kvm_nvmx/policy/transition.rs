@@ -45,7 +45,7 @@ pub(crate) fn new_owner(vpid12: Option<u16>, last_vpid: u16) -> Option<u16> {
 pub(crate) fn required_on_entry(
     vpid12: Option<u16>,
     new_owner: Option<u16>,
-    vpid02: Option<Vpid>,
+    vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
 ) -> Option<Request> {
     if new_owner.is_some() {
@@ -59,14 +59,14 @@ pub(crate) fn required_on_entry(
 #[inline(always)]
 pub(crate) fn required_on_exit(
     uses_vpid: bool,
-    vpid02: Option<Vpid>,
+    vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
 ) -> Option<Request> {
     required(uses_vpid, vpid02, caps)
 }
 
 #[inline(always)]
-fn required(uses_vpid: bool, vpid02: Option<Vpid>, caps: Caps) -> Option<Request> {
+fn required(uses_vpid: bool, vpid02: impl FnOnce() -> Option<Vpid>, caps: Caps) -> Option<Request> {
     if !uses_vpid {
         // T2. Without VPIDs, L2 runs with VPID 0 like L1. VM entries and VM exits invalidate all
         // linear and combined mappings of VPID 0 (SDM, "Operations that Invalidate Cached
@@ -75,7 +75,7 @@ fn required(uses_vpid: bool, vpid02: Option<Vpid>, caps: Caps) -> Option<Request
         // survive in hardware too, so KVM's copy of L1's EPT needs no sync.
         return Some(Request::Guest);
     }
-    if caps.has(Caps::EPT) || vpid02.is_some() {
+    if caps.has(Caps::EPT) || vpid02().is_some() {
         // L2 has a tag of its own: its VPID, or at least its root.
         return None;
     }
@@ -90,8 +90,8 @@ fn required(uses_vpid: bool, vpid02: Option<Vpid>, caps: Caps) -> Option<Request
 pub(crate) fn vpid_to_write(
     dirty: bool,
     uses_vpid: bool,
-    vpid01: Option<Vpid>,
-    vpid02: Option<Vpid>,
+    vpid01: impl FnOnce() -> Option<Vpid>,
+    vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
 ) -> Option<Vpid> {
     if !dirty || !caps.has(Caps::VPID) {

@@ -13,8 +13,8 @@ const ROOT: u64 = 0x000f_ffff_ffff_f000;
 fn h6_pointers_are_those_of_the_sdm() {
     // Write-back (6), 4 levels (3 << 3): 0x1e; 5 levels (4 << 3): 0x26; accessed and dirty: 0x40.
     for (page, ad_enabled, low) in [
-        (RootPage::Dummy, false, 0x1e),
-        (RootPage::Dummy, true, 0x1e),
+        (DUMMY, false, 0x1e),
+        (DUMMY, true, 0x1e),
         (table(4, false), false, 0x1e),
         (table(4, false), true, 0x5e),
         (table(4, true), false, 0x1e),
@@ -39,11 +39,22 @@ fn h6_pointers_are_those_of_the_sdm() {
 
 #[test]
 fn h6_an_unknown_page_has_no_pointer() {
-    for ad_enabled in [false, true] {
-        assert_eq!(of_root(ROOT, RootPage::Unknown, ad_enabled), None);
+    for bits in 0..8 {
+        let page = RootPage {
+            is_known: false,
+            has_five_levels: bits & 1 != 0,
+            may_have_ad: bits & 2 != 0,
+        };
+        assert_eq!(of_root(ROOT, page, bits & 4 != 0), None);
     }
 }
 
-fn table(level: u32, ad_disabled: bool) -> RootPage {
-    RootPage::Table { level, ad_disabled }
+const DUMMY: RootPage = table(4, true);
+
+const fn table(level: u32, ad_disabled: bool) -> RootPage {
+    RootPage {
+        is_known: true,
+        has_five_levels: level == 5,
+        may_have_ad: !ad_disabled,
+    }
 }

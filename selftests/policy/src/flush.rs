@@ -85,13 +85,13 @@ fn h1_all_without_ept_reaches_both_vpids_and_nothing_without_vpid() {
 fn h2_current_with_ept_reaches_the_root_with_no_more_than_it_must() {
     for caps in all_caps().filter(|caps| caps.has(Caps::EPT)) {
         for vpid in vpids() {
-            let done = current(caps, Root::Ept(ROOT), vpid);
+            let done = current(caps, Root::Ept(ROOT), || vpid);
             assert!(drops(done, vpid, Some(ROOT)).1, "{caps:?} {done:?}");
             let single = done == Some(Invalidation::InveptSingle(ROOT));
             assert_eq!(single, caps.has(Caps::INVEPT_SINGLE), "{caps:?} {done:?}");
             // No pointer can be built: more, never less.
             assert_eq!(
-                current(caps, Root::EptUnknown, vpid),
+                current(caps, Root::EptUnknown, || vpid),
                 Some(Invalidation::InveptAll)
             );
         }
@@ -102,9 +102,9 @@ fn h2_current_with_ept_reaches_the_root_with_no_more_than_it_must() {
 fn h2_current_without_ept_is_the_vpids_and_nothing_without_a_root() {
     for caps in all_caps() {
         for vpid in vpids() {
-            assert_eq!(current(caps, Root::Invalid, vpid), None);
+            assert_eq!(current(caps, Root::Invalid, || vpid), None);
             if !caps.has(Caps::EPT) {
-                let done = current(caps, Root::Shadow, vpid);
+                let done = current(caps, Root::Shadow, || vpid);
                 assert_eq!(
                     drops(done, vpid, None).0,
                     vpid.is_some(),
@@ -163,10 +163,10 @@ fn h4_h15_context_is_never_an_invept_and_names_the_vpid_where_the_cpu_can() {
 #[test]
 fn h5_l2_has_its_own_vpid_only_if_l1_gave_one_and_one_was_left() {
     for (vpid01, vpid02) in pairs() {
-        assert_eq!(current_vpid(None, vpid01, vpid02), vpid01);
-        assert_eq!(current_vpid(Some(false), vpid01, vpid02), vpid01);
+        assert_eq!(current_vpid(None, || vpid01, || vpid02), vpid01);
+        assert_eq!(current_vpid(Some(false), || vpid01, || vpid02), vpid01);
         let expected = if vpid02.is_some() { vpid02 } else { vpid01 };
-        assert_eq!(current_vpid(Some(true), vpid01, vpid02), expected);
+        assert_eq!(current_vpid(Some(true), || vpid01, || vpid02), expected);
     }
 }
 
@@ -175,7 +175,7 @@ fn x3_l1s_own_translations_go_too_when_the_guest_flush_is_for_another_vpid() {
     for caps in all_caps() {
         for (vpid01, vpid02) in pairs() {
             for uses_vpid in [None, Some(false), Some(true)] {
-                let current = current_vpid(uses_vpid, vpid01, vpid02);
+                let current = current_vpid(uses_vpid, || vpid01, || vpid02);
                 let beside = l1_flush_while_in_l2(caps, current, vpid01);
                 let dropped =
                     drops(beside, vpid01, None).0 || drops(context(caps, current), vpid01, None).0;

@@ -25,7 +25,7 @@ fn entries(check: impl Fn(Option<u16>, u16, Option<Vpid>, Caps, Option<Request>)
             for vpid02 in vpids() {
                 for caps in all_caps() {
                     let owner = new_owner(vpid12, last_vpid);
-                    let required = required_on_entry(vpid12, owner, vpid02, caps);
+                    let required = required_on_entry(vpid12, owner, || vpid02, caps);
                     check(vpid12, last_vpid, vpid02, caps, required);
                 }
             }
@@ -42,7 +42,7 @@ fn exits(check: impl Fn(bool, Option<Vpid>, Caps, Option<Request>)) {
                     uses_vpid,
                     vpid02,
                     caps,
-                    required_on_exit(uses_vpid, vpid02, caps),
+                    required_on_exit(uses_vpid, || vpid02, caps),
                 );
             }
         }
@@ -105,7 +105,7 @@ fn t4_the_first_entry_after_vmxon_flushes_for_every_vpid() {
     for vpid12 in 1..=u16::MAX {
         let vpid12 = Some(vpid12);
         let owner = new_owner(vpid12, 0);
-        let required = required_on_entry(vpid12, owner, vpids()[1], caps);
+        let required = required_on_entry(vpid12, owner, || vpids()[1], caps);
         assert_eq!(required, Some(Request::Guest));
     }
 }
@@ -136,7 +136,7 @@ fn t8_the_vpid_is_written_only_if_it_may_have_changed_and_vpids_are_on() {
     for caps in all_caps() {
         for dirty in [false, true] {
             for uses in [false, true] {
-                let written = vpid_to_write(dirty, uses, vpids()[1], vpids()[2], caps);
+                let written = vpid_to_write(dirty, uses, || vpids()[1], || vpids()[2], caps);
                 assert_eq!(written.is_some(), dirty && caps.has(Caps::VPID), "{caps:?}");
             }
         }
@@ -148,7 +148,7 @@ fn t8_an_l2_with_a_vpid_runs_on_vpid02_if_there_is_one() {
     for vpid01 in vpids() {
         for vpid02 in vpids() {
             let expected = if vpid02.is_none() { vpid01 } else { vpid02 };
-            let written = vpid_to_write(true, true, vpid01, vpid02, Caps::VPID);
+            let written = vpid_to_write(true, true, || vpid01, || vpid02, Caps::VPID);
             assert_eq!(written, expected);
         }
     }
@@ -158,7 +158,7 @@ fn t8_an_l2_with_a_vpid_runs_on_vpid02_if_there_is_one() {
 fn t8_an_l2_without_a_vpid_runs_on_vpid01() {
     for vpid01 in vpids() {
         for vpid02 in vpids() {
-            let written = vpid_to_write(true, false, vpid01, vpid02, Caps::VPID);
+            let written = vpid_to_write(true, false, || vpid01, || vpid02, Caps::VPID);
             assert_eq!(written, vpid01);
         }
     }
