@@ -74,10 +74,10 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 
 bool nvmx_cpu_has_vmx(void);
 
-/* What the page of a root is. */
+/* What the page of a root is.  The bits are where an EPT pointer shows the difference. */
 static const u32 NVMX_ROOT_IS_KNOWN = BIT(0);
-static const u32 NVMX_ROOT_HAS_FIVE_LEVELS = BIT(1);
-static const u32 NVMX_ROOT_MAY_HAVE_AD = BIT(2);
+static const u32 NVMX_ROOT_HAS_FIVE_LEVELS = BIT(3);
+static const u32 NVMX_ROOT_MAY_HAVE_AD = BIT(6);
 u32 nvmx_root_page(u64 root_hpa);
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
