@@ -12,8 +12,8 @@
 void *apic_page_find(void);
 
 /*
- * Host: @size of memory of the caller's own, right behind which KVM will map the page
- * of the VM whose first vCPU comes next.
+ * Host: @size of memory of the caller's own, directly before the page that KVM will map
+ * for the VM that gets its first vCPU next.
  */
 void *apic_page_reserve(size_t size);
 

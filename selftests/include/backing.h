@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One linear address, backed by one page and then by another: what a flush that
- * is missing leaves behind is then the other page, and the emulator's oracle,
- * which remembers it, reports its use.  Guest code, but for backing_create().
+ * One linear address, backed by one page and then by another: after a missing flush
+ * the other page is still cached, and the emulator's oracle reports its use.  Guest
+ * code, except for backing_create().
  */
 #ifndef BACKING_H
 #define BACKING_H
@@ -32,7 +32,7 @@ static inline void check_page(const struct l2_context *context, int page, int by
 }
 
 /*
- * Leave the guest, of either level, and come back to it: L0 serves a read of its
+ * Leave the guest, of either level, and come back to it: L0 handles a read of its
  * interrupt controller's port without L1 and without userspace.
  */
 static inline void guest_exit(void)

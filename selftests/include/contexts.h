@@ -29,7 +29,7 @@ enum l2_ept {
 /* Shared between host and L1; pointers are L1's linear addresses. */
 struct l2_context {
 	struct vmx_pages *vmx;
-	struct hyperv_test_pages *hv;	/* eVMCS pages, NULL for a plain VMCS */
+	struct hyperv_test_pages *hv;	/* eVMCS pages, NULL for an ordinary VMCS */
 	u64 eptp_gpa;			/* 0: EPT off */
 	u64 cr3;
 	u64 *pd;			/* the page directory of L2_DATA_GVA */

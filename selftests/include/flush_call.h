@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One flush hypercall of a guest that flushes itself, from L1 or from its L2: who
- * makes it, what its input looks like, and the status that comes back.
+ * One flush hypercall of a guest that flushes itself, from L1 or from its L2: the
+ * caller, the input, and the status that comes back.
  */
 #ifndef FLUSH_CALL_H
 #define FLUSH_CALL_H
@@ -49,7 +49,7 @@ u64 hv_call_32(u64 control, u64 input, u64 output);
 extern const char hv_call_32_vmcall[];
 
 /*
- * Host: a VM whose only vCPU runs @body at @level, with KVM serving an L2's calls;
+ * Host: a VM whose only vCPU runs @body at @level, with KVM handling an L2's calls;
  * its page tables are those of *@context, at either level.
  */
 struct kvm_vm *flush_call_vm(enum flush_level level, enum l2_ept ept, int nr_pages,

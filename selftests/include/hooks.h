@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Who handles each hook: what rust_kvm_nvmx shows in debugfs, and what kprobe
+ * Which side handles each hook: what rust_kvm_nvmx shows in debugfs, and what kprobe
  * events count where C handles it.
  */
 #ifndef HOOKS_H

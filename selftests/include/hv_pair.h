@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Two vCPUs whose L1 runs an L2 each on an enlightened VMCS and lets KVM serve the L2's
+ * Two vCPUs whose L1 runs an L2 each on an enlightened VMCS and lets KVM handle the L2's
  * flush hypercalls.  All of them read the same page tables, which any of them changes.
  *
  * The host makes them take turns on one thread: nothing depends on timing.

@@ -8,7 +8,7 @@
 
 #include "hyperv.h"
 
-/* The synthetic exit to L1 behind a flush of L2's (TLFS), and the instruction that made it. */
+/* The synthetic exit to L1 after a flush of L2's (TLFS), and the instruction that made it. */
 #define TRAP_AFTER_FLUSH	0x10000031
 #define VMCALL_LENGTH		3
 

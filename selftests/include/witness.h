@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The outside witness: the emulator counts what the CPU executes, by regions
- * that are marked from inside the machine, and whoever runs the tests compares
+ * The emulator's counters: it counts what the CPU executes, by regions that are
+ * marked from inside the emulated machine, and the runner of the tests compares
  * the counts with what the test printed.
  *
  * A mark is a prefetch of an address that no program has, one for each
@@ -25,7 +25,7 @@ static __always_inline void witness_prefetch(unsigned char c)
 			     : : "r"(0x5453414e00000000ul | c) : "memory");
 }
 
-/* Close the region of this machine and start the one named @region@suffix. */
+/* Close the current region and start the one named @region@suffix. */
 static __always_inline void witness_mark_part(const char *region, const char *suffix)
 {
 	while (*region)

@@ -18,7 +18,7 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 level)
 {
 	set_cr3(context->cr3);
 	l1_hyperv_on(context, hypercall_gpa);
-	/* Whoever watches learns by it which processor this is. */
+	/* The oracle learns by it which processor this is. */
 	GUEST_ASSERT_EQ(rdmsr(HV_X64_MSR_VP_INDEX), FLUSH_CALL_VP);
 	if (level == FLUSH_FROM_L1) {
 		flush_body();

@@ -90,8 +90,8 @@ const struct form hv_forms[] = {
 
 	/* HvFlushVirtualAddressListEx */
 	{ "list ex", LIST_EX, .banks = 1, .reps = 3, .set = 1, WANT(OK, 3) },
-	{ "list ex, behind two banks", LIST_EX, .banks = 2, .reps = 4, .set = 3, WANT(OK, 4) },
-	{ "list ex, all, behind two banks", LIST_EX, .banks = 2, .reps = 5, .format = 1, .set = 3,
+	{ "list ex, after two banks", LIST_EX, .banks = 2, .reps = 4, .set = 3, WANT(OK, 4) },
+	{ "list ex, all, after two banks", LIST_EX, .banks = 2, .reps = 5, .format = 1, .set = 3,
 	  WANT(OK, 5) },
 	{ "list ex, 64 banks, 15 ranges", LIST_EX, .banks = 64, .reps = 15, .set = ~0ul,
 	  WANT(OK, 15) },
@@ -101,7 +101,7 @@ const struct form hv_forms[] = {
 	  C_DOES(OK, NOTHING) },
 	{ "list ex of none", LIST_EX, .banks = 1, .set = 1, WANT(BAD, NOTHING) },
 	{ "list ex, fast", LIST_EX, .control = FAST, .banks = 1, .reps = 9, .set = 1, WANT(OK, 9) },
-	{ "list ex, fast, all, behind a bank", LIST_EX, .control = FAST, .banks = 1, .reps = 9,
+	{ "list ex, fast, all, after a bank", LIST_EX, .control = FAST, .banks = 1, .reps = 9,
 	  .format = 1, .set = 1, WANT(OK, 9) },
 	{ "list ex, fast, too long", LIST_EX, .control = FAST, .banks = 1, .reps = 10, .set = 1,
 	  WANT(BAD, NOTHING) },

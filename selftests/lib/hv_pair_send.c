@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sender of a pair: an L2 whose calls the host orders.
+ * The sender of a pair: an L2 that makes a call when the host asks for it.
  */
 #include "hv_pair.h"
 

@@ -120,7 +120,7 @@ static int vm_enter(struct l2_context *context)
 		     "jmp 4f\n"
 		     "3:\n\t"
 		     "vmlaunch\n"
-		     /* Behind the instruction only when it failed. */
+		     /* After the instruction only when it failed. */
 		     "4:\n\t"
 		     "mov $1, %%eax\n\t"
 		     "jmp 6f\n"

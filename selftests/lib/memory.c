@@ -72,7 +72,7 @@ void guest_use_memory(struct memory_control *control, int vcpu, void *memory)
 	enum memory_order order;
 	int size;
 
-	/* Who spins with interrupts off can stop the machine. */
+	/* A thread that spins with interrupts off can stop the emulated machine. */
 	sti();
 	do {
 		while (READ_ONCE(control->generation) == generation)

@@ -91,7 +91,7 @@ static void wait_until_served(void)
 		 READ_ONCE(*asker.l2_turns) == turns);
 }
 
-/* Asleep until it preempts the target, whose CPU it has, where that is to be preempted. */
+/* Asleep until it preempts the target, on the target's CPU, where that must be preempted. */
 static void *ask_while_preempted_in_l2(void *unused)
 {
 	static const struct sched_param first = { .sched_priority = 1 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Printing of what the outside witness must have counted.
+ * Printing of what the emulator must have counted.
  */
 #include <stdio.h>
 
