@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A Hyper-V flush hypercall that comes while KVM serves another flush of its target,
- * without EPT: KVM has synced the shadow page tables already, and must not take the new
- * call for a part of the old flush.
+ * A Hyper-V flush hypercall that comes during another flush of its target, without EPT:
+ * KVM has synced the shadow page tables already, and must not take the new call for a
+ * part of the old flush.
  *
  * The target flushes itself without end, by CR4.PGE, and reads its page.  The sender
  * has the same CPU, and preempts it at any time: now and then between the two.
