@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/sys/kernel/debug/rust_kvm_nvmx`: who decides at each hook, and the counters.
+//! `/sys/kernel/debug/rust_kvm_nvmx`: which side decides at each hook, and the counters.
 //!
 //! - `hooks/NAME`: `rust` or `c`, to read and to write,
-//! - `counters`: one `NAME VALUE` a line,
-//! - `reset`: whatever is written sets all counters to 0.
+//! - `counters`: one `NAME VALUE` on each line,
+//! - `reset`: any write sets all counters to 0.
 
 use kernel::{
     prelude::*,
@@ -65,7 +65,7 @@ impl Files for Registration<NestedTlb> {
         }
     }
 
-    /// `EINVAL` for anything but a mode's name, with or without a newline; nothing changes then.
+    /// Accepts a mode's name, with or without a newline. For anything else `EINVAL`, and no change.
     fn write(&self, number: usize, text: &[u8]) -> Result {
         if number == RESET_FILE {
             counters::reset();

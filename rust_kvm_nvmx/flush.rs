@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one actuator: what the policy decides, executed for the vCPU of a hook.
+//! The one actuator: it executes what the policy decides, for the vCPU of a hook.
 
 use kernel::{
     do_once_lite,
@@ -84,7 +84,7 @@ pub(crate) fn guest_rare(vcpu: Vcpu<'_>) {
     guest(vcpu);
 }
 
-/// H2, H6: a root of KVM's page tables, as far as flushing it goes.
+/// H2, H6: a root of KVM's page tables, in the policy's terms.
 #[inline(always)]
 pub(crate) fn root(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
     let caps = vcpu.caps();
@@ -110,7 +110,7 @@ pub(crate) fn root_rare(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
     root(vcpu, cached)
 }
 
-/// H6: the MMU does not know the root. More is flushed than needed, never less.
+/// H6: the MMU does not know the root. KVM then flushes more than needed, never less.
 #[cold]
 fn warn_unknown_root() {
     do_once_lite! {
@@ -118,14 +118,14 @@ fn warn_unknown_root() {
     }
 }
 
-/// H3 for many addresses of the guest that runs: what they have in common, looked up once.
+/// H3 for many addresses of the running guest. What they have in common is looked up once.
 pub(crate) struct Addresses<'h> {
     vcpu: Vcpu<'h>,
     vpid: Option<Vpid>,
 }
 
 impl<'h> Addresses<'h> {
-    /// Of the guest that runs now, and as long as it does.
+    /// Addresses of the guest that runs now. Must not be kept when another level becomes active.
     #[inline(always)]
     pub(crate) fn of_running(vcpu: Vcpu<'h>) -> Self {
         Self {

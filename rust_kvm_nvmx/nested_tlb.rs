@@ -2,7 +2,7 @@
 
 //! What this module does at each of KVM's hooks: it reads what is true, asks the policy, and acts.
 //!
-//! The functions that take more than a few lines are in files of their own:
+//! Functions of more than a few lines are in files of their own:
 //!
 //! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
@@ -81,7 +81,7 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) {
-        // H15: the vCPU is in L1 by now.
+        // H15: the vCPU has left nested operation, so the VPID is vpid01.
         flush::execute_rare(vcpu, policy::flush::context(vcpu.caps(), vcpu.vpid01()));
     }
 
@@ -122,8 +122,8 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn evmcs_ids_changed(vcpu: Vcpu<'_>) {
-        // X6: flush calls can no longer find this vCPU for the L2 that it ran before, so that L2's
-        // translations in vpid02 could become stale. The next entry flushes, also with the same
+        // X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's
+        // translations in vpid02 may become stale. Make the next entry flush, even with the same
         // vpid12.
         vcpu.forget_last_vpid();
     }
@@ -170,8 +170,8 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn steal_time_tlb_flush(vcpu: Vcpu<'_>) {
-        // X3: L1's translations cannot be used until L1 runs again, but the request bit in the steal
-        // time has already been cleared, so flush now.
+        // X3: L1's translations are not used until L1 runs again, but the bit in the steal time
+        // that asked for the flush is already cleared. So flush now.
         let current = flush::current_vpid(vcpu);
         let of_l1 = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
 

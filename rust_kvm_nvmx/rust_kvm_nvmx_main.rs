@@ -3,12 +3,12 @@
 //! Nested VMX's TLB flushes for KVM, in Rust.
 //!
 //! While it is loaded, the module decides which TLB flush KVM must do for a guest hypervisor on
-//! Intel CPUs, and executes it, in place of KVM's C code. The way of a flush:
+//! Intel CPUs, and executes it, in place of KVM's C code. The steps of a flush:
 //!
-//! 1. KVM calls a hook, through the table of `patches/linux-7.3` ([`kvm::hooks`]),
-//! 2. the hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]),
-//! 3. asks which flush that requires ([`policy`]),
-//! 4. and executes it ([`flush`]) or makes a request to KVM.
+//! 1. KVM calls a hook, through the table of `patches/linux-7.3` ([`kvm::hooks`]).
+//! 2. The hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]).
+//! 3. It asks which flush that requires ([`policy`]).
+//! 4. It executes the flush ([`flush`]), or makes a request to KVM.
 
 #![crate_name = "rust_kvm_nvmx"]
 #![deny(unsafe_code)]
@@ -30,8 +30,8 @@ use kvm::{
 };
 use nested_tlb::NestedTlb;
 
-/// The loaded module: a directory in debugfs that owns the registration with KVM. The directory goes
-/// first, as it switches hooks.
+/// The loaded module: a directory in debugfs that owns the registration with KVM. The directory is
+/// removed first, because its files switch hooks.
 #[pin_data]
 struct NestedVmxFlushes {
     #[pin]

@@ -20,8 +20,8 @@ const APIC_ACCESS_ADDR: c_ulong = 0x2014;
 ///
 /// # Invariants
 ///
-/// The MMU lock of the vCPU's VM is held for reading, so no page of the VM goes away without being
-/// counted as invalidated. `page` is NULL or holds a reference.
+/// The MMU lock of the vCPU's VM is held for reading, so no page of the VM is taken away without
+/// being counted as invalidated. `page` is NULL or a page with a reference that is this value's.
 pub(crate) struct ApicPage<'h> {
     vcpu: Vcpu<'h>,
     page: *mut bindings::page,
@@ -30,21 +30,22 @@ pub(crate) struct ApicPage<'h> {
 }
 
 impl<'h> ApicPage<'h> {
-    /// Looks the page up. `None` if there is none, and no use in looking again: only the end of
-    /// APICv deletes the slot. Sleeps.
+    /// Looks up the page. `None` if there is none. It need not be looked up again then, because the
+    /// slot is deleted only if APICv is turned off for the VM. Sleeps.
     #[inline]
     pub(crate) fn find(vcpu: Vcpu<'h>) -> Option<Self> {
         let kvm = vcpu.kvm();
-        // SAFETY: The vCPU's VM, and its thread holds the SRCU that protects the slots.
+        // SAFETY: It is the vCPU's VM, and the vCPU's thread is in the SRCU section that protects
+        // the slots.
         let slot = unsafe { bindings::nvmx_apic_slot(kvm) };
         if slot.is_null() {
             return None;
         }
-        // SAFETY: C reads the VM's count, so what is invalidated from now on will show.
+        // SAFETY: C reads the VM's count of invalidations. Later ones change it.
         let sequence = unsafe { bindings::nvmx_invalidations_so_far(kvm) };
         let mut writable = false;
         let mut page = ptr::null_mut();
-        // SAFETY: The slot was just found, and it stays as long as the SRCU is held.
+        // SAFETY: The slot was just found, and stays until the thread leaves the SRCU section.
         let pfn = unsafe {
             call!(vcpu.kvm_functions.__kvm_faultin_pfn(
                 slot,
@@ -58,9 +59,9 @@ impl<'h> ApicPage<'h> {
         if unsafe { bindings::nvmx_pfn_is_none(pfn) } {
             return None;
         }
-        // SAFETY: This thread does not hold the lock, and `drop` gives it back.
+        // SAFETY: This thread does not hold the lock, and `drop` releases it.
         unsafe { bindings::nvmx_lock_mmu(kvm) };
-        // INVARIANT: The lock was just taken, the reference by `__kvm_faultin_pfn()`.
+        // INVARIANT: The lock was just taken, and `__kvm_faultin_pfn()` took the reference.
         Some(Self {
             vcpu,
             page,
@@ -74,7 +75,7 @@ impl<'h> ApicPage<'h> {
     pub(crate) fn invalidated_since(&self) -> bool {
         let gfn = bindings::NVMX_APIC_GFN;
 
-        // SAFETY: By the type invariant the lock is held that this needs.
+        // SAFETY: This needs the MMU lock, which is held by the type invariant.
         unsafe { bindings::nvmx_gfn_invalidated_since(self.vcpu.kvm(), self.sequence, gfn) }
     }
 }
@@ -84,9 +85,9 @@ impl Drop for ApicPage<'_> {
     fn drop(&mut self) {
         let vcpu = self.vcpu;
 
-        // The page is not pinned: if it goes, KVM asks again (A5).
-        // SAFETY: By the type invariant there is a reference to give back, unless the page is NULL,
-        // and the lock is held.
+        // The page is not pinned. If the host takes it away, KVM calls the hook again (A5).
+        // SAFETY: By the type invariant the reference, if there is a page, is this value's, and
+        // this thread has held the lock since `find`.
         unsafe {
             if !self.page.is_null() {
                 call!(vcpu.kvm_functions.kvm_release_page_clean(self.page));
@@ -113,7 +114,7 @@ impl<'h> Vmcs01<'h> {
     #[inline]
     pub(crate) fn virtualizes_apic_accesses(&self) -> bool {
         let vmcs = self.vcpu.get_vmx(fields::LOADED_VMCS);
-        // SAFETY: The VMCS that is loaded is one of the vCPU's, whose fields this thread writes.
+        // SAFETY: The loaded VMCS is one of the vCPU's own, and only this thread writes its fields.
         let controls = unsafe { fields::SECONDARY_EXEC.of(vmcs).read() };
 
         controls & bindings::NVMX_VIRTUALIZE_APIC_ACCESSES != 0
@@ -124,8 +125,8 @@ impl<'h> Vmcs01<'h> {
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
         let vcpu = self.vcpu;
 
-        // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's own,
-        // and KVM replaces the address before the host reuses it (A5).
+        // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's
+        // own, and KVM replaces the address before the host reuses it (A5).
         unsafe {
             let hpa = bindings::nvmx_pfn_to_hpa(page.pfn);
             call!(vcpu.vmx_functions.vmcs_write64(APIC_ACCESS_ADDR, hpa));

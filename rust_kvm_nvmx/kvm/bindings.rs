@@ -2,8 +2,8 @@
 
 //! What bindgen made of `helpers.h`, i.e. of KVM's own headers.
 //!
-//! The layouts are those of the kernel that the module is built for. [`super::fields`] holds the ones
-//! that are relied upon, and registration compares them with the running kernel's.
+//! The layouts are those of the kernel that the module is built for. [`super::fields`] has those
+//! that the module relies on, and registration compares them with the running kernel's.
 
 #![allow(
     clippy::all,

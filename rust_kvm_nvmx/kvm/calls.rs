@@ -30,7 +30,7 @@ use crate::policy::{
     types::Gva,
 };
 
-/// Calls a function of one of the tables, in an `unsafe` block whose comment argues for the arguments.
+/// Calls a function of one of the tables. The SAFETY comment of the use argues for the arguments.
 ///
 /// No pointer in the tables is NULL, by [`Shared`](super::registration::Shared)'s invariant.
 macro_rules! call {
@@ -52,8 +52,8 @@ impl Vcpu<'_> {
     /// Checks L1's INVVPID or INVEPT in the order of the SDM's pseudocode (existence, privilege,
     /// type), and then reads its operand, once. Sleeps.
     ///
-    /// `Err` has what the exit's handler returns: the instruction has failed, or an exception was
-    /// injected.
+    /// `Err` has the return value for the exit's handler: the instruction has failed, or an
+    /// exception was injected.
     #[inline]
     pub(crate) fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
         let mut ret = 0;
@@ -79,20 +79,21 @@ impl Vcpu<'_> {
         }
     }
 
-    /// L1's VMX instruction succeeds (SDM, "VMsucceed"), and is done.
+    /// Ends L1's VMX instruction with success (SDM, "VMsucceed").
     #[inline]
     pub(crate) fn vm_succeed(self) -> Handled {
         // SAFETY: kvm_intel's function, for an instruction that L1 has just executed.
         unsafe { call!(self.vmx_functions.nested_vmx_succeed(self.as_ptr())) }
     }
 
-    /// L1's VMX instruction fails with "invalid operand to INVEPT/INVVPID" (SDM, "VMfail"), and is
-    /// done.
+    /// Ends L1's VMX instruction with the error "invalid operand to INVEPT/INVVPID" (SDM,
+    /// "VMfail").
     #[inline]
     pub(crate) fn vm_fail_operand(self) -> Handled {
         let error = bindings::NVMX_INVALID_OPERAND;
 
-        // SAFETY: As in `vm_succeed`; the number is one of the SDM's error numbers.
+        // SAFETY: kvm_intel's function, for an instruction of L1's that has no effect; the number
+        // is one of the SDM's error numbers.
         unsafe { call!(self.vmx_functions.nested_vmx_fail(self.as_ptr(), error)) }
     }
 
@@ -132,7 +133,7 @@ impl Vcpu<'_> {
         };
     }
 
-    /// Drops the roots that L2 ran on in L1's context.
+    /// Drops L2's roots in L1's context.
     #[inline]
     pub(crate) fn free_l2_roots(self) {
         let mmu = self.root_mmu();
@@ -145,7 +146,7 @@ impl Vcpu<'_> {
         }
     }
 
-    /// Reads again how the guest's tables must be walked.
+    /// Determines again how to walk the guest's page tables.
     #[inline]
     pub(crate) fn reread_mmu(self) {
         // SAFETY: kvm's function; the vCPU's registers have their new values.
@@ -155,19 +156,21 @@ impl Vcpu<'_> {
     /// Rebuilds the MMU context.
     #[inline]
     pub(crate) fn reset_mmu(self) {
-        // SAFETY: As in `reread_mmu`; no root of the context is in use outside of the guest.
+        // SAFETY: kvm's function, which drops the context's roots. The vCPU is outside of its
+        // guest, so the CPU does not use them.
         unsafe { call!(self.kvm_functions.kvm_mmu_reset_context(self.as_ptr())) };
     }
 
     /// Drops all roots.
     #[inline]
     pub(crate) fn unload_mmu(self) {
-        // SAFETY: As in `reset_mmu`; KVM loads new roots before it enters the guest.
+        // SAFETY: kvm's function, which drops all roots of the vCPU. KVM loads new ones before it
+        // enters the guest.
         unsafe { call!(self.kvm_functions.kvm_mmu_unload(self.as_ptr())) };
     }
 
-    /// KVM's whole guest flush (H8): counts it, syncs shadow tables, calls back for the TLB (H4),
-    /// and purges the queue of Hyper-V flushes.
+    /// KVM's whole guest flush (H8). It counts the flush, syncs shadow tables, calls the hook for
+    /// the TLB (H4), and purges the queue of Hyper-V flushes.
     #[inline]
     pub(crate) fn flush_guest_in_kvm(self) {
         // SAFETY: kvm's function, on a vCPU that is outside of its guest.
@@ -184,8 +187,8 @@ impl Vcpu<'_> {
     /// L1's guest-physical address for that of the running guest. Sleeps.
     #[inline]
     pub(crate) fn translate(self, gpa: u64) -> Option<u64> {
-        // SAFETY: kvm's function, with the vCPU's own description of the walk; no exception is
-        // wanted, for which NULL stands.
+        // SAFETY: kvm's function, with the vCPU's own description of the walk. NULL means that no
+        // description of an exception is wanted.
         let translated = unsafe {
             call!(self.kvm_functions.kvm_translate_gpa(
                 self.as_ptr(),
@@ -200,8 +203,8 @@ impl Vcpu<'_> {
         (translated != INVALID_GPA).then_some(translated)
     }
 
-    /// The `len` words at L1's guest-physical address `gpa`, read once into `buffer`, if that is
-    /// memory and they have room. Sleeps.
+    /// Reads the `len` words at L1's guest-physical address `gpa` into `buffer`, once. `None` if
+    /// there is no memory, or no room in the buffer. Sleeps.
     #[inline]
     pub(crate) fn read_words<const N: usize>(
         self,
@@ -214,9 +217,9 @@ impl Vcpu<'_> {
         }
         let bytes = len.wrapping_mul(size_of::<u64>()) as c_ulong;
 
-        // SAFETY: kvm's function; the buffer has that many bytes, all values are valid words, and
-        // without an error all of them have been written. The thread of a vCPU that handles an exit
-        // is inside KVM's SRCU section, as reading guest memory demands.
+        // SAFETY: kvm's function. The buffer has that many bytes. If there is no error, all of them
+        // have been written, and any value is a valid word. The thread is inside KVM's SRCU section
+        // while it handles an exit, as reading guest memory demands.
         unsafe {
             (call!(self.kvm_functions.kvm_read_guest(
                 self.kvm(),
@@ -228,18 +231,20 @@ impl Vcpu<'_> {
         }
     }
 
-    /// The 32-bit word at L1's guest-physical address `gpa`, if that is memory. Sleeps.
+    /// Reads the 32-bit word at L1's guest-physical address `gpa`. `None` if there is no memory.
+    /// Sleeps.
     #[inline]
     pub(crate) fn read_u32(self, gpa: u64) -> Option<u32> {
         let mut word = 0u32;
         let to = (&raw mut word).cast();
-        // SAFETY: As in `read_words`, with a buffer of four bytes.
+        // SAFETY: kvm's function; `word` has the four bytes. The thread is inside KVM's SRCU
+        // section while it handles an exit.
         let error = unsafe { call!(self.kvm_functions.kvm_read_guest(self.kvm(), gpa, to, 4)) };
 
         (error == 0).then_some(word)
     }
 
-    /// Continues after the instruction that has been emulated; what KVM's exit handlers return.
+    /// Continues after the emulated instruction. Returns what KVM's exit handlers return.
     #[inline]
     pub(crate) fn skip_instruction(self) -> Handled {
         // SAFETY: kvm's function, for the exit that this vCPU is handling.
@@ -292,8 +297,8 @@ impl Vcpu<'_> {
         unsafe { bindings::nvmx_hypercall_code(self.as_ptr(), is_64_bit) }
     }
 
-    /// If L2 is active, leaves it for L1, with `reason`, the length of the instruction that L2
-    /// exited with, and no other information.
+    /// If L2 is active, exits to L1 with `reason`. The exit has the length of the instruction that
+    /// L2 exited with, and no other information.
     #[inline]
     pub(crate) fn exit_to_l1(self, reason: u32) {
         if !self.runs_l2() {
@@ -310,8 +315,8 @@ impl Vcpu<'_> {
         }
     }
 
-    /// If L2 is active, has KVM end L2's flush hypercall with an exit to L1. This comes back through
-    /// the hook for that exit, whoever decides there.
+    /// If L2 is active, makes KVM end L2's flush hypercall with an exit to L1. KVM calls the hook
+    /// `exit_after_l2_tlb_flush` for it, which may be C's or Rust's.
     #[inline]
     pub(crate) fn end_flush_with_exit(self) {
         if self.runs_l2() {
@@ -324,8 +329,8 @@ impl Vcpu<'_> {
         }
     }
 
-    /// Makes vmcs01 the current VMCS if it is not. KVM writes back other CPUs' caches of it first,
-    /// and a change of CPU flushes (H9).
+    /// Makes vmcs01 the current VMCS if it is not. If it was last loaded on another CPU, KVM clears
+    /// it there first, and flushes here (H9).
     #[inline]
     pub(super) fn load_vmcs01(self) {
         // SAFETY: kvm_intel's function; `Vmcs01` undoes it before the hook returns.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Per-CPU counters at the cost of one instruction each, summed when they are read.
+//! Per-CPU counters. Counting costs one instruction. A reader sums over all CPUs.
 //!
-//! The variable is C's (`helpers.c`), as the `kernel` crate has no per-CPU variables. The increment
-//! is the one instruction that `this_cpu_inc()` is, which neither an interrupt nor a preemption can
-//! tear.
+//! The variable is C's (`helpers.c`), because the `kernel` crate has no per-CPU variables. The
+//! increment is one instruction, as in `this_cpu_inc()`: neither an interrupt nor a preemption can
+//! come in between.
 
 use kernel::asm;
 
@@ -69,8 +69,8 @@ impl Counter {
 pub(super) fn count<const NUMBER: usize>() {
     const { assert!(NUMBER < COUNTERS) };
 
-    // SAFETY: By the assertion the operand is one of the counters of this CPU's copy, which nobody
-    // but `count` and `reset` writes.
+    // SAFETY: By the assertion the operand is one of the counters of this CPU's copy, which only
+    // `count` and `reset` write.
     unsafe {
         asm!(
             "incq %gs:{counters}+{offset}(%rip)";
@@ -81,11 +81,12 @@ pub(super) fn count<const NUMBER: usize>() {
     }
 }
 
-/// The sum of a counter over all CPUs; 0 for a number that is none. CPUs that are counting at the
-/// time may be missed by one.
+/// The sum of a counter over all CPUs; 0 if there is no such counter. An increment on another CPU
+/// at the same time may be missed.
 pub(crate) fn sum(number: usize) -> u64 {
     match u32::try_from(number) {
-        // SAFETY: The number was compared with that of all counters, and C reads no others.
+        // SAFETY: There is a counter of this number, as was just checked, and C reads only that
+        // one.
         Ok(number) if number < bindings::NVMX_NR_COUNTERS => unsafe {
             bindings::nvmx_counter_sum(number)
         },

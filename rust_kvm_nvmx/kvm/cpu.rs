@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! This CPU, for as long as it is certain to be this one.
+//! The CPU that this thread runs on, while it cannot move to another one.
 
 use super::bindings;
 

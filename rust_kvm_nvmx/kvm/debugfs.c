@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The debugfs files' operations.  In C because they need an owner, which the
- * kernel crate's debugfs does not give its files: an open file must keep the
- * module, and with it the functions that its release calls.
+ * The debugfs files' operations.  They are in C because they need an owner, and
+ * the kernel crate's debugfs does not give its files one.  An open file must
+ * keep the module loaded, because closing it calls functions of the module.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>

@@ -2,8 +2,9 @@
 
 //! A debugfs directory that shows a value and owns it.
 //!
-//! The `kernel` crate's debugfs gives its files no owner: closing one after the module is gone would
-//! call into nothing. `debugfs.c` has file operations with an owner, which come here.
+//! The files of the `kernel` crate's debugfs have no owner: closing one after the module is gone
+//! would call code that is gone. `debugfs.c` has file operations with an owner, which call this
+//! file.
 
 use core::ptr::{
     self,
@@ -42,11 +43,11 @@ pub(crate) trait Files: Sync + 'static {
     /// Prints what reading file `number` shows.
     fn show(&self, number: usize, to: &SeqFile);
 
-    /// Does what writing `text` to file `number` stands for.
+    /// Handles a write of `text` to file `number`.
     fn write(&self, number: usize, text: &[u8]) -> Result;
 }
 
-/// The directory. As everywhere with debugfs, failing to make it is no failure of the module.
+/// The directory. If debugfs cannot make it, the module works without it.
 ///
 /// Dropping it removes the files, waits for their readers and writers, and then drops the value.
 ///
@@ -63,9 +64,9 @@ pub(crate) struct Directory<T> {
     value: T,
 }
 
-// SAFETY: debugfs may be told from any thread to remove a directory.
+// SAFETY: Any thread may remove a directory of debugfs.
 unsafe impl<T: Send> Send for Directory<T> {}
-// SAFETY: A shared reference leads to `value` and to nothing else that changes.
+// SAFETY: `value` is `Sync`, and the rest does not change.
 unsafe impl<T: Sync> Sync for Directory<T> {}
 
 impl<T: Files> Directory<T> {
@@ -81,7 +82,7 @@ impl<T: Files> Directory<T> {
                 show: Some(show::<T>),
                 write: Some(write::<T>),
             },
-            // INVARIANT: The function returns what debugfs returned.
+            // INVARIANT: The function returns what `debugfs_create_dir` returned.
             directory: subdirectory(name, ptr::null_mut()),
             _: {
                 T::make(&Maker {
@@ -97,7 +98,7 @@ impl<T: Files> Directory<T> {
 #[pinned_drop]
 impl<T> PinnedDrop for Directory<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant. It takes the files in the directory too.
+        // SAFETY: debugfs made the directory, by the type invariant. This removes its files, too.
         unsafe { kernel::bindings::debugfs_remove(self.directory) };
     }
 }
@@ -127,8 +128,8 @@ impl Maker<'_> {
     pub(crate) fn file(&self, name: &'static CStr, permissions: u16, number: usize) {
         let files = self.files.as_ptr();
 
-        // SAFETY: By the type invariant; a parent that could not be made is an error pointer, which
-        // debugfs takes.
+        // SAFETY: `files` outlives the file by the type invariant. If the parent could not be made,
+        // it is an error pointer, which debugfs accepts.
         unsafe {
             bindings::nvmx_file_create(
                 name.as_char_ptr(),
@@ -142,7 +143,7 @@ impl Maker<'_> {
 }
 
 fn subdirectory(name: &'static CStr, parent: *mut dentry) -> *mut dentry {
-    // SAFETY: debugfs takes NULL and error pointers as `parent`, and copies the name.
+    // SAFETY: debugfs accepts NULL and error pointers as `parent`, and copies the name.
     unsafe { kernel::bindings::debugfs_create_dir(name.as_char_ptr(), parent) }
 }
 
@@ -152,7 +153,8 @@ fn subdirectory(name: &'static CStr, parent: *mut dentry) -> *mut dentry {
 ///
 /// `files` starts a `Directory<T>` that has not been dropped.
 unsafe fn value<'a, T>(files: *mut bindings::nvmx_files) -> &'a T {
-    // SAFETY: By the caller's promise. Only `value` is referenced: it is `Sync`.
+    // SAFETY: The caller promises that the directory has not been dropped. Only `value` is
+    // referenced, which is `Sync`.
     unsafe { &*(&raw const (*files.cast::<Directory<T>>()).value) }
 }
 

@@ -3,9 +3,9 @@
 //! A worked example, compiled and never run: L1 enters an L2 with a vpid12 that vpid02 was not used
 //! for before.
 //!
-//! KVM runs all of a vCPU's L2s on one hardware VPID, vpid02. If L1 enters an L2 with another vpid12,
-//! the translations in vpid02 are not that L2's, and must go before it runs. Two hooks are enough for
-//! that. All others stay with C.
+//! KVM runs all L2s of a vCPU on one hardware VPID, vpid02. If L1 enters an L2 with another vpid12,
+//! the translations in vpid02 are not that L2's, and must be flushed before it runs. Two hooks are
+//! enough for that. All others stay with C.
 
 use kernel::prelude::*;
 
@@ -27,8 +27,8 @@ struct OneVpid02;
 #[vtable]
 impl NestedTlbHooks for OneVpid02 {
     #[inline]
-    // From the facts to a request. Nothing is flushed yet: if the entry fails after this, or the
-    // thread moves to another CPU, the request is still there.
+    // From the facts to a request. Nothing is flushed yet. If the entry fails after this, or the
+    // thread moves to another CPU, the request is still pending.
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
         match vmcs12.vpid12() {
             Some(vpid12) if vpid12 != vcpu.last_vpid() => {
@@ -48,8 +48,8 @@ impl NestedTlbHooks for OneVpid02 {
     }
 
     #[inline]
-    // From the request to INVVPID. KVM handles it before the vCPU next runs a guest: with L2 active,
-    // that is vpid02.
+    // From the request to INVVPID. KVM handles the request before the vCPU next runs a guest. L2 is
+    // active then, so the VPID is vpid02.
     fn flush_tlb_guest(vcpu: Vcpu<'_>) {
         let vpid = match vcpu.vmcs12_uses_vpid() {
             Some(true) => vcpu.vpid02().or(vcpu.vpid01()),

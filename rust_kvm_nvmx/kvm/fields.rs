@@ -2,14 +2,14 @@
 
 //! The fields of KVM's structures that the module reads or writes, each declared once.
 //!
-//! A declaration makes two things: the constant through which the field is accessed, and the field's
-//! line in [`LAYOUT`]. Registration compares the lines with what the running kernel was built with,
-//! since neither vermagic nor a version number vouches for a structure's layout. No other code
-//! names a field, so no field can be used without being compared.
+//! A declaration makes two things: the constant through which the field is accessed, and the
+//! field's line in [`LAYOUT`]. Registration compares the lines with those of the running kernel,
+//! because neither vermagic nor a version number says anything about a structure's layout. No other
+//! code names a field, so no field can be used without being compared.
 //!
 //! Also compared: what the C functions in `helpers.c` use, and the numbers of KVM's requests. The
-//! bits within a word, e.g. the level in an MMU role, come from the headers that the module is built
-//! with and are not compared.
+//! bits within a word, e.g. the level in an MMU role, come from the headers that the module is
+//! built with and are not compared.
 
 use core::{
     marker::PhantomData,
@@ -25,8 +25,8 @@ use super::bindings::{
 ///
 /// # Invariants
 ///
-/// There is a `T` at `offset` in each `S`. While a hook runs for a vCPU, nobody but the thread of
-/// that vCPU writes this field of the vCPU's structures.
+/// There is a `T` at `offset` in each `S`. While a hook runs for a vCPU, only the thread of that
+/// vCPU writes this field of the vCPU's structures.
 pub(super) struct Field<S, T> {
     offset: usize,
     _types: PhantomData<(*const S, *const T)>,
@@ -103,7 +103,7 @@ const fn line(name: &'static str, offset: usize, size: usize) -> kvm_nvmx_layout
     }
 }
 
-/// The size of what a raw pointer points to.
+/// The size of the type that a raw pointer points to.
 const fn size_behind<T>(_: *const T) -> usize {
     size_of::<T>()
 }

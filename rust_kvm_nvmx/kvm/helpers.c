@@ -4,10 +4,10 @@
 
 #include <linux/cpufeature.h>
 
-/* modprobe loads these first; insmod does not, and the module then says so. */
+/* modprobe loads this first. insmod does not: the module then says what is missing. */
 MODULE_SOFTDEP("pre: kvm_intel");
 
-/* mmu.rs, hyperv.rs, queue.rs and policy/hv_call.rs have the numbers. */
+/* mmu.rs, hyperv.rs, policy/hv_call.rs and queue.rs rely on these numbers. */
 static_assert(INVALID_PAGE == U64_MAX);
 static_assert(INVALID_GPA == U64_MAX);
 static_assert(sizeof_field(struct kvm_hv_hcall, xmm) == 2 * 6 * sizeof(u64));
@@ -100,7 +100,7 @@ unsigned long nvmx_invalidations_so_far(struct kvm *kvm)
 {
 	unsigned long sequence = READ_ONCE(kvm->mmu_invalidate_seq);
 
-	/* Read before the pfn is: pairs with kvm_mmu_invalidate_end(). */
+	/* Read the sequence before the pfn. Pairs with kvm_mmu_invalidate_end(). */
 	smp_rmb();
 	return sequence;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * All of C that the Rust code sees: what bindgen makes of KVM's own headers,
- * and one-line functions for what bindgen cannot express.
+ * All of C that the Rust code uses: what bindgen makes of KVM's own headers, and
+ * short functions for what bindgen cannot translate.
  */
 #ifndef RUST_KVM_NVMX_HELPERS_H
 #define RUST_KVM_NVMX_HELPERS_H
@@ -24,7 +24,7 @@ DECLARE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 u64 nvmx_counter_sum(unsigned int counter);
 void nvmx_counters_reset(void);
 
-/* Lines of the lists that the module was built with, to be compared with KVM's. */
+/* The prototypes that the module was built with. KVM compares them with its own. */
 extern const char *const nvmx_prototypes;
 
 /* debugfs.c makes a file, debugfs.rs says what is in it. */
@@ -74,7 +74,7 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 
 bool nvmx_cpu_has_vmx(void);
 
-/* What the page of a root is.  The bits are where an EPT pointer shows the difference. */
+/* What the MMU knows of a root's page. The last two have the bits of an EPT pointer. */
 static const u32 NVMX_ROOT_IS_KNOWN = BIT(0);
 static const u32 NVMX_ROOT_HAS_FIVE_LEVELS = BIT(3);
 static const u32 NVMX_ROOT_MAY_HAVE_AD = BIT(6);
@@ -86,7 +86,7 @@ bool nvmx_has_async_pf(struct kvm_vcpu *vcpu);
 int nvmx_get_cpu(void);
 void nvmx_put_cpu(void);
 
-/* The slot of L1's APIC-access page; NULL if it has none that counts. */
+/* The slot of L1's APIC-access page; NULL if there is none, or an invalid one. */
 const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm);
 unsigned long nvmx_invalidations_so_far(struct kvm *kvm);
 bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn);
@@ -95,7 +95,7 @@ u64 nvmx_pfn_to_hpa(u64 pfn);
 void nvmx_lock_mmu(struct kvm *kvm);
 void nvmx_unlock_mmu(struct kvm *kvm);
 
-/* Hyper-V's hypercalls, and each vCPU's queue of what they flush. */
+/* Hyper-V's hypercalls, and the queues of addresses to flush. */
 u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode);
 void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
 unsigned int nvmx_nr_vcpus(struct kvm *kvm);
@@ -105,7 +105,7 @@ struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_v
 bool nvmx_hv_vp_indexes_differ(struct kvm *kvm);
 bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu);
 
-/* To write to a queue: open locks it and returns its room, close has what is to go into it. */
+/* To write to a queue: open locks it and returns its room, close adds entries and unlocks it. */
 unsigned int nvmx_hv_queue_open(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *entries,
 			 unsigned int nr);

@@ -2,26 +2,26 @@
 
 //! KVM's hooks for nested VMX's TLB flushes, as a trait of safe functions.
 //!
-//! C header: `arch/x86/kvm/nvmx-hooks.h`, whose list and the one below must be the same: the table
-//! of functions is a structure of C's, so the compiler refuses a name too few, a name too many, or
+//! C header: `arch/x86/kvm/nvmx-hooks.h`. Its list and the one below must be the same. The table of
+//! functions is a structure of C's, so the compiler rejects a missing name, an additional name and
 //! another signature.
 //!
 //! # How a hook is called
 //!
-//! KVM calls a hook in process context, on the thread of the vCPU that it is about, with the vCPU
-//! loaded on this CPU. Preemption is enabled: if the thread moves to another CPU in between, the
-//! vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm-intel's half are never
-//! called for a TD (H7).
+//! KVM calls a hook in process context, on the thread of the vCPU that the hook is about, with the
+//! vCPU loaded on this CPU. Preemption is enabled. If the thread moves to another CPU during the
+//! hook, the vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm-intel's half
+//! are never called for a TD (H7).
 //!
-//! The call is inside an SRCU read-side section, which C entered before it looked whether a client
-//! is registered. [`Registration`](super::registration::Registration) ends the section's grace
-//! period before it goes away. So for as long as a hook runs, the client, its code, kvm-intel and the
-//! vCPU all stay. [`Scope`] stands for this: the views that a hook is given borrow from it and
-//! cannot outlive the call.
+//! The call is inside an SRCU read-side section. C enters it before it checks whether a client is
+//! registered. [`Registration`](super::registration::Registration) waits for a grace period before
+//! it goes away. So the client, its code, kvm-intel and the vCPU stay for as long as a hook runs.
+//! [`Scope`] stands for this: the views that a hook is given borrow from it and cannot outlive the
+//! call.
 //!
-//! No hook depends on what another one did: both C and Rust keep all state in KVM's own fields. So
-//! any of them may be C's at any time. (Which hooks must be in Rust together for which bug of C's to
-//! be fixed: `docs/rules.md`.)
+//! No hook depends on what another one did, because both C and Rust keep all state in KVM's own
+//! fields. So any hook may be C's at any time. Some bugs of C's are fixed only if several hooks are
+//! Rust's: `docs/rules.md` lists them.
 
 use core::{
     marker::PhantomData,
@@ -60,8 +60,8 @@ pub(crate) type Handled = c_int;
 ///
 /// # Invariants
 ///
-/// `shared` is registered and stays so, and `vcpu` is a VMX vCPU that is loaded on this CPU and
-/// whose mutex this thread holds (or that nobody else knows yet), for as long as the value lives.
+/// For as long as the value lives, `shared` is registered, and `vcpu` is a VMX vCPU that is loaded
+/// on this CPU. This thread holds its mutex (or no other thread knows it yet).
 pub(crate) struct Scope {
     shared: NonNull<Shared>,
     vcpu: NonNull<bindings::kvm_vcpu>,
@@ -74,8 +74,8 @@ impl Scope {
     #[inline(always)]
     unsafe fn new(client: *mut bindings::kvm_nvmx_client, vcpu: *mut bindings::kvm_vcpu) -> Self {
         // INVARIANT: As the module's documentation says.
-        // SAFETY: KVM passes the client that was registered, which starts a `Shared`, and a vCPU that
-        // it has dereferenced itself.
+        // SAFETY: KVM passes the client that was registered, which starts a `Shared`, and a vCPU
+        // that it has dereferenced itself.
         unsafe {
             Self {
                 shared: NonNull::new_unchecked(client.cast()),
@@ -87,8 +87,8 @@ impl Scope {
     /// The vCPU that the hook is about.
     #[inline(always)]
     fn vcpu(&self) -> Vcpu<'_> {
-        // SAFETY: By the type invariant both are valid for as long as `self` is borrowed, and KVM
-        // and this module change nothing in `Shared` while hooks may run.
+        // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. Neither
+        // KVM nor this module changes anything in `Shared` while hooks may run.
         unsafe { Vcpu::from_raw(self.shared.as_ref(), self.vcpu) }
     }
 }
@@ -164,7 +164,7 @@ unsafe impl Argument for Vmcs12<'static> {
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
-        // SAFETY: The cache stays until VMX operation is left, which no hook outlasts.
+        // SAFETY: The cache stays until VMX operation ends, and no hook lasts longer than that.
         unsafe { Vmcs12::from_raw(raw) }
     }
 }
@@ -219,7 +219,7 @@ impl Answer for Result {
     }
 }
 
-/// `None` is a negative number: there is nothing to write.
+/// For C, `None` is a negative number: there is nothing to write.
 impl Answer for Option<Vpid> {
     type Raw = c_int;
 
@@ -229,9 +229,9 @@ impl Answer for Option<Vpid> {
     }
 }
 
-/// Makes the trait, the functions that C calls, the table of them, and the hooks' names.
+/// Defines the trait, the functions that C calls, the table of them, and the hooks' names.
 ///
-/// A view in the list is written with `'static`; a hook is given one that ends with its call.
+/// The list has views with `'static`. A hook is given a view that ends with its call.
 macro_rules! hooks {
     ($(
         $(#[$doc:meta])*
@@ -239,8 +239,8 @@ macro_rules! hooks {
     )*) => {
         /// Decides and executes nested VMX's TLB flushes in place of KVM's C code.
         ///
-        /// Hooks that are not implemented stay with C. The module's documentation says in which
-        /// context all of them run.
+        /// Hooks that are not implemented stay with C. The documentation of [`super::hooks`] says
+        /// in which context all of them run.
         #[vtable]
         pub(crate) trait NestedTlbHooks: Sized + 'static {
             $(
@@ -275,7 +275,7 @@ macro_rules! hooks {
                         counters::count::<{ counters::hook(bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>]) }>();
                         T::$hook(
                             scope.vcpu()
-                            // SAFETY: It is an argument of this very call.
+                            // SAFETY: It is an argument of the call that `scope` stands for.
                             $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
                         )
                         .into_raw()
@@ -332,13 +332,13 @@ hooks! {
     /// The host may have moved L1's APIC-access page (A1 to A3). May sleep.
     fn set_apic_access_page_addr(vcpu);
 
-    /// L1's APIC-access page was turned on, by L1 or by an L2 that L1 lets write the MSR (A4).
+    /// L1's APIC-access page was turned on, by L1 or by an L2 that L1 allows to write the MSR (A4).
     /// vmcs01 is the current VMCS, also while L2 is active.
     fn flush_tlb_apic_access(vcpu);
 
-    /// L1 enters L2, and nothing can fail any more before the requests that are made here are
-    /// handled (T1 to T5). Returns the VPID that must be written to vmcs02, if any (T8). `dirty`:
-    /// vmcs12 may have changed since vmcs02 was last written.
+    /// L1 enters L2 (T1 to T5). KVM handles the requests that are made here before L2 runs. Returns
+    /// the VPID that must be written to vmcs02, if any (T8). `dirty`: vmcs12 may have changed since
+    /// vmcs02 was last written.
     fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> Option<Vpid>;
 
     /// L2 exits to L1 (T1, T2, T5).
@@ -356,7 +356,8 @@ hooks! {
     /// L2's VM id or VP id has changed, or it has none any more (X6). The new ids are in place.
     fn evmcs_ids_changed(vcpu);
 
-    /// Whether L0 handles the VMCALL that L2 has just executed (E1, E2). The vCPU has Hyper-V state.
+    /// Whether L0 handles the VMCALL that L2 has just executed (E1, E2). The vCPU has Hyper-V
+    /// state.
     fn l2_tlb_flush_wanted(vcpu) -> bool;
 
     /// L2's flush hypercall is done and L1 must be told: exit to it (E12). L2 is active.
@@ -370,8 +371,8 @@ hooks! {
     /// running guest's own translations.
     fn hv_vcpu_flush_tlb(vcpu) -> Result;
 
-    /// All of the running guest's own translations were flushed, and there is a request to handle
-    /// the queue of Hyper-V flushes, which that makes redundant (H8).
+    /// All of the running guest's own translations were flushed. There is a request to handle the
+    /// queue of Hyper-V flushes, which may be redundant now (H8).
     fn hv_purge_flush_tlb(vcpu);
 
     /// A Hyper-V hypercall ends with `result` (E11). May sleep.

@@ -17,8 +17,8 @@ use super::{
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'h`, and nobody else knows the structure: it is on KVM's stack. If the
-/// call is a fast one, the XMM registers have been read.
+/// The pointer is valid for `'h`, and no other thread uses the structure: it is on KVM's stack. If
+/// the call is a fast one, the XMM registers have been read.
 #[derive(Clone, Copy)]
 pub(crate) struct Hypercall<'h> {
     call: *mut bindings::kvm_hv_hcall,
@@ -41,7 +41,7 @@ impl Hypercall<'_> {
 
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_hv_hcall, T>) -> T {
-        // SAFETY: By the type invariant the structure is there, and nobody writes it meanwhile.
+        // SAFETY: By the type invariant the structure is valid, and no other thread writes it.
         unsafe { field.of(self.call).read() }
     }
 
@@ -75,8 +75,8 @@ impl Hypercall<'_> {
         self.get(fields::CALL_INGPA)
     }
 
-    /// The first `len` words of a fast call's input: RDX, R8, and the halves of XMM0 to XMM5. `None`
-    /// for more than these, and for a slow call.
+    /// The first `len` words of a fast call's input: RDX, R8, and the halves of XMM0 to XMM5.
+    /// `None` for more than these, and for a slow call.
     #[inline]
     pub(crate) fn registers<const N: usize>(
         self,
@@ -87,7 +87,8 @@ impl Hypercall<'_> {
             return None;
         }
         let first = [self.get(fields::CALL_INGPA), self.get(fields::CALL_OUTGPA)];
-        // SAFETY: By the type invariant the registers have been read and nobody writes them.
+        // SAFETY: By the type invariant the registers have been read, and no other thread writes
+        // the structure.
         let xmm = unsafe { &*fields::CALL_XMM.of(self.call) };
 
         buffer.fill(first, xmm, len)

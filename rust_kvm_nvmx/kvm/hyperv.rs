@@ -44,8 +44,8 @@ pub(crate) struct Hyperv<'h> {
 ///
 /// # Invariants
 ///
-/// The pointer is valid for as long as the hook runs: only this thread unmaps the page. L1 may write
-/// it at any time.
+/// The pointer is valid for as long as the hook runs: only this thread unmaps the page. L1 may
+/// write it at any time.
 #[derive(Clone, Copy)]
 struct Evmcs(*mut bindings::hv_enlightened_vmcs);
 
@@ -60,7 +60,8 @@ impl Evmcs {
 
     #[inline]
     fn get<T: Copy>(self, field: SharedField<bindings::hv_enlightened_vmcs, T>) -> T {
-        // SAFETY: By the type invariant, and `fields` asserts that the field is aligned.
+        // SAFETY: The page is mapped by the type invariant, and `fields` asserts that the field is
+        // aligned.
         unsafe { field.of(self.0).read_volatile() }
     }
 }
@@ -88,14 +89,16 @@ impl<'h> Vcpu<'h> {
 impl<'h> Hyperv<'h> {
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: The state is the vCPU's own, and by `Field`'s invariant only this thread writes it.
+        // SAFETY: The state is the vCPU's own. By `Field`'s invariant only this thread writes the
+        // field.
         unsafe { field.of(self.hv).read() }
     }
 
     /// The value of a field that other threads read, and only this one writes.
     #[inline]
     fn get_published<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: By the type invariant and `SharedField`'s.
+        // SAFETY: The state lives as long as the vCPU. By `SharedField`'s invariant one access
+        // reads all of the field.
         unsafe { field.of(self.hv).read_volatile() }
     }
 
@@ -109,7 +112,8 @@ impl<'h> Hyperv<'h> {
     #[inline]
     pub(crate) fn assist_page_enables_direct_flush(self) -> bool {
         let page = fields::VP_ASSIST_PAGE.of(self.hv);
-        // SAFETY: By the type invariant; only this thread writes the copy. It is packed.
+        // SAFETY: The copy is part of the state, which lives as long as the vCPU, and only this
+        // thread writes it. It is packed.
         let features = unsafe { (&raw const (*page).nested_control.features).read_unaligned() };
 
         features.directhypercall() != 0
@@ -141,8 +145,8 @@ impl<'h> Hyperv<'h> {
         let vp = evmcs.get(fields::EVMCS_VP_ID);
         let page = evmcs.get(fields::EVMCS_ASSIST_PAGE);
 
-        // SAFETY: Only this thread writes the fields. `AnyVcpu::identity` reads them on others, the
-        // address first: one that sees it sees the ids too.
+        // SAFETY: Only this thread writes the fields. `AnyVcpu::identity` reads them on other
+        // threads, the address first. A thread that sees the address sees the ids, too.
         unsafe {
             fields::VM_ID.of(self.hv).write_volatile(vm);
             fields::VP_ID.of(self.hv).write_volatile(vp);
@@ -153,15 +157,16 @@ impl<'h> Hyperv<'h> {
     /// The vCPU's own queue for `level`.
     #[inline]
     pub(crate) fn queue(self, level: Level) -> OwnQueue<'h> {
-        // SAFETY: By the type invariant; this is the vCPU's own thread.
+        // SAFETY: The state is this vCPU's by the type invariant, and this is the vCPU's own
+        // thread.
         unsafe { OwnQueue::new(Queue::of(self.hv, level)) }
     }
 
-    /// An empty set of the VM's vCPUs, in KVM's buffer for it. It takes the place of a set that was
-    /// made before.
+    /// An empty set of the VM's vCPUs, in KVM's buffer for one set.
     #[inline]
     pub(crate) fn empty_vcpu_set(&mut self) -> VcpuSet<'_> {
-        // SAFETY: Only the vCPU's thread uses the buffer, and `self` is borrowed while the set lives.
+        // SAFETY: Only the vCPU's thread uses the buffer, and `self` is borrowed while the set
+        // lives.
         unsafe { VcpuSet::new(self.vcpu, fields::VCPU_MASK.of(self.hv)) }
     }
 }

@@ -2,8 +2,9 @@
 
 //! INVVPID and INVEPT (SDM, chapter "VMX Instruction Reference").
 //!
-//! They act on the CPU they run on. The vCPU of the hook is loaded there. If this thread is preempted
-//! in between, the vCPU's VMCS is loaded on another CPU, which flushes everything there (H9).
+//! They act on the CPU they run on, where the vCPU of the hook is loaded. If this thread moves to
+//! another CPU before the instruction, the vCPU's VMCS is loaded there, which flushes everything
+//! there (H9).
 
 use kernel::asm;
 
@@ -27,7 +28,7 @@ const ALL_CONTEXTS: usize = 2;
 const EPT_SINGLE_CONTEXT: usize = 1;
 const EPT_GLOBAL: usize = 2;
 
-/// Why an instruction did not do its work.
+/// Why an instruction failed.
 enum Failure {
     /// VMfail: the CPU rejected an operand. Only a bug can cause this.
     Refused,
@@ -35,7 +36,7 @@ enum Failure {
     Faulted,
 }
 
-/// The operand of the types that name no context.
+/// The operand of the types that ignore it.
 static NOTHING: [u64; 2] = [0; 2];
 
 /// Executes `$insn` with register operand `$kind` and the 16 bytes of `$operand`.
@@ -45,8 +46,8 @@ macro_rules! invalidate {
     ($insn:literal, $kind:expr, $operand:expr) => {'done: {
         let operand: &[u64; 2] = $operand;
 
-        // SAFETY: The instructions drop cached translations, which is correct at any time, and
-        // read the 16 bytes of `operand`; a failure is one of the two labels.
+        // SAFETY: The instructions drop cached translations, which is correct at any time, and read
+        // the 16 bytes of `operand`. A failure jumps to one of the two labels.
         unsafe {
             asm!(
                 concat!(
@@ -132,16 +133,16 @@ impl Vcpu<'_> {
     #[inline(never)]
     fn invept_failed(self, failure: Failure, kind: usize, eptp: u64) {
         match failure {
-            // SAFETY: It prints what it is given, like INVVPID's.
+            // SAFETY: It prints the type and the pointer, ratelimited, and follows no pointer.
             Failure::Refused => unsafe { call!(self.vmx_functions.invept_error(kind, eptp)) },
             Failure::Faulted => self.vmx_instruction_faulted(),
         }
     }
 
-    /// A VMX instruction faulted: expected in an emergency reboot, which turns VMX off under running
-    /// VMs, and a bug at any other time. KVM knows which.
+    /// A VMX instruction faulted. During an emergency reboot, which turns VMX off while VMs run,
+    /// this is expected. At any other time it is a bug. KVM knows which.
     fn vmx_instruction_faulted(self) {
-        // SAFETY: It looks at a global flag, from any context.
+        // SAFETY: It checks a global flag, and may be called in any context.
         unsafe { call!(self.kvm_functions.kvm_spurious_fault()) };
     }
 }

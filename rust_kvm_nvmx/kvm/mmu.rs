@@ -13,7 +13,7 @@ use super::{
 };
 use crate::policy::eptp::RootPage;
 
-/// The address of no root. (`INVALID_PAGE`, which bindgen cannot evaluate.)
+/// The address that means "no root". (KVM's macro of that name, which bindgen cannot evaluate.)
 const INVALID_PAGE: u64 = u64::MAX;
 
 /// The roots that KVM keeps for later use in a context, in addition to the current one.
@@ -35,8 +35,8 @@ pub(crate) struct Mmu<'h> {
 ///
 /// # Invariants
 ///
-/// For all of `'h`, `hpa` is INVALID_PAGE or the address of a root that the context holds, so that
-/// its page stays.
+/// For all of `'h`, `hpa` is INVALID_PAGE or the address of a root that the context holds. Its page
+/// stays for as long.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedRoot<'h> {
     hpa: u64,
@@ -51,15 +51,17 @@ impl<'h> CachedRoot<'h> {
         (self.hpa != INVALID_PAGE).then_some(self.hpa)
     }
 
-    /// What the guest calls it: a CR3, or an EPT pointer of L1's.
+    /// Its name for the guest: a CR3, or an EPT pointer of L1's.
     pub(crate) fn pgd(self) -> u64 {
         self.pgd
     }
 
-    /// What page it is; for a root that there is. (`kvm_mmu_is_dummy_root`, `root_to_sp`.)
+    /// What the MMU knows of its page. There must be a root. (`kvm_mmu_is_dummy_root`,
+    /// `root_to_sp`.)
     #[inline(always)]
     pub(crate) fn page(self) -> RootPage {
-        // SAFETY: By the type invariant the root has a `struct page`, and the MMU's account of it.
+        // SAFETY: By the type invariant the root's page stays, so C may read its `struct page` and
+        // the MMU's data about it.
         let flags = unsafe { bindings::nvmx_root_page(self.hpa) };
 
         RootPage {
@@ -91,7 +93,8 @@ impl<'h> Mmu<'h> {
 
     #[inline(always)]
     fn get<T: Copy>(self, field: Field<bindings::kvm_mmu, T>) -> T {
-        // SAFETY: By the type invariant it is a context of this thread's own vCPU.
+        // SAFETY: By the type invariant it is a context of this thread's own vCPU, so no other
+        // thread changes the field.
         unsafe { field.of(self.mmu).read() }
     }
 
@@ -139,7 +142,7 @@ impl RootSet {
         }
     }
 
-    /// There is none in it.
+    /// The set has no root.
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }

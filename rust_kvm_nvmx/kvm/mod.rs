@@ -7,9 +7,9 @@
 //! How the parts fit:
 //!
 //! - A client implements [`hooks::NestedTlbHooks`]: one safe function for each decision that KVM
-//!   hands out. It need not implement all; KVM's C code keeps the others.
+//!   offers. It need not implement all of them: the others stay with KVM's C code.
 //! - While a [`registration::Registration`] of the client lives, KVM calls these functions. It also
-//!   says who decides at each hook.
+//!   says which side decides at each hook.
 //! - A hook is given views that end with its call: its [`vcpu::Vcpu`] and [`vcpu::Vmcs12`], its
 //!   [`hypercall::Hypercall`]. From the vCPU come others: its [`mmu::Mmu`], its own
 //!   [`hyperv::Hyperv`] state with the [`queue`]s of addresses to flush, and its [`peers`].
@@ -42,7 +42,7 @@ mod request;
 pub(crate) mod vcpu;
 pub(crate) mod words;
 
-// The policy names these bits itself, as it knows nothing of the kernel.
+// The policy defines these bits itself, because it does not use the kernel.
 const _: () = {
     use crate::policy::roles;
 

@@ -50,7 +50,7 @@ pub(crate) struct AnyVcpu<'h> {
 }
 
 impl<'h> Vcpu<'h> {
-    /// All vCPUs of the VM, with their index. Those that are created meanwhile may be missed: they
+    /// All vCPUs of the VM, with their index. vCPUs that are created meanwhile may be missing. They
     /// have no translations yet.
     #[inline]
     pub(crate) fn all_vcpus(self) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
@@ -68,8 +68,8 @@ impl<'h> Vcpu<'h> {
         // SAFETY: C checks the index, and sets `hv` if there is such a vCPU.
         let vcpu = unsafe { bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv) };
 
-        // INVARIANT: vCPUs stay until their VM goes, all of a VM's are VMX's here, and Hyper-V state
-        // is complete before its pointer is stored.
+        // INVARIANT: vCPUs stay until their VM is destroyed. The sender is a VMX vCPU, so all vCPUs
+        // of its VM are. Hyper-V state is complete before its pointer is stored.
         (!vcpu.is_null()).then_some(AnyVcpu {
             vcpu,
             hv,
@@ -78,10 +78,10 @@ impl<'h> Vcpu<'h> {
         })
     }
 
-    /// Each vCPU's virtual processor index is its own index, so there is nothing to look up.
+    /// Each vCPU's virtual processor index is its index in KVM, so no vCPU has to be looked up.
     #[inline]
     pub(crate) fn vp_indexes_are_indexes(self) -> bool {
-        // SAFETY: C reads another count of the VM.
+        // SAFETY: C reads the VM's count of vCPUs whose two indexes differ.
         !unsafe { bindings::nvmx_hv_vp_indexes_differ(self.kvm()) }
     }
 }
@@ -91,9 +91,10 @@ impl<'h> AnyVcpu<'h> {
     ///
     /// # Safety
     ///
-    /// It has some.
+    /// The vCPU has Hyper-V state.
     unsafe fn get<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: By the type invariant, `SharedField`'s and the caller's promise.
+        // SAFETY: The caller promises that there is Hyper-V state, which is valid by the type
+        // invariant. By `SharedField`'s one access reads all of the field.
         unsafe { field.of(self.hv).read_volatile() }
     }
 
@@ -103,22 +104,22 @@ impl<'h> AnyVcpu<'h> {
         if self.hv.is_null() {
             return self.index;
         }
-        // SAFETY: There is Hyper-V state. User space may set the index meanwhile.
+        // SAFETY: `hv` is not NULL here. User space may set the index meanwhile.
         unsafe { self.get(fields::VP_INDEX) }
     }
 
     /// Which L2 it runs, if it has Hyper-V state.
     ///
-    /// The fields are read in an order in which a vCPU whose ids are not known yet is never taken
-    /// for one whose ids are known.
+    /// The order of the reads matters: a vCPU whose ids are not known yet must not be taken for one
+    /// whose ids are known.
     #[inline]
     pub(crate) fn identity(self) -> Option<Identity> {
         if self.hv.is_null() {
             return None;
         }
-        // SAFETY: There is Hyper-V state, and the vCPU is VMX's. `Hyperv::learn_identity` and C's
-        // `nested_set_evmcs_ids()` write the ids before the page's address, on the vCPU's own thread.
-        // The pointer to the enlightened VMCS is compared and not followed.
+        // SAFETY: There is Hyper-V state, and it is a VMX vCPU. `Hyperv::learn_identity` and C's
+        // `nested_set_evmcs_ids()` write the ids before the page's address, on the vCPU's own
+        // thread. The pointer to the enlightened VMCS is compared and not followed.
         unsafe {
             let page = Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).load(Acquire);
             if page == INVALID_GPA {
@@ -135,11 +136,11 @@ impl<'h> AnyVcpu<'h> {
         }
     }
 
-    /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. It handles this with the next
-    /// request that kicks it, or before.
+    /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. This does not kick the vCPU: the
+    /// caller makes another request afterwards that does.
     #[inline]
     pub(crate) fn request_tlb_flush(self) {
-        // SAFETY: By the type invariant; C sets the request atomically.
+        // SAFETY: The vCPU is valid by the type invariant, and C sets the request atomically.
         unsafe { bindings::nvmx_request_tlb_flush(self.vcpu) };
     }
 
@@ -155,7 +156,7 @@ impl<'h> AnyVcpu<'h> {
 ///
 /// # Invariants
 ///
-/// `words` is valid for `'a`, and nobody else uses it.
+/// `words` is valid for `'a`, and nothing else uses it.
 pub(crate) struct VcpuSet<'a> {
     sender: Vcpu<'a>,
     words: *mut [c_ulong; SET_WORDS],
@@ -170,7 +171,7 @@ impl<'a> VcpuSet<'a> {
     /// The type's invariant.
     #[inline]
     pub(super) unsafe fn new(sender: Vcpu<'a>, words: *mut [c_ulong; SET_WORDS]) -> Self {
-        // SAFETY: By the caller's promise; all zeroes are a value of the array.
+        // SAFETY: The caller promises that `words` is valid. All zeroes are a value of the array.
         unsafe { words.write_bytes(0, 1) };
         Self {
             sender,
@@ -190,7 +191,7 @@ impl<'a> VcpuSet<'a> {
         }
     }
 
-    /// E16: one request to all of them, KVM_REQ_HV_TLB_FLUSH. It returns when each has left its
+    /// E16: makes one request of all of them, KVM_REQ_HV_TLB_FLUSH. Returns when each has left its
     /// guest.
     #[inline]
     pub(crate) fn request_hyperv_flush(self) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A vCPU's queue of addresses to flush, one for each level (rule E10). It is KVM's own: what Rust
-//! queues, C may handle, and the reverse.
+//! A vCPU's queues of addresses to flush, one for each level (rule E10). They are KVM's own: C may
+//! handle what Rust has queued, and the reverse.
 //!
-//! Many write, under the queue's lock. One reads, the vCPU's own thread, without it.
+//! Any thread may write to a queue, with the queue's lock held. Only the vCPU's own thread reads
+//! from it, without the lock.
 
 use core::marker::PhantomData;
 
@@ -23,7 +24,7 @@ use crate::policy::{
 /// Entries that a queue holds.
 pub(crate) const LEN: usize = bindings::NVMX_KVM_HV_TLB_FLUSH_FIFO_SIZE as usize;
 
-/// Some vCPU's queue, to write to.
+/// A queue of any vCPU of the VM, to write to.
 ///
 /// # Invariants
 ///
@@ -44,7 +45,7 @@ impl Queue<'_> {
     pub(super) unsafe fn of(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Self {
         let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo = fields::FLUSH_QUEUES.of(hv).cast();
 
-        // INVARIANT: There are two, and `helpers.c` compares which is which.
+        // INVARIANT: There are two, and `helpers.c` asserts which comes first.
         Self {
             queue: match level {
                 Level::L1 => queues,
@@ -54,10 +55,10 @@ impl Queue<'_> {
         }
     }
 
-    /// Queues what must be flushed; if there is no room for it, that everything must be.
+    /// Queues what must be flushed, or [`EVERYTHING`] if it does not fit.
     ///
-    /// The room is known under the queue's lock only, so the rule for it is asked there: `fits` gets
-    /// the number of entries and the room.
+    /// `fits` is the rule. It gets the number of entries and the room, and is called with the
+    /// queue's lock held, because the room is known only then.
     #[inline]
     pub(crate) fn push(self, what: Queued<'_>, fits: impl FnOnce(usize, usize) -> bool) {
         let everything = [EVERYTHING];
@@ -66,25 +67,26 @@ impl Queue<'_> {
             Queued::Everything => &[],
         };
 
-        // SAFETY: By the type invariant. The lock that this takes is given back below.
+        // SAFETY: The queue is initialized by the type invariant. The call below releases the lock
+        // that this takes.
         let room = unsafe { bindings::nvmx_hv_queue_open(self.queue) } as usize;
         let entries = match wanted {
             [_, ..] if fits(wanted.len(), room) => wanted,
             // A full queue has this entry already.
             _ => &everything,
         };
-        // SAFETY: It was opened above, and `entries` has as many as it says.
+        // SAFETY: The queue's lock was taken above, and `entries` is a slice of that length.
         unsafe {
             bindings::nvmx_hv_queue_close(self.queue, entries.as_ptr(), entries.len() as u32);
         }
     }
 }
 
-/// The own queue of the vCPU whose thread this is, to read from.
+/// A queue of the vCPU whose thread this is, to read from.
 ///
 /// # Invariants
 ///
-/// Nobody else reads from the queue.
+/// No other thread reads from the queue.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnQueue<'h>(Queue<'h>);
 
@@ -100,19 +102,20 @@ impl<'h> OwnQueue<'h> {
     /// Takes all entries out of it, into `entries`.
     #[inline(always)]
     pub(crate) fn take(self, entries: &mut Words<LEN>) -> &[u64] {
-        // SAFETY: By both types' invariants. The buffer has room for all entries, and C writes as
-        // many as it returns.
+        // SAFETY: The queue is valid, and no other thread reads from it, by both types' invariants.
+        // The buffer has room for all entries, and C writes as many as it returns.
         unsafe {
             let taken = bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32);
             entries.written(taken as usize)
         }
     }
 
-    /// Empties it. What others queue meanwhile may go too, but each of them makes its request
-    /// afterwards.
+    /// Empties it. This may also discard what other threads queue meanwhile, but each of them makes
+    /// its request afterwards.
     #[inline]
     pub(crate) fn discard(self) {
-        // SAFETY: By both types' invariants; only the reader's end of the queue moves.
+        // SAFETY: This thread is the only reader by the type invariant, and only the reader's end
+        // of the queue moves.
         unsafe { bindings::nvmx_hv_queue_discard(self.0.queue) };
     }
 }

@@ -2,9 +2,9 @@
 
 //! A client of KVM's hooks, for as long as one value lives.
 //!
-//! KVM's functions are looked up by name when the module is loaded, not linked to: on a kernel
-//! without the patches, or without KVM, the loader would only say "Unknown symbol", and the module
-//! could not say what to do. All other functions come as pointers, in tables of C's.
+//! The module does not link to KVM's functions. It looks up two of them by name when it is loaded.
+//! On a kernel without the patches, or without KVM, the loader would only say "Unknown symbol", and
+//! the module could not say what to do. All other functions come as pointers, in tables of C's.
 
 use core::{
     marker::PhantomData,
@@ -80,8 +80,8 @@ type Unregister = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client);
 ///
 /// # Invariants
 ///
-/// `client` is registered, so KVM has set its `host` and `kvm` to tables of functions that stay until
-/// it is unregistered. `unregister` is KVM's `kvm_nvmx_unregister`.
+/// `client` is registered, so KVM has set its `host` and `kvm` to tables of functions that stay
+/// until it is unregistered. `unregister` is KVM's `kvm_nvmx_unregister`.
 #[pin_data(PinnedDrop)]
 #[repr(C)]
 struct Client {
@@ -142,8 +142,8 @@ impl Client {
 #[pinned_drop]
 impl PinnedDrop for Client {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant this is the function and its type, and KVM knows the client.
-        // This thread is in no hook.
+        // SAFETY: By the type invariant the address is `kvm_nvmx_unregister`'s, which has this
+        // type, and KVM knows the client. This thread is in no hook.
         unsafe {
             let unregister: Unregister = transmute(self.unregister.address);
             unregister(self.client.get());
@@ -151,7 +151,7 @@ impl PinnedDrop for Client {
     }
 }
 
-/// What hooks need of the registration. A client's address is its `Shared`'s.
+/// What hooks need of the registration. It begins with the client, so both have one address.
 ///
 /// # Invariants
 ///
@@ -174,22 +174,23 @@ impl Shared {
     /// The functions of kvm.
     #[inline(always)]
     pub(super) fn kvm(&self) -> &bindings::kvm_nvmx_kvm_functions {
-        // SAFETY: `Client`'s invariant; nobody writes the client or the table any more.
+        // SAFETY: By `Client`'s invariant the table stays, and no thread writes the client or the
+        // table after registration.
         unsafe { &*(*self.client.client.get()).kvm }
     }
 
     /// The functions of kvm_intel.
     #[inline(always)]
     pub(super) fn vmx(&self) -> &bindings::kvm_nvmx_vmx_functions {
-        // SAFETY: As in `kvm`, and kvm_intel's half of the table is constant too.
+        // SAFETY: By `Client`'s invariant kvm_intel's half stays, and it is constant.
         unsafe { &*(*(*self.client.client.get()).host).functions }
     }
 }
 
 /// What the CPU and kvm_intel's parameters allow. They are constant while kvm_intel is loaded.
 fn caps_of(client: &Client) -> Caps {
-    // SAFETY: `Client`'s invariant. kvm_intel points these at variables of its own, which it does
-    // not write after its initialization.
+    // SAFETY: By `Client`'s invariant `host` is valid. kvm_intel points these at variables of its
+    // own, which it does not write after its initialization.
     let (ept, ept_ad, vpid, ept_caps, vpid_caps) = unsafe {
         let host = &*(*client.client.get()).host;
         (
@@ -235,10 +236,10 @@ unsafe trait Functions: Sized {
 
 // SAFETY: `nvmx_hooks.h` makes the structure from a list of functions.
 unsafe impl Functions for bindings::kvm_nvmx_kvm_functions {}
-// SAFETY: As for kvm's half, from the other list.
+// SAFETY: The second list of functions in `nvmx_hooks.h` makes this structure, and adds nothing.
 unsafe impl Functions for bindings::kvm_nvmx_vmx_functions {}
 
-/// Who decides at a hook.
+/// Which side decides at a hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// KVM's own code.
@@ -262,7 +263,7 @@ pub(crate) struct Registration<T> {
 
 // SAFETY: KVM's functions on a client may be called from any thread; the rest is constant.
 unsafe impl<T> Send for Registration<T> {}
-// SAFETY: As for `Send`; what changes is behind the mutex.
+// SAFETY: `modes` is all that changes after registration, and a mutex protects it.
 unsafe impl<T> Sync for Registration<T> {}
 
 impl<T: NestedTlbHooks> Registration<T> {
@@ -293,7 +294,7 @@ impl<T: NestedTlbHooks> Registration<T> {
         }? Error)
     }
 
-    /// Who decides at hook `number`; `None` if there is no such hook.
+    /// Which side decides at hook `number`; `None` if there is no such hook.
     pub(crate) fn mode(&self, number: usize) -> Option<Mode> {
         let bit = Self::bit(number)?;
 
@@ -304,11 +305,11 @@ impl<T: NestedTlbHooks> Registration<T> {
         })
     }
 
-    /// Has `mode` decide at hook `number` from now on. Sleeps.
+    /// Makes `mode` decide at hook `number` from now on. Sleeps.
     ///
     /// Neither side knows what the other did not flush, so a change flushes everything in all VMs.
-    /// When a hook goes to C, no CPU is in `T`'s any more on return. `EINVAL` if there is no such
-    /// hook, or `T` does not implement it.
+    /// If the hook becomes C's, no CPU is in `T`'s function when this returns. `EINVAL` if there is
+    /// no such hook, or `T` does not implement it.
     pub(crate) fn set_mode(&self, number: usize, mode: Mode) -> Result {
         let bit = Self::bit(number).ok_or(EINVAL)?;
         let mut modes = self.modes.lock();
@@ -333,7 +334,7 @@ impl<T: NestedTlbHooks> Registration<T> {
 }
 
 impl Shared {
-    /// Has KVM call the client at the hooks of the set, and C's code at all others.
+    /// Makes KVM call the client at the hooks of the set, and C's code at all others.
     fn set_hooks(&self, hooks: u32) {
         if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {
             // SAFETY: KVM knows the client, and this thread is in no hook.

@@ -22,7 +22,7 @@ const fn bit(request: u32) -> u8 {
 impl Vcpu<'_> {
     /// Sets a bit of the vCPU's requests. (`kvm_make_request`.)
     ///
-    /// What this thread wrote before is seen by a thread that sees the bit: x86 keeps stores in
+    /// A thread that sees the bit also sees what this thread wrote before: x86 keeps stores in
     /// order, and the asm block is a barrier for the compiler.
     #[inline(always)]
     fn request<const BIT: u8>(self) {
@@ -60,13 +60,13 @@ impl Vcpu<'_> {
         count::<{ Counter::RequestHyperv.number() }>();
     }
 
-    /// KVM_REQ_APIC_PAGE_RELOAD: look again for L1's APIC-access page.
+    /// KVM_REQ_APIC_PAGE_RELOAD: look up L1's APIC-access page again.
     #[inline]
     pub(crate) fn request_apic_page_reload(self) {
         self.request::<{ bit(bindings::NVMX_KVM_REQ_APIC_PAGE_RELOAD as u32) }>();
     }
 
-    /// KVM_REQ_APF_READY: look for pages that came while the guest could not be told.
+    /// KVM_REQ_APF_READY: look for pages that became ready while the guest could not be told.
     #[inline]
     pub(crate) fn request_apf_ready(self) {
         self.request::<{ bit(bindings::NVMX_KVM_REQ_APF_READY as u32) }>();
@@ -74,7 +74,7 @@ impl Vcpu<'_> {
 
     /// Takes back KVM_REQ_HV_TLB_FLUSH, and says whether it was made. (`kvm_check_request`.)
     ///
-    /// What other threads queued before they made the request is seen afterwards.
+    /// Afterwards this thread sees what other threads queued before they made the request.
     #[inline(always)]
     pub(crate) fn take_hyperv_flush_request(self) -> bool {
         // SAFETY: C clears the bit with the barriers that belong to it.

@@ -22,8 +22,8 @@ use crate::policy::types::{
     Vpid, //
 };
 
-// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's halves: the
-// types that are offered begin at bit 8 for INVVPID; for INVEPT bit 25 stands for type 1.
+// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's two halves.
+// INVVPID's type 0 has bit 8 of its half. INVEPT's type 1 has bit 25 of the other half.
 const INVVPID_TYPES_SHIFT: u32 = 8;
 const INVVPID_TYPES: u32 = 0xf;
 const INVEPT_TYPES_SHIFT: u32 = 24;
@@ -33,16 +33,16 @@ const INVEPT_TYPES: u32 = 0b110;
 ///
 /// # Invariants
 ///
-/// For all of `'h`: `shared` is registered, and `vcpu` is the `vcpu` field of a `vcpu_vmx`, loaded
-/// on this CPU, whose mutex this thread holds (or which nobody else knows yet). No reference is made
-/// to either structure: C writes neighbouring fields at the same time.
+/// For all of `'h`: `shared` is registered. `vcpu` is the `vcpu` field of a `vcpu_vmx`. It is
+/// loaded on this CPU, and this thread holds its mutex (or no other thread knows it yet). No
+/// reference is made to either structure, because C writes neighbouring fields at the same time.
 #[derive(Clone, Copy)]
 pub(crate) struct Vcpu<'h> {
     shared: &'h Shared,
     vcpu: NonNull<bindings::kvm_vcpu>,
 }
 
-/// Which of VMX's instructions to invalidate L1 is offered.
+/// Which types of INVVPID or INVEPT L1 is offered.
 pub(crate) struct Offer {
     /// L1 has the instruction.
     pub(super) exists: bool,
@@ -94,21 +94,22 @@ impl<'h> Vcpu<'h> {
     /// The value of a field of the vCPU's own.
     #[inline(always)]
     pub(super) fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu, T>) -> T {
-        // SAFETY: `Field` says that it is there and that no other thread writes it now.
+        // SAFETY: By `Field`'s invariant the field exists and no other thread writes it now.
         unsafe { field.of(self.as_ptr()).read() }
     }
 
     /// The value of a field of VMX's structure.
     #[inline(always)]
     pub(super) fn get_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>) -> T {
-        // SAFETY: As in `get`; the vCPU is embedded in the structure.
+        // SAFETY: The vCPU is embedded in a `vcpu_vmx` by the type invariant, and by `Field`'s no
+        // other thread writes the field now.
         unsafe { field.of(self.vmx()).read() }
     }
 
     /// The value of a field of VMX's structure that other threads may write.
     #[inline(always)]
     fn get_vmx_shared<T: Copy>(self, field: SharedField<bindings::vcpu_vmx, T>) -> T {
-        // SAFETY: `SharedField` says that it is there and that one access reads all of it.
+        // SAFETY: By `SharedField`'s invariant the field exists and one access reads all of it.
         unsafe { field.of(self.vmx()).read_volatile() }
     }
 
@@ -133,14 +134,15 @@ impl<'h> Vcpu<'h> {
 
     /// The hardware VPID that L2 runs with if its vmcs12 uses VPIDs.
     ///
-    /// After VMXOFF, VMX frees the VPID and leaves the field. It may then be another vCPU's, which
-    /// costs at most a flush too many.
+    /// VMXOFF frees the VPID and does not clear the field. The VPID may then be another vCPU's.
+    /// That costs a redundant flush at most.
     #[inline(always)]
     pub(crate) fn vpid02(self) -> Option<Vpid> {
         Vpid::new(self.get_vmx(fields::NESTED.then(fields::VPID02)))
     }
 
-    /// The vpid12 that vpid02 was last used for; 0 after VMXON and where it must not be trusted.
+    /// The vpid12 that vpid02 was last used for; 0 if there is none that may be relied on, e.g.
+    /// after VMXON.
     #[inline(always)]
     pub(crate) fn last_vpid(self) -> u16 {
         self.get_vmx(fields::NESTED.then(fields::LAST_VPID))
@@ -149,7 +151,7 @@ impl<'h> Vcpu<'h> {
     /// Records the vpid12 that vpid02 stands for from now on.
     #[inline(always)]
     pub(crate) fn set_last_vpid(self, vpid12: u16) {
-        // SAFETY: The field is there, and this thread is the only one that uses it now.
+        // SAFETY: The field exists, and this thread is the only one that uses it now.
         unsafe {
             fields::NESTED
                 .then(fields::LAST_VPID)
@@ -158,7 +160,7 @@ impl<'h> Vcpu<'h> {
         }
     }
 
-    /// The next VM entry with a VPID flushes (T4): no vpid12 is 0.
+    /// Makes the next VM entry with a VPID flush (T4), because no vpid12 is 0.
     #[inline(always)]
     pub(crate) fn forget_last_vpid(self) {
         self.set_last_vpid(0);
@@ -171,7 +173,7 @@ impl<'h> Vcpu<'h> {
             return None;
         }
         let vmcs12 = self.get_vmx(fields::NESTED.then(fields::CACHED_VMCS12));
-        // SAFETY: While L2 is active there is one, and it stays until VMX operation is left.
+        // SAFETY: While L2 is active there is a vmcs12, and it stays until VMX operation ends.
         Some(unsafe { Vmcs12::from_raw(vmcs12) })
     }
 
@@ -237,7 +239,8 @@ impl<'h> Vcpu<'h> {
         }
     }
 
-    /// The vCPU takes page faults asynchronously, and wants to be told of pages that came.
+    /// The guest has enabled asynchronous page faults, so it must be told of pages that become
+    /// ready.
     #[inline]
     pub(crate) fn has_async_page_faults(self) -> bool {
         // SAFETY: C reads a field of a vCPU that this thread holds.
@@ -260,7 +263,7 @@ impl<'h> Vcpu<'h> {
     #[inline]
     pub(super) fn add(self, statistic: Field<bindings::kvm_vcpu, u64>, number: u64) {
         let value = self.get(statistic).wrapping_add(number);
-        // SAFETY: The field is there; the write is one access, for readers elsewhere.
+        // SAFETY: The field exists. The write is one access, for readers on other threads.
         unsafe { statistic.of(self.as_ptr()).write_volatile(value) };
     }
 }

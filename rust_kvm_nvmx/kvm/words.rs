@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A buffer on the stack that C or a loop fills: nothing is spent on zeroing it first.
+//! A buffer on the stack that C or a loop fills. It is not zeroed first, to save time.
 
 use core::{
     mem::MaybeUninit,
@@ -11,7 +11,7 @@ use core::{
 pub(crate) struct Words<const N: usize>([MaybeUninit<u64>; N]);
 
 impl<const N: usize> Words<N> {
-    /// With nothing in it.
+    /// An empty buffer.
     pub(crate) fn new() -> Self {
         Self([MaybeUninit::uninit(); N])
     }
@@ -27,7 +27,8 @@ impl<const N: usize> Words<N> {
     ///
     /// They have been written.
     pub(super) unsafe fn written(&mut self, len: usize) -> &mut [u64] {
-        // SAFETY: There are that many, and by the caller's promise they have values.
+        // SAFETY: `len.min(N)` words are in the buffer, and the caller promises that they have
+        // values.
         unsafe { slice::from_raw_parts_mut(self.as_mut_ptr(), len.min(N)) }
     }
 
@@ -50,7 +51,7 @@ impl<const N: usize> Words<N> {
         for (word, &value) in words.iter_mut().skip(FIRST).zip(then) {
             word.write(value);
         }
-        // SAFETY: Just written, all of them.
+        // SAFETY: The loops above have written `len` words.
         Some(unsafe { self.written(len) })
     }
 }

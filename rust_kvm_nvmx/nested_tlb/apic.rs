@@ -42,7 +42,7 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
     }
 }
 
-/// A1 to A3: the host may have moved the page. Sleeps.
+/// A1 to A3: the host may have moved the page, so its address is looked up again. Sleeps.
 pub(super) fn set_page(vcpu: Vcpu<'_>) {
     let vmcs01 = Vmcs01::load(vcpu);
     if !vmcs01.virtualizes_apic_accesses() {

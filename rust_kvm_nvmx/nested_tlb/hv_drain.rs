@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A vCPU handles its queue of Hyper-V flushes before it enters its guest: rules E10, X4, X6, X9, and
-//! H8's purge.
+//! A vCPU handles its queue of Hyper-V flushes before it enters its guest: rules E10, X4, X6, X9,
+//! and H8's purge.
 
 use kernel::prelude::*;
 
@@ -50,8 +50,8 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
     Ok(())
 }
 
-/// Takes what is queued for the running guest, by senders that knew this vCPU's ids, or did not know
-/// them and asked to be safe (X8).
+/// Takes what is queued for the running guest. The senders knew this vCPU's ids, or did not know
+/// them and queued their flush to be safe (X8).
 #[inline(always)]
 fn take<'a>(vcpu: Vcpu<'_>, hv: Hyperv<'_>, entries: &'a mut Words<{ queue::LEN }>) -> &'a [u64] {
     hv.learn_identity();
@@ -66,7 +66,7 @@ fn take<'a>(vcpu: Vcpu<'_>, hv: Hyperv<'_>, entries: &'a mut Words<{ queue::LEN 
 /// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
 #[inline(always)]
 fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
-    // T1 asks at each transition.
+    // The usual case: T1 requests this at each transition.
     if entries.is_empty() {
         return;
     }
@@ -82,11 +82,11 @@ fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
     vcpu.count_tlb_flushes(entries.len() as u64);
 }
 
-/// H8: all of the running guest's own translations were flushed, which is more than is queued.
+/// H8: all of the running guest's own translations were flushed, which is more than is queued. So
+/// with EPT, the request is redundant.
 ///
-/// Not without EPT: C synced the shadow tables *before* it flushed. A request that was made since
-/// then may be about a change that was made since then, which the tables do not have. The request
-/// stays.
+/// Without EPT the request stays. C synced the shadow tables *before* it flushed. The request may
+/// have come after the sync, and be about a change that the shadow tables do not have yet.
 #[inline(always)]
 pub(super) fn purge(vcpu: Vcpu<'_>) {
     if vcpu.caps().has(Caps::EPT) && vcpu.take_hyperv_flush_request() {
@@ -94,14 +94,15 @@ pub(super) fn purge(vcpu: Vcpu<'_>) {
     }
 }
 
-/// The request is gone, and the running guest is flushed or will be before it runs: discards what was
-/// queued for it. What is queued from now on comes with a request of its own.
+/// Discards what is queued for the running guest. The request is gone, and the running guest has
+/// been flushed or will be before it runs. What is queued from now on comes with a request of its
+/// own.
 ///
-/// With EPT, the next transition handles the other level (T1). Without, both levels are flushed here
-/// (X9), even if the other queue is empty: its entry may already have been taken with an earlier
-/// request, while its sender waits for this one. What that level needs of the MMU, a sync of its
-/// shadow tables, is done with the running guest's, as both have their roots in one place. The same
-/// holds for a vCPU without Hyper-V state, for which there is no T1 either.
+/// With EPT, the next transition handles the other level (T1). Without EPT, there is no T1, and the
+/// other level is flushed here (X9). This is necessary even if the other queue is empty: an earlier
+/// request may have taken its entry, while the sender of the entry waits for this one. KVM syncs
+/// the shadow tables of both levels together, because their roots are in one context. A vCPU
+/// without Hyper-V state has no T1 either, so it is treated alike.
 fn discard(vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let caps = vcpu.caps();
 

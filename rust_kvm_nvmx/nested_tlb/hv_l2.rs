@@ -27,7 +27,7 @@ pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
     })
 }
 
-/// E11: a hypercall, any of L1's or L2's, ends with `result`.
+/// E11: any hypercall of L1's or L2's ends with `result`.
 #[inline(always)]
 pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
     let is_64_bit = vcpu.is_64_bit_hypercall();
@@ -58,7 +58,7 @@ fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
     hv_l2::completion(result, lock_count)
 }
 
-/// E12: L2's flush is done and L1 must be told: a nested VM exit after L2's VMCALL.
+/// E12: L2's flush is done and L1 must be told, by a nested VM exit after L2's VMCALL.
 pub(super) fn exit_after_flush(vcpu: Vcpu<'_>) {
     vcpu.exit_to_l1(hv_l2::EXIT_AFTER_FLUSH);
 }

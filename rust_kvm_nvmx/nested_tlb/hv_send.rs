@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A Hyper-V flush hypercall of the running guest, from its input to the targets' queues: rules E5 to
-//! E9, E16, E17, X1, X2, X4 to X6, X8.
+//! A Hyper-V flush hypercall of the running guest, from its input to the targets' queues: rules E5
+//! to E9, E16, E17, X1, X2, X4 to X6, X8.
 //!
-//! The way of a flush between two vCPUs:
+//! The steps of a flush between two vCPUs:
 //!
-//! 1. the sender's hypercall is read and parsed, queued for each target, and requested of all (here),
+//! 1. the sender's hypercall is read and parsed, queued for each target, and requested of all
+//!    (here),
 //! 2. each target handles its queue before it next enters its guest ([`super::hv_drain`]); the
 //!    sender waits until it has left the guest (E16),
 //! 3. the sender's call completes ([`super::hv_l2`]), for an L2 with an exit to L1 if L1 asked for
@@ -53,7 +54,7 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
 
     vcpu.trace_flush(header);
     let flush = shape.parse(header, rest)?;
-    // A vCPU that makes hypercalls has Hyper-V state.
+    // A vCPU that makes Hyper-V hypercalls has Hyper-V state, so this does not fail.
     let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
 
     if vcpu.runs_l2() {
@@ -64,7 +65,8 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
     Ok(())
 }
 
-/// E5, X5: the input, read once. L2's addresses are translated: all of it is in one page.
+/// E5, X5: reads the input once. One translation of L2's address suffices, because all of the input
+/// is in one page.
 #[inline(always)]
 fn read<'a>(
     vcpu: Vcpu<'_>,
@@ -93,7 +95,7 @@ fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
         match target.queue(Level::L1) {
             Some(queue) => queue.push(call.what, hv_ranges::may_be_queued),
-            // X9: it may have one, an empty one, by the time that it handles the request.
+            // X9: it may have an empty queue by the time that it handles the request.
             None => target.request_tlb_flush(),
         }
         set.add(index);
@@ -116,8 +118,8 @@ fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
     set.request_hyperv_flush();
 }
 
-/// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU that
-/// enters such an L2 later flushes on that VM entry if it must (T2, T4).
+/// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU
+/// that enters such an L2 later flushes on that VM entry if it must (T2, T4).
 fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
     hv.learn_identity();
     let vm = hv.vm_id();

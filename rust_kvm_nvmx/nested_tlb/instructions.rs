@@ -36,14 +36,15 @@ pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
     };
 
     flush_l2(vcpu, scope);
-    // Without EPT, L1 and L2 share a context, whose roots know no VPIDs: L2's must be built again.
+    // Without EPT, L1 and L2 share an MMU context. Its roots have no VPIDs, so all of L2's are
+    // freed.
     if !vcpu.caps().has(Caps::EPT) {
         vcpu.free_l2_roots();
     }
     vcpu.vm_succeed()
 }
 
-/// T6: flushes the VPID that L2 has, or would have, and never vpid01 for L1's sake.
+/// T6: flushes the VPID that L2 has, or would have if it ran. L1's own translations need no flush.
 #[inline(always)]
 fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
     let caps = vcpu.caps();
@@ -62,8 +63,8 @@ fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
     }
 }
 
-/// T13: L1 executes INVEPT. What L1 changed in its EPT is in KVM's roots for it. Roots that are
-/// loaded later are flushed then (H10), so nothing is executed here.
+/// T13: L1 executes INVEPT. KVM's roots for L1's EPT are stale, and are freed. Nothing is executed
+/// here, because a root is flushed when it is loaded (H10).
 pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
     let asked = match vcpu.read_invalidation(vcpu.invept_offer()) {
         Ok(asked) => asked,
@@ -86,7 +87,7 @@ pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
 }
 
 /// T13: the roots that KVM keeps for an EPT pointer of L1's. They are in the context for an L2 with
-/// EPT, whoever runs now.
+/// EPT, whichever level is active.
 fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
     let mmu = vcpu.guest_mmu();
     let same =

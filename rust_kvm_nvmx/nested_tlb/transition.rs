@@ -22,7 +22,8 @@ use crate::{
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
     check_hyperv_queue(vcpu);
-    // An L2 with a VPID and one without have nothing in common: the compiler makes two paths of it.
+    // This makes the compiler generate two paths, since the rules for L2s with and without a VPID
+    // have nothing in common.
     match vmcs12.vpid12() {
         vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty),
         None => flush_on_entry(vcpu, None, dirty),

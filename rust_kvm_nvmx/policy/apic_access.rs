@@ -2,9 +2,9 @@
 
 //! The flushes around the APIC-access page (rules A1 to A4).
 //!
-//! SDM volume 3C, "Virtualizing Memory-Mapped APIC Accesses": whether an access is one to the
-//! APIC-access page is decided by the translation that is used for it, and the CPU may go on using
-//! one that it cached while the page was ordinary memory.
+//! SDM volume 3C, "Virtualizing Memory-Mapped APIC Accesses": the translation that an access uses
+//! decides whether it is an access to the APIC-access page. The CPU may still use a translation
+//! that it cached while the page was ordinary memory.
 
 use super::{
     flush,
@@ -16,7 +16,7 @@ use super::{
     },
 };
 
-/// Who runs when L1's page is turned on.
+/// What runs when L1's page is turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Running<const PREVIOUS: usize> {
     /// L1.
@@ -26,7 +26,7 @@ pub(crate) enum Running<const PREVIOUS: usize> {
         /// L1's root.
         root01: Root,
     },
-    /// L2 in L1's context: the current root is L2's, L1's is among those kept for later.
+    /// L2 in L1's context: the current root is L2's. L1's is among those that are kept for later.
     L2WithoutEpt {
         /// The roots kept for later.
         previous: [Root; PREVIOUS],
@@ -36,13 +36,14 @@ pub(crate) enum Running<const PREVIOUS: usize> {
 /// The flush that turning on L1's APIC-access page requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Required<const PREVIOUS: usize> {
-    /// A request to flush the current context, served before L1 goes on.
+    /// A request to flush the current context. KVM handles it before L1 continues.
     Request,
-    /// Invalidations here and now: by the next VM exit to L1 nobody would remember.
+    /// Invalidations at once: nothing would cause them at the next VM exit to L1.
     Now([Option<Invalidation>; PREVIOUS]),
 }
 
-/// A4: the flush that turning on L1's APIC-access page requires, for what L1 cached while it was off.
+/// A4: the flush that turning on L1's APIC-access page requires. It is for what was cached while
+/// the page was off.
 ///
 /// A root of L1's that is neither loaded nor kept is flushed when it is loaded (H10).
 pub(crate) fn turned_on<const PREVIOUS: usize>(
@@ -74,12 +75,12 @@ pub(crate) fn turned_on<const PREVIOUS: usize>(
 pub(crate) enum Address {
     /// Write it.
     Write,
-    /// It may be gone already: look again before the vCPU next runs.
+    /// Look up the page again before the vCPU next runs: it may be gone already.
     LookAgain,
 }
 
-/// A2: whether the page that was found is still the one. A3: nothing is flushed for it, as what
-/// took the old page away has flushed all roots.
+/// A2: whether the page that was found is still the right one. A3: a new page requires no flush,
+/// because KVM flushed all roots when the old page was taken away.
 pub(crate) fn address(invalidated_meanwhile: bool) -> Address {
     if invalidated_meanwhile {
         Address::LookAgain

@@ -6,7 +6,7 @@ use super::types::Eptp;
 
 /// Bits 2:0, memory type of the EPT's own tables: write-back.
 const MEMORY_TYPE_WRITE_BACK: u64 = 6;
-/// Bits 5:3, one less than the levels to walk.
+/// Bits 5:3, the number of levels minus 1.
 const WALK_4_LEVELS: u64 = 3 << 3;
 /// See [`WALK_4_LEVELS`].
 const WALK_5_LEVELS: u64 = 4 << 3;
@@ -16,18 +16,18 @@ const ACCESSED_DIRTY: u64 = 1 << 6;
 /// What is known of the page that a root's address points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RootPage {
-    /// The MMU accounts for it, or it is the dummy root that stands in for one that could not be
-    /// built: the zero page. Must not be false.
+    /// The MMU knows the page, or it is the zero page: the dummy root, which replaces a root that
+    /// could not be built. If this is false, there is a bug.
     pub(crate) is_known: bool,
-    /// It is a table of five levels; else of four, and so is the dummy root.
+    /// The table has five levels. All others, and the dummy root, have four.
     pub(crate) has_five_levels: bool,
-    /// The CPU may set accessed and dirty flags: not in the dummy root, and not if L1 runs L2 without
-    /// them in its EPT.
+    /// The CPU may set accessed and dirty flags. It may not in the dummy root, and not if L1 has
+    /// disabled them in its EPT pointer.
     pub(crate) may_have_ad: bool,
 }
 
-/// H6: the EPT pointer of the root at host-physical address `root`; `None` if there is none to
-/// trust, and more than this root must be flushed.
+/// H6: the EPT pointer of the root at host-physical address `root`. `None` if the page is unknown:
+/// then more than this root must be flushed.
 #[inline(always)]
 pub(crate) fn of_root(root: u64, page: RootPage, ad_enabled: bool) -> Option<Eptp> {
     if !page.is_known {

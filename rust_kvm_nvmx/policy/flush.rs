@@ -4,12 +4,13 @@
 //!
 //! Two facts from the SDM ("Operations that Invalidate Cached Mappings") decide nearly all of it:
 //!
-//! - INVVPID need not touch guest-physical mappings. They belong to an EPT pointer and to no VPID.
-//! - INVEPT need not touch linear mappings. There are none while EPT is on: what a guest's own
+//! - INVVPID need not invalidate guest-physical mappings. They belong to an EPT pointer, not to a
+//!   VPID.
+//! - INVEPT need not invalidate linear mappings. There are none while EPT is on: what a guest's own
 //!   tables map is then cached as combined mappings, which belong to a VPID *and* an EPT pointer.
 //!
-//! So a change of the hypervisor's tables is an INVEPT with EPT and an INVVPID without it, and a
-//! change of the guest's own tables is an INVVPID always. A guest without a VPID runs with VPID 0,
+//! So a change of the hypervisor's tables requires INVEPT with EPT and INVVPID without it. A change
+//! of the guest's own tables always requires INVVPID. A guest without a VPID runs with VPID 0,
 //! whose linear and combined mappings each VM entry and VM exit invalidates by itself.
 
 use super::types::{
@@ -22,7 +23,7 @@ use super::types::{
 
 /// H1: what to invalidate when every translation of the vCPU may be stale.
 ///
-/// Without INVVPID's all-contexts type each VPID of the vCPU has to be named ([`All::Each`]).
+/// Without INVVPID's all-contexts type, each VPID of the vCPU takes one INVVPID ([`All::Each`]).
 #[inline(always)]
 pub(crate) fn all(caps: Caps) -> All {
     if caps.has(Caps::EPT) {
@@ -39,15 +40,15 @@ pub(crate) fn all(caps: Caps) -> All {
 /// The answers of [`all`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum All {
-    /// The CPU tags nothing: VM entries and VM exits invalidate all by themselves.
+    /// KVM uses no VPIDs: VM entries and VM exits invalidate everything by themselves.
     Nothing,
     /// One invalidation reaches everything.
     Once(Invalidation),
-    /// [`each`] VPID that the vCPU has is named.
+    /// One invalidation for [`each`] VPID of the vCPU.
     Each,
 }
 
-/// H1: one of the invalidations for [`All::Each`]. A VPID that was not allocated holds nothing.
+/// H1: one of the invalidations for [`All::Each`]. A VPID that was not allocated has no mappings.
 #[inline(always)]
 pub(crate) fn each(vpid: Option<Vpid>) -> Option<Invalidation> {
     vpid.map(Invalidation::InvvpidSingle)
@@ -109,9 +110,10 @@ pub(crate) fn l1_flush_while_in_l2(
 
 /// H5: the VPID that the vCPU runs with now.
 ///
-/// `vmcs12_uses_vpid` is `None` while L1 runs. An L2 whose vmcs12 has no VPID shares vpid01, since
-/// for L1 it shares VPID 0 with L1 itself; so does one for which no vpid02 could be allocated. The
-/// VPIDs are functions, so that a caller reads only the one that is used.
+/// `vmcs12_uses_vpid` is `None` while L1 runs. An L2 whose vmcs12 has no VPID shares vpid01 with
+/// L1, as it shares VPID 0 with L1 from L1's point of view. An L2 for which no vpid02 could be
+/// allocated shares vpid01, too. The VPIDs are functions, so that only the one that is used is
+/// read.
 #[inline(always)]
 pub(crate) fn current_vpid(
     vmcs12_uses_vpid: Option<bool>,

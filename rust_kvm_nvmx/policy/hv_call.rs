@@ -11,15 +11,15 @@
 //! space, flags, format, valid banks, bank, bank, ...    range, range, ...     (Ex)
 //! ```
 //!
-//! The control word says how many words there are, so they are judged ([`Shape`]) before any is
-//! read, read once into one buffer, and parsed in full ([`Shape::split`], [`Shape::parse`]) before
-//! anything is done.
+//! The control word says how many words there are. The numbers are checked first ([`Shape`]). Then
+//! the words are read once, into one buffer, and parsed in full ([`Shape::split`],
+//! [`Shape::parse`]). Nothing is flushed before that.
 
 use core::iter;
 
 use super::hv_ranges::Queued;
 
-/// What a call answers: bits 15:0 of its result (TLFS, "Hypercall Status Codes").
+/// The status of a call, bits 15:0 of its result (TLFS, "Hypercall Status Codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Status {
@@ -39,13 +39,13 @@ const FLUSH_LIST_EX: u16 = 0x0014;
 const ALL_PROCESSORS: u64 = 1 << 0;
 const EXTENDED_RANGES: u64 = 1 << 3;
 
-/// The format of a processor set that lists banks; KVM takes any other as "all" (E6).
+/// The format of a processor set that lists banks. Any other format means all processors (E6).
 const SPARSE_4K: u64 = 0;
 /// Banks that a set can have, of 64 processors each.
 const MAX_BANKS: usize = 64;
 /// Ranges that can be queued; a call with more flushes everything (E7).
 pub(crate) const MAX_RANGES: usize = 15;
-/// Words that a call can have which are worth reading.
+/// The most words of a call that matter.
 pub(crate) const MAX_WORDS: usize = 4 + MAX_BANKS + MAX_RANGES;
 /// Words in RDX, R8 and the six XMM registers.
 pub(crate) const FAST_WORDS: usize = 2 + 2 * 6;
@@ -101,7 +101,7 @@ impl Shape {
         }
     }
 
-    /// Words with that many ranges; the parts have 10 to 16 bits in the control word.
+    /// Words with that many ranges. This cannot overflow: the parts have 16 bits at most.
     fn words_with(self, ranges: usize) -> usize {
         self.header().wrapping_add(self.banks).wrapping_add(ranges)
     }
@@ -111,12 +111,12 @@ impl Shape {
         self.words_with(if self.list { self.ranges } else { 0 })
     }
 
-    /// E7: everything is to be flushed, whatever the ranges are.
+    /// E7: everything must be flushed, whatever the ranges are.
     fn flushes_everything(self) -> bool {
         !self.list || self.ranges > MAX_RANGES
     }
 
-    /// Words that have to be read, at most [`MAX_WORDS`].
+    /// Words that must be read, at most [`MAX_WORDS`].
     #[inline]
     pub(crate) fn words_to_read(self) -> usize {
         self.words_with(if self.flushes_everything() {
@@ -126,8 +126,8 @@ impl Shape {
         })
     }
 
-    /// X5: the input may lie in memory at guest-physical address `gpa`: aligned, and all of it in
-    /// one page, since the next one need not be the guest's. (TLFS, "Hypercall Inputs".)
+    /// X5: the input may be at guest-physical address `gpa`: it is aligned, and all of it is in one
+    /// page. The next page need not be the guest's. (TLFS, "Hypercall Inputs".)
     #[inline]
     pub(crate) fn may_lie_at(self, gpa: u64) -> Result<(), Status> {
         let end = (self.words() as u64)
@@ -140,7 +140,7 @@ impl Shape {
         Ok(())
     }
 
-    /// E5: the input has room in the registers.
+    /// E5: the input fits in the registers.
     #[inline]
     pub(crate) fn fits_registers(self) -> Result<(), Status> {
         if self.words() > FAST_WORDS {
@@ -149,7 +149,7 @@ impl Shape {
         Ok(())
     }
 
-    /// The fixed words, and the others. `words` are the call's [`Shape::words_to_read`] words.
+    /// Splits `words`, the call's [`Shape::words_to_read`] words, into the header and the others.
     #[inline]
     pub(crate) fn split(self, words: &mut [u64]) -> Result<(Header, &mut [u64]), Status> {
         if words.len() != self.words_to_read() {
@@ -164,7 +164,7 @@ impl Shape {
 
     /// E5 to E7: what the call asks for. `header` and `rest` are what [`Shape::split`] gave.
     ///
-    /// [`Status::InvalidInput`] for a set whose banks are not those that it calls valid.
+    /// [`Status::InvalidInput`] if a set has not as many banks as its mask of valid banks says.
     #[inline]
     pub(crate) fn parse(self, header: Header, rest: &mut [u64]) -> Result<Call<'_>, Status> {
         let (banks, ranges) = rest
@@ -185,15 +185,15 @@ impl Shape {
 /// The fixed words of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The address space. KVM flushes them all: a running processor's CR3 may not be known.
+    /// The address space. KVM flushes all of them, because it may not know a running vCPU's CR3.
     pub(crate) space: u64,
     /// HV_FLUSH_*.
     pub(crate) flags: u64,
-    /// Whom to flush.
+    /// Which processors to flush.
     pub(crate) processors: Processors,
 }
 
-/// The fixed words that say whom to flush.
+/// The fixed words that say which processors to flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Processors {
     /// Processors 0 to 63.
@@ -223,7 +223,7 @@ impl Header {
         })
     }
 
-    /// E6, X2: whom to flush.
+    /// E6, X2: which processors to flush.
     fn targets(self, banks: &[u64]) -> Result<Targets<'_>, Status> {
         let all = self.flags & ALL_PROCESSORS != 0;
 
@@ -240,10 +240,10 @@ impl Header {
     }
 }
 
-/// A call as it was meant.
+/// What a call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call<'a> {
-    /// Whom to flush.
+    /// Which processors to flush.
     pub(crate) targets: Targets<'a>,
     /// What to flush there.
     pub(crate) what: Queued<'a>,
@@ -290,7 +290,7 @@ impl<'a> Targets<'a> {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
 
-    /// X6: all of them, in no order; not to be called for [`Targets::All`] without need.
+    /// X6: all of them, in no order. For [`Targets::All`] these are 4,096, so avoid it.
     pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
         let banks = match self {
             Self::All => u64::MAX,
@@ -304,7 +304,7 @@ impl<'a> Targets<'a> {
     }
 }
 
-/// The numbers of the bits that are set, from the top.
+/// The numbers of the bits that are set, the highest first.
 fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
     iter::from_fn(move || {
         let bit = bits.checked_ilog2()?;
@@ -313,13 +313,13 @@ fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
     })
 }
 
-/// E9: the result of a call that was done: status 0, and all ranges are complete.
+/// E9: the result of a successful call: status 0, and all ranges are complete.
 #[inline]
 pub(crate) fn result_of_success(rep_cnt: u16) -> u64 {
     u64::from(rep_cnt) << 32
 }
 
-/// The result of a call that was refused: the status, and no range is complete.
+/// The result of a failed call: the status, and no range is complete.
 #[inline]
 pub(crate) fn result_of_failure(status: Status) -> u64 {
     status as u64

@@ -10,7 +10,7 @@ use super::hv_call::{
     Targets, //
 };
 
-/// What decides who handles a VMCALL of L2.
+/// What decides which level handles a VMCALL of L2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vmcall {
     /// L1's CPUID offers direct flushes.
@@ -23,7 +23,7 @@ pub(crate) struct Vmcall {
     pub(crate) code: u16,
 }
 
-/// E1, E2: L0 handles the call; else L1 gets the exit.
+/// E1, E2: L0 handles the call. Otherwise L1 gets the exit.
 #[inline]
 pub(crate) fn l0_handles(call: Vmcall) -> bool {
     call.offered
@@ -35,20 +35,20 @@ pub(crate) fn l0_handles(call: Vmcall) -> bool {
 /// A guest of L1's, by the ids that L1 gives it in the enlightened VMCS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// An enlightened VMCS is mapped, but KVM has read no ids from it since (X8): after a restore with
-    /// L2 active, until L1 next declares them changed.
+    /// An enlightened VMCS is mapped, but KVM has not read the ids from it yet (X8). This is so
+    /// after a restore with L2 active, until L1 next declares the ids changed.
     Unknown,
     /// The ids; 0 and 0 without an enlightened VMCS.
     Known {
-        /// The virtual machine.
+        /// The VM id.
         vm: u64,
-        /// The virtual processor in it.
+        /// The VP id.
         vp: u32,
     },
 }
 
-/// E8, X8: a vCPU that may run `identity` is to flush, if a guest in virtual machine `vm` asks for
-/// `targets`. A vCPU whose ids are unknown must flush as well.
+/// E8, X8: a vCPU whose L2 is `identity` must flush if an L2 with VM id `vm` asks for `targets`. A
+/// vCPU whose ids are unknown must flush as well.
 #[inline]
 pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> bool {
     match identity {
@@ -57,7 +57,7 @@ pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> b
     }
 }
 
-/// E11: the partition assist page's TLB lock count is to be read before the call completes.
+/// E11: the partition assist page's TLB lock count must be read before the call completes.
 #[inline]
 pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce() -> u16) -> bool {
     // Bits 15:0 of a result are the status, and 0 is success.
@@ -67,13 +67,13 @@ pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce()
 /// How a hypercall ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
-    /// For the caller's registers.
+    /// The result for the caller's registers.
     pub(crate) result: u64,
-    /// After the VMCALL, L2 exits to L1, which holds the lock and must be told.
+    /// After the VMCALL, L2 exits to L1: L1 holds the lock and must be told.
     pub(crate) exit_to_l1: bool,
 }
 
-/// E11: how a call ends whose lock count was read, or (`None`) could not be.
+/// E11: how a call ends with this lock count; `None` if it could not be read.
 #[inline]
 pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
     Completion {
@@ -84,6 +84,6 @@ pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
 
 /// E12: the reason of the exit after a flush, HV_VMX_SYNTHETIC_EXIT_REASON_TRAP_AFTER_FLUSH (TLFS).
 ///
-/// Bit 28 is free for it: hardware sets it only in an SMI's exit to a monitor of system management
-/// mode, while an MTF exit was pending (SDM, "Basic VM-Exit Information").
+/// Bit 28 does not conflict with the CPU's reasons. The CPU sets it only in an SMM VM exit, if an
+/// MTF VM exit was pending (SDM, "Basic VM-Exit Information").
 pub(crate) const EXIT_AFTER_FLUSH: u32 = 0x1000_0031;

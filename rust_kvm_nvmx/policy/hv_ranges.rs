@@ -13,17 +13,17 @@ use super::{
     },
 };
 
-/// The entry that stands for everything. As a range it is the topmost page and 4,095 after it:
-/// more than [`MAX_PAGES`], so there is no telling them apart and no need to.
+/// The entry that stands for everything. As a range it would be the topmost page and 4,095 more.
+/// That is more than [`MAX_PAGES`], so such a range flushes everything as well.
 pub(crate) const EVERYTHING: u64 = u64::MAX;
 
-/// X4: the most pages that are flushed one by one, for one call and for one turn of a vCPU alike. If
-/// there are more, everything is flushed.
+/// X4: the most pages that are flushed one by one, for one call and each time that a vCPU handles
+/// its queue. If there are more, everything is flushed.
 ///
-/// An INVVPID of one address costs a few hundred cycles, one of the whole context no more than that,
-/// plus the walks that bring back what was lost: at most the some 1,500 to 2,000 translations that
-/// a second-level TLB holds, at less than a hundred cycles each with the tables in the caches. So
-/// the two cost the same at some 500 pages; and 512 are one 2 MiB page, which is flushed often.
+/// An INVVPID of one address costs a few hundred cycles. An INVVPID of a context costs no more, but
+/// then walks must bring back what was lost. These are at most the 1,500 to 2,000 translations of a
+/// second-level TLB, at less than a hundred cycles each if the tables are in the caches. So both
+/// cost the same at some 500 pages. 512 pages are one 2 MiB page, which is often flushed.
 pub(crate) const MAX_PAGES: u64 = 512;
 
 const PAGE: u64 = 4096;
@@ -38,10 +38,10 @@ const EXTENDED_COUNT: u64 = (1 << 11) - 1;
 const LARGE: u64 = 1 << 11;
 /// Bit 12 of a range of large pages: they have 1 GiB, not 2 MiB.
 const GIGANTIC: u64 = 1 << 12;
-/// Bits 20:0 of a range of large pages, which are not of the address.
+/// Bits 20:0 of a range of large pages, which are not part of the address.
 const BELOW_2M: u64 = (1 << 21) - 1;
 
-/// What a vCPU is to flush.
+/// What a vCPU must flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued<'a> {
     /// Everything that its guest may have cached.
@@ -51,8 +51,8 @@ pub(crate) enum Queued<'a> {
 }
 
 impl<'a> Queued<'a> {
-    /// E7, X4: what a call's `ranges` come to, everything if they are too many, or the pages in
-    /// them are. Ranges of the extended format become entries where they are.
+    /// E7, X4: what a call's `ranges` require: everything if the ranges, or the pages in them, are
+    /// too many. Ranges of the extended format are converted in place.
     pub(crate) fn new(ranges: &'a mut [u64], extended: bool) -> Self {
         if ranges.len() > MAX_RANGES {
             return Self::Everything;
@@ -73,8 +73,8 @@ impl<'a> Queued<'a> {
     }
 }
 
-/// X1: a range of the extended format in the basic one; `None` if it has more pages than that can
-/// express, which are too many to be flushed one by one anyway.
+/// X1: converts a range of the extended format to the basic one. `None` if it has more pages than
+/// the basic format can express. These are too many to be flushed one by one anyway.
 fn to_basic(range: u64) -> Option<u64> {
     let following = range & EXTENDED_COUNT;
 
@@ -103,8 +103,8 @@ fn within_budget(entries: &[u64]) -> bool {
     pages <= MAX_PAGES
 }
 
-/// E10: `count` entries may go into a queue that has room for `room` more. One place is kept for
-/// [`EVERYTHING`], so that a sender that finds no room can still ask for that.
+/// E10: `count` entries may go into a queue that has room for `room` more. One place is kept free
+/// for [`EVERYTHING`], for the next sender whose entries do not fit.
 #[inline]
 pub(crate) fn may_be_queued(count: usize, room: usize) -> bool {
     count < room
@@ -122,7 +122,7 @@ pub(crate) enum Drain {
 /// E10, X4: how to handle `entries`. `by_address`: the CPU can invalidate one address.
 #[inline]
 pub(crate) fn drain(entries: &[u64], by_address: bool) -> Drain {
-    // T1 asks for this at each transition, with nothing queued most of the time.
+    // T1 requests this at each transition, and most of the time nothing is queued.
     if entries.is_empty() || (by_address && within_budget(entries)) {
         Drain::Pages
     } else {
@@ -138,8 +138,8 @@ pub(crate) fn pages(entry: u64) -> impl Iterator<Item = Gva> {
     (0..pages_of(entry)).map(move |page| Gva(first.wrapping_add(page.wrapping_mul(PAGE))))
 }
 
-/// X6: a queue of L2's is handled or purged while an L2 without a VPID runs on vpid01. Its entries may
-/// have been meant for the L2 whose translations vpid02 has.
+/// X6: L2's queue is handled or purged while an L2 without a VPID runs on vpid01. Its entries may
+/// have been meant for another L2, whose translations are in vpid02.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
 #[inline]
@@ -147,9 +147,9 @@ pub(crate) fn leaves_vpid02_stale(vmcs12_uses_vpid: Option<bool>, was_empty: boo
     vmcs12_uses_vpid == Some(false) && !was_empty
 }
 
-/// X9: without EPT a request is handled by a flush of the running guest, and no later request covers
-/// the other level. Returns the VPID under which that level may have translations, unless it is
-/// flushed already.
+/// X9: without EPT a request is handled by a flush of the running guest, and no later request
+/// covers the other level. Returns the VPID of that level, if the flush of the running guest does
+/// not cover it.
 ///
 /// `vmcs12_uses_vpid` is `None` while L1 runs.
 #[inline]

@@ -12,7 +12,7 @@ use super::types::Gva;
 pub(crate) const VPID_ADDRESS: u64 = 0;
 /// INVVPID's type "all contexts".
 pub(crate) const VPID_ALL: u64 = 2;
-/// INVEPT's type "single context"; the other that is offered, "global", is about all.
+/// INVEPT's type "single context". The other type that L1 is offered is "global".
 pub(crate) const EPT_SINGLE: u64 = 1;
 
 /// What an INVVPID of L1 asks for.
@@ -20,7 +20,7 @@ pub(crate) const EPT_SINGLE: u64 = 1;
 pub(crate) enum VpidScope {
     /// One address of one VPID.
     Address(Gva),
-    /// One VPID, or all: L1's VPIDs share one vpid02, so that both mean all of it.
+    /// One VPID, or all. L1's VPIDs share one vpid02, so both mean all of vpid02.
     Context,
 }
 
@@ -34,8 +34,8 @@ pub(crate) fn vpid_scope(
 ) -> Option<VpidScope> {
     let [vpid, address] = operand;
 
-    // Bits 63:16 are reserved for all types. VPID 0 is L1's own and no type but "all contexts",
-    // which ignores it, takes it.
+    // Bits 63:16 are reserved for all types. VPID 0 is L1's own. Only "all contexts" accepts it, as
+    // it ignores the VPID.
     if vpid > u64::from(u16::MAX) || (vpid == 0 && kind != VPID_ALL) {
         return None;
     }
@@ -48,17 +48,17 @@ pub(crate) fn vpid_scope(
 /// T6: where and when an INVVPID of L1 takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Where {
-    /// Invalidate the VPID that L2 runs with if it has one, here and now.
+    /// Invalidate at once the VPID that an L2 with a VPID runs with.
     Now,
-    /// vpid02 has no entries on this CPU but may have some elsewhere: clear `last_vpid`, so that the
-    /// next VM entry with a VPID flushes, wherever it happens.
+    /// vpid02 has no translations on this CPU, but may have some on another one. Clear `last_vpid`,
+    /// so that the next VM entry with a VPID flushes, on any CPU.
     AtNextEntry,
 }
 
-/// T6: where the translations of L2 are that an INVVPID is to drop.
+/// T6: where L2's translations are that an INVVPID must drop.
 ///
 /// `cpu_of_vmcs02` is the CPU that vmcs02 was last loaded on, negative for none. It does not matter
-/// whether the current vmcs12 uses VPIDs, or whether there is one: INVVPID is about a VPID.
+/// whether there is a current vmcs12, or whether it uses VPIDs: INVVPID names a VPID, not a vmcs12.
 #[inline]
 pub(crate) fn where_vpid02_is(this_cpu: i32, cpu_of_vmcs02: i32) -> Where {
     if this_cpu == cpu_of_vmcs02 {
@@ -68,11 +68,11 @@ pub(crate) fn where_vpid02_is(this_cpu: i32, cpu_of_vmcs02: i32) -> Where {
     }
 }
 
-/// The address bits of an EPT pointer, which are what INVEPT and the CPU tell roots apart by
-/// (EP4TA, SDM "Information That May Be Cached").
+/// The address bits of an EPT pointer. The CPU and INVEPT distinguish roots by these bits alone
+/// (EP4TA; SDM, "Information That May Be Cached").
 const EP4TA: u64 = 0x000f_ffff_ffff_f000;
 
-/// T13: whether a root that KVM keeps for L1's EPT pointer `kept` has to go for an INVEPT of
+/// T13: whether a root that KVM keeps for L1's EPT pointer `kept` must be freed for an INVEPT of
 /// `named`.
 #[inline]
 pub(crate) fn same_ept(kept: u64, named: u64) -> bool {

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rules: which TLB flush must KVM do, and when.
+//! The rules: which TLB flush KVM must do, and when.
 //!
-//! Facts go in, invalidations and requests come out. Nothing here knows of the kernel, so the same
-//! files are compiled and tested exhaustively on a development machine (`make check-policy`). To know
-//! *when* KVM flushes, read this directory and nothing else:
+//! Facts go in, invalidations and requests come out. Nothing here uses the kernel, so the same
+//! files are compiled on a development machine, where all rules are tested exhaustively (`make
+//! check-policy`). This directory alone says *when* KVM flushes:
 //!
-//! - [`types`]: VPIDs, EPT pointers and addresses that cannot be mistaken for each other,
-//! - [`flush`]: what to invalidate when KVM asks for everything, the current context, one address, or
-//!   the guest's own translations (rules H1 to H5, H15),
+//! - [`types`]: VPIDs, EPT pointers and addresses, each with a type of its own,
+//! - [`flush`]: what to invalidate when KVM asks for everything, the current context, one address,
+//!   or the guest's own translations (rules H1 to H5, H15),
 //! - [`eptp`]: which EPT pointer names a root (H6),
-//! - [`transition`]: what a nested VM entry, VM exit or VMFUNC requires, and L2's VPID (T1 to T5, T8,
-//!   T11),
+//! - [`transition`]: what a nested VM entry, VM exit or VMFUNC requires, and L2's VPID (T1 to T5,
+//!   T8, T11),
 //! - [`invalidate`]: L1's own INVVPID and INVEPT (T6, T13),
 //! - [`apic_access`]: the APIC-access page (A1 to A4),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E5 to E7, E9, X2, X4, X5),
-//! - [`hv_ranges`]: what of it is queued, and how the queue is handled (E7, E10, X1, X4, X6, X9),
+//! - [`hv_ranges`]: what a call queues, and how a queue is handled (E7, E10, X1, X4, X6, X9),
 //! - [`hv_l2`]: which of L2's hypercalls L0 handles, for which vCPUs, and how they end (E1, E2, E8,
 //!   E11, E12, X8).
 //!

@@ -2,9 +2,9 @@
 
 //! What a change of CR0 or CR4 by the guest requires (rules R1 to R6).
 //!
-//! SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches". These are moves to
-//! control registers; a nested transition, KVM_SET_SREGS and reset set the registers by other ways
-//! and have rules of their own (R7).
+//! SDM volume 3A, "Operations that Invalidate TLBs and Paging-Structure Caches". These rules are
+//! about moves to control registers. Nested transitions, KVM_SET_SREGS and reset set the registers
+//! in other ways and have rules of their own (R7).
 
 use super::types::Request;
 
@@ -21,7 +21,7 @@ const CR4_PKE: u64 = 1 << 22;
 
 /// The bits of CR0 that decide how KVM's MMU reads the guest's tables.
 pub(crate) const CR0_ROLE: u64 = CR0_PG | CR0_WP;
-/// The bits of CR4 that do.
+/// The same for CR4.
 pub(crate) const CR4_ROLE: u64 = CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE;
 
 /// What becomes of the MMU context.
@@ -29,7 +29,7 @@ pub(crate) const CR4_ROLE: u64 = CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_S
 pub(crate) enum Context {
     /// It stays.
     Keep,
-    /// How the guest's tables are read has changed, and no root has.
+    /// KVM must read the guest's tables in another way, but all roots stay valid.
     Reread,
     /// It is rebuilt for the new role.
     Reset,
@@ -42,7 +42,7 @@ pub(crate) struct Cr0Change {
     pub(crate) context: Context,
     /// R1: a flush of the guest's own translations.
     pub(crate) guest_flush: bool,
-    /// R6: tell the guest of pages that came in the meantime; only for asynchronous page faults.
+    /// R6: tell the guest of pages that have become ready; only for asynchronous page faults.
     pub(crate) look_for_pages: bool,
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Change {
     let changed = old ^ new;
 
     Cr0Change {
-        // With paging off there are no rights that WP could change. With EPT, WP is in no entry
-        // of KVM's, and KVM needs it only to walk the guest's tables itself.
+        // With paging off, WP changes no rights. With EPT, KVM's own entries do not depend on WP.
+        // KVM needs it only to walk the guest's tables itself.
         context: if changed == CR0_WP && new & CR0_PG == 0 {
             Context::Keep
         } else if changed == CR0_WP && ept {
@@ -88,11 +88,11 @@ pub(crate) fn cr4(old: u64, new: u64, ept: bool) -> Cr4Change {
 
     Cr4Change {
         reset: changed & CR4_ROLE != 0,
-        // R4. Nothing in the SDM, but a later move to CR3 that keeps its PCID's translations could
-        // take up a shadow root that was not kept up to date without PCIDs.
+        // R4. The SDM requires nothing. But a later move to CR3 that keeps its PCID's translations
+        // could reuse a shadow root that was not kept up to date while PCIDs were off.
         unload: !ept && set & CR4_PCIDE != 0,
         request: if changed & CR4_PGE != 0 || cleared & CR4_PCIDE != 0 {
-            // R2: all PCIDs, and globals.
+            // R2: all PCIDs, and global translations.
             Some(Request::Guest)
         } else if changed & CR4_PAE != 0 || set & CR4_SMEP != 0 {
             // R3: the current PCID.

@@ -3,8 +3,8 @@
 //! Which flush a nested VM entry, VM exit or VMFUNC requires, and the VPID that L2 runs with (rules
 //! T1 to T5, T8 and T11).
 //!
-//! Each rule is a question of its own. A caller asks those that apply, in this order: T1, then T4 and
-//! its record of the new owner, then the flush.
+//! Each rule is a question of its own. A caller asks those that apply, in this order: T1, then T4
+//! and its record of the new owner, then the flush (T2, T4, T5), then the VPID (T8).
 
 use super::{
     flush,
@@ -15,11 +15,11 @@ use super::{
     },
 };
 
-/// T1: whether to look at the queue of Hyper-V flushes of the level that runs from now on.
+/// T1: whether the queue of Hyper-V flushes of the level that becomes active must be handled.
 ///
-/// One request stands for both levels, and each has a queue. What was queued for the level that did
-/// not run is still there. Without EPT, a flush of all the guest's own translations replaces the
-/// queues.
+/// One request stands for both levels, but each level has a queue. What was queued for the level
+/// that was not active is still there. Without EPT, a request flushes all translations of both
+/// levels, and nothing is left for a transition (X9).
 #[inline(always)]
 pub(crate) fn must_check_hyperv_queue(has_hyperv: bool, caps: Caps) -> bool {
     has_hyperv && caps.has(Caps::EPT)
@@ -33,8 +33,8 @@ pub(crate) fn is_impossible(vpid12: Option<u16>, caps: Caps) -> bool {
 
 /// T4: the vpid12 that vpid02 stands for from now on, if that changes.
 ///
-/// `last_vpid` is the vpid12 that vpid02 was last used for. It is 0 after VMXON, which no vpid12
-/// equals: VM entry fails for a vmcs12 that uses VPIDs and has VPID 0.
+/// `last_vpid` is the vpid12 that vpid02 was last used for. It is 0 after VMXON. No vpid12 is 0, as
+/// VM entry fails for a vmcs12 that uses VPIDs and has VPID 0.
 #[inline(always)]
 pub(crate) fn new_owner(vpid12: Option<u16>, last_vpid: u16) -> Option<u16> {
     vpid12.filter(|&vpid12| vpid12 != last_vpid)
@@ -76,7 +76,7 @@ fn required(uses_vpid: bool, vpid02: impl FnOnce() -> Option<Vpid>, caps: Caps) 
         return Some(Request::Guest);
     }
     if caps.has(Caps::EPT) || vpid02().is_some() {
-        // L2 has a tag of its own: its VPID, or at least its root.
+        // L2's translations have a tag of their own: vpid02, or at least the EPT pointer.
         return None;
     }
     // T5. Both run on vpid01, and neither may see the other's translations.
@@ -103,9 +103,8 @@ pub(crate) fn vpid_to_write(
 /// T11: whether L2's VMFUNC to another EPT pointer requires a flush of L2's own translations.
 ///
 /// C's rule, kept as it is. The SDM does not list VMFUNC among the operations that invalidate
-/// mappings: combined mappings are tagged with the EPT pointer, and L2 now runs on another one. C
-/// flushes all the same if L2 shares vpid01 with L1. That may be a flush too many, and never one
-/// too few.
+/// mappings. Combined mappings are tagged with the EPT pointer, and L2 now runs on another one. C
+/// flushes all the same if L2 shares vpid01 with L1. The flush may be redundant.
 #[inline(always)]
 pub(crate) fn vmfunc_requires_guest_flush(uses_vpid: bool) -> bool {
     !uses_vpid

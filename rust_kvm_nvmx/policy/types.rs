@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The words that the rules are written in: VPIDs, EPT pointers, addresses, capabilities, flushes.
+//! The types that the rules use: VPIDs, EPT pointers, addresses, capabilities, flushes.
 
 use core::num::NonZeroU16;
 
 /// A virtual-processor identifier, 1 to 65,535.
 ///
-/// VPID 0 is the host's own; INVVPID refuses it for single contexts and single addresses, and a
-/// vCPU that has no VPID has `Option::<Vpid>::None`. (SDM, "Virtual-Processor Identifiers".)
+/// VPID 0 is the host's own. INVVPID rejects it for single contexts and single addresses. `None` of
+/// `Option<Vpid>` stands for no VPID. (SDM, "Virtual-Processor Identifiers".)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vpid(NonZeroU16);
 
@@ -38,8 +38,8 @@ pub(crate) struct Eptp(pub(crate) u64);
 pub(crate) struct Gva(pub(crate) u64);
 
 impl Gva {
-    /// Bits 63:47 are alike: the address is canonical, however many bits the paging mode
-    /// translates. (SDM, "Canonical Addressing".)
+    /// Bits 63:47 are equal, so the address is canonical in every paging mode. (SDM, "Canonical
+    /// Addressing".)
     pub(crate) const fn is_canonical_with_48_bits(self) -> bool {
         let top = self.0 as i64 >> 47;
 
@@ -89,7 +89,7 @@ impl Caps {
 /// The root of the page tables that a vCPU runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Root {
-    /// None is loaded: nothing can have been cached from it.
+    /// No root is loaded, so nothing can have been cached from one.
     Invalid,
     /// EPT is on and this pointer names the root.
     Ept(Eptp),
@@ -118,7 +118,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The level of a vCPU that does (`true`) or does not run L2.
+    /// L2 if `l2`, which says that L2 is active; L1 otherwise.
     pub(crate) const fn running(l2: bool) -> Self {
         if l2 {
             Self::L2
@@ -127,7 +127,7 @@ impl Level {
         }
     }
 
-    /// The one that does not run.
+    /// The other level.
     pub(crate) const fn other(self) -> Self {
         match self {
             Self::L1 => Self::L2,
