@@ -36,7 +36,6 @@ void nvmx_counters_reset(void)
 			WRITE_ONCE(per_cpu(nvmx_counters, cpu)[i], 0);
 }
 
-
 const char *const nvmx_prototypes = kvm_nvmx_prototypes;
 
 bool nvmx_cpu_has_vmx(void)
