@@ -59,7 +59,7 @@ impl Symbol {
         let address = unsafe { bindings::__symbol_get(name.as_char_ptr()) };
 
         // INVARIANT: Just looked up and checked.
-        (!address.is_null()).then_some(Self {
+        (!address.is_null()).then(|| Self {
             name,
             address: address.cast(),
         })
