@@ -155,9 +155,14 @@ fn subdirectory(name: &'static CStr, parent: *mut dentry) -> *mut dentry {
 unsafe fn value<'a, T>(files: *mut bindings::nvmx_files) -> &'a T {
     // SAFETY: The caller promises that the directory has not been dropped. Only `value` is
     // referenced, which is `Sync`.
-    unsafe { &*(&raw const (*files.cast::<Directory<T>>()).value) }
+    unsafe { &(*files.cast::<Directory<T>>()).value }
 }
 
+/// What reading a file shows.
+///
+/// # Safety
+///
+/// Only `debugfs.c` calls this, for a file of a `Directory<T>`.
 unsafe extern "C" fn show<T: Files>(
     files: *mut bindings::nvmx_files,
     number: c_ulong,
@@ -171,6 +176,11 @@ unsafe extern "C" fn show<T: Files>(
     0
 }
 
+/// What writing to a file does; returns the number of bytes, or an error.
+///
+/// # Safety
+///
+/// Only `debugfs.c` calls this, for a file of a `Directory<T>`. `from` is in user space.
 unsafe extern "C" fn write<T: Files>(
     files: *mut bindings::nvmx_files,
     number: c_ulong,

@@ -138,7 +138,7 @@ impl RootSet {
     /// Adds the one that is number `number` of those kept for later, if `add`.
     pub(crate) fn add_previous(&mut self, number: usize, add: bool) {
         if add && number < PREVIOUS {
-            self.0 |= (bindings::NVMX_ROOT_PREVIOUS_0 as usize) << number;
+            self.0 |= bindings::NVMX_ROOT_PREVIOUS_0 << number;
         }
     }
 
