@@ -14,6 +14,7 @@ help:
 #: make test T=NAME     one test, or several: T="NAME NAME"
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
+#: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
@@ -41,6 +42,9 @@ demo test shell bench mutants removals:
 tlbsan:
 	@$(setup)/run-tlbsan.sh
 
+hook-cost:
+	@$(setup)/hook-cost.sh
+
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
@@ -53,4 +57,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench mutants removals tlbsan module modules check check-policy clean distclean
+.PHONY: help demo test shell bench mutants removals tlbsan hook-cost module modules check check-policy clean distclean

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # What is built out of tree for kernel-patched or KDIR, in build/ of the checkout,
-# where make does what has changed: the module, and the test helpers in
-# selftests/module/.
+# where make does what has changed: the module, the test helpers in
+# selftests/module/, and the objects of selftests/hook_cost/.
 
-# build_modules SOURCE OUT
+# build_modules SOURCE OUT TARGET...
 build_modules() (
 	lock "modules-$(printf %s "$2" | hash_of)"
 	# Objects made for another kernel look up to date to make.
@@ -13,13 +13,11 @@ build_modules() (
 		mkdir -p "$2"
 		echo "$kdir" >"$2/.kdir"
 	fi
-	in_tools make -s -C "$kdir" "M=$1" "MO=$2" modules
+	in_tools make -s -j "$JOBS" -C "$kdir" "M=$1" "MO=$2" "${@:3}"
 )
 
-# modules SOURCE OUT NAME: build what SOURCE's Kbuild names; print the directory
-# below build/OUT that holds NAME.ko.
-modules() {
-	local kdir ko out=$checkout/build/$2
+# use_kernel: set kdir, and the tools that it is built with.
+use_kernel() {
 	kdir=$(need kernel-patched)
 	if [ -n "${KDIR:-}" ]; then
 		RUST_KVM_NVMX_TOOLS=$(kdir_tools "$kdir")
@@ -27,9 +25,27 @@ modules() {
 		RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	fi
 	export RUST_KVM_NVMX_TOOLS
-	build_modules "$1" "$out" >&2 ||
+}
+
+# modules SOURCE OUT NAME: build what SOURCE's Kbuild names; print the directory
+# below build/OUT that holds NAME.ko.
+modules() {
+	local kdir ko out=$checkout/build/$2
+	use_kernel
+	build_modules "$1" "$out" modules >&2 ||
 		die "$3.ko does not build for $kdir: see the messages above"
 	ko=$(find "$out" -name "$3.ko")
 	[ -n "$ko" ] || die "the build made no $3.ko in $out"
 	dirname "$ko"
+}
+
+# hook_cost: print the directory of the objects, which are never linked.
+hook_cost() {
+	local kdir source=$checkout/selftests/hook_cost out=$checkout/build/hook-cost/objects objects
+	objects=$(cd "$source" && printf '%s\n' *.c)
+	use_kernel
+	# shellcheck disable=SC2086 # names without blanks
+	build_modules "$source" "$out" ${objects//.c/.o} >&2 ||
+		die "selftests/hook_cost does not build for $kdir: see the messages above"
+	echo "$out"
 }

@@ -34,8 +34,9 @@ need() {
 	selftests-own) own ;;
 	module) modules "$checkout" module rust_kvm_nvmx ;;
 	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
+	hook-cost) hook_cost ;;
 	ruff) ruff ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules ruff" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules hook-cost ruff" ;;
 	esac
 }
 

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# hook-cost.sh: the instructions of each hook's body, in C and in Rust, from the
+# modules as they are built.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+kernel=$("$here/setup.sh" kernel-patched)
+module=$("$here/setup.sh" module)
+objects=$("$here/setup.sh" hook-cost)
+RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
+export RUST_KVM_NVMX_TOOLS
+in_tools python3 -B "$checkout/scripts/machine/hook_cost.py" --kernel "$kernel" \
+	--module "$module/rust_kvm_nvmx.ko" --objects "$objects" --out "$checkout/build/hook-cost"
