@@ -65,11 +65,16 @@ pub(crate) fn all(vcpu: Vcpu<'_>) {
     match flush::all(vcpu.caps()) {
         All::Nothing => (),
         All::Once(invalidation) => vcpu.invalidate(invalidation),
-        All::Each => {
-            execute_rare(vcpu, flush::each(vcpu.vpid01()));
-            execute_rare(vcpu, flush::each(vcpu.vpid02()));
-        }
+        All::Each => each_vpid(vcpu),
     }
+}
+
+/// H1, on a CPU that has no INVVPID for all contexts.
+#[cold]
+#[inline(never)]
+fn each_vpid(vcpu: Vcpu<'_>) {
+    execute_rare(vcpu, flush::each(vcpu.vpid01()));
+    execute_rare(vcpu, flush::each(vcpu.vpid02()));
 }
 
 /// H4: the running guest's own translations.
