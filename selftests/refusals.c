@@ -100,8 +100,11 @@ static void test_table(void)
 	refused("hooks_client", "how=number", ENOEXEC, "KVM_REQ_HV_TLB_FLUSH is not");
 	/* What a module has that was built for a kernel with these two fields swapped. */
 	refused("hooks_client", "how=requests", ENOEXEC, "kvm_vcpu.requests is not 8 bytes at");
+	refused("rust_kvm_nvmx_swapped", "", ENOEXEC, "kvm_vcpu.requests is not 8 bytes at");
 	/* ... and for one in which this function takes an argument more. */
 	refused("hooks_client", "how=prototype", ENOEXEC, "this is gpa_t kvm_translate_gpa(");
+	refused("rust_kvm_nvmx_argument", "", ENOEXEC, "this is gpa_t kvm_translate_gpa(");
+	TEST_ASSERT(access("/sys/module/rust_kvm_nvmx", F_OK), "one of them has stayed");
 
 	must_load("hooks_client", "how=evmcs");
 	refused("rust_kvm_nvmx", "", EPERM, "reload kvm_intel with enlightened_vmcs=0");

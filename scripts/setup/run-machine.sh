@@ -32,6 +32,13 @@ esac
 case $what in
 test | shell | mutants | removals) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
 esac
+# Only one test needs the module as it would be for other kernels.
+if [ "$what" = test ] && [[ " ${T:-refusals}" = *" refusals"* ]]; then
+	other=$(path other-modules)
+	for name in swapped argument; do
+		args+=(--extra-module "$other/rust_kvm_nvmx_$name.ko")
+	done
+fi
 module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")
 add_machine_args

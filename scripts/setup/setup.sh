@@ -14,6 +14,7 @@
 . "$here/selftests.sh"
 . "$here/kdir-selftests.sh"
 . "$here/module.sh"
+. "$here/other-modules.sh"
 
 # need NAME: the one place that knows who makes what.
 need() {
@@ -34,9 +35,10 @@ need() {
 	selftests-own) own ;;
 	module) modules "$checkout" module rust_kvm_nvmx ;;
 	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
+	other-modules) other_modules ;;
 	hook-cost) hook_cost ;;
 	ruff) ruff ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules hook-cost ruff" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules other-modules hook-cost ruff" ;;
 	esac
 }
 
