@@ -345,13 +345,13 @@ impl Shared {
 
 #[cold]
 fn say_why_there_is_no_table() -> Error {
-    // Any kernel's KVM has this one, unless unused exports were trimmed.
+    if cfg!(CONFIG_TRIM_UNUSED_KSYMS) {
+        pr_err!("TRIM_UNUSED_KSYMS removed KVM's hook table from the kernel: turn it off\n");
+        return EOPNOTSUPP;
+    }
+    // Any kernel's KVM has this one, if it is not trimmed.
     if Symbol::get(c"kvm_get_kvm").is_some() {
-        if cfg!(CONFIG_TRIM_UNUSED_KSYMS) {
-            pr_err!("TRIM_UNUSED_KSYMS removed KVM's hook table from the kernel: turn it off\n");
-        } else {
-            pr_err!("KVM has no hook table: apply patches/linux-7.3, build with KVM_HYPERV=y\n");
-        }
+        pr_err!("KVM has no hook table: apply patches/linux-7.3, build with KVM_HYPERV=y\n");
         EOPNOTSUPP
     } else {
         pr_err!("KVM is not loaded: load kvm_intel first (modprobe kvm_intel)\n");
