@@ -104,6 +104,9 @@ static void test_table(void)
 	/* ... and for one in which this function takes an argument more. */
 	refused("hooks_client", "how=prototype", ENOEXEC, "this is gpa_t kvm_translate_gpa(");
 	refused("rust_kvm_nvmx_argument", "", ENOEXEC, "this is gpa_t kvm_translate_gpa(");
+	/* What it sees of a kernel that lacks the patches, or was built without their exports. */
+	refused("rust_kvm_nvmx_unpatched", "", EOPNOTSUPP, "KVM has no hook table: apply");
+	refused("rust_kvm_nvmx_trimmed", "", EOPNOTSUPP, "TRIM_UNUSED_KSYMS removed");
 	TEST_ASSERT(access("/sys/module/rust_kvm_nvmx", F_OK), "one of them has stayed");
 
 	must_load("hooks_client", "how=evmcs");

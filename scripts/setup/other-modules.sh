@@ -10,6 +10,8 @@ edit() {
 	rm "$1.orig"
 }
 
+OTHER_MODULES="swapped argument unpatched trimmed"
+
 # As the module is that was built for another kernel. Each edits a copy of KVM's headers and of
 # the module's source that it is in.
 #
@@ -27,17 +29,28 @@ edit_argument() {
 	edit rust_kvm_nvmx/kvm/calls.rs '/\.kvm_translate_gpa\(/,/^ *0,$/ s/^ *0,$/& 0,/'
 }
 
+# unpatched: KVM has no hook table, as far as the module can see.
+edit_unpatched() {
+	edit rust_kvm_nvmx/kvm/registration.rs 's/c"(kvm_nvmx_(un)?register)"/c"\1_"/'
+}
+
+# trimmed: nor this one, which was configured to drop exports that it does not use itself.
+edit_trimmed() {
+	edit_unpatched
+	edit rust_kvm_nvmx/kvm/registration.rs 's/cfg!\(CONFIG_TRIM_UNUSED_KSYMS\)/true/'
+}
+
 # Before all other directories: the headers that are not edited are copies.
 make_other() {
 	in_tools make -s -C "$kdir" "M=$1" "MO=$1/out" \
 		"NOSTDINC_FLAGS=-nostdinc -I$1/headers -I$1/headers/kvm" modules
 }
 
-# build_other DIR: rust_kvm_nvmx_NAME.ko for each of the names above.
+# build_other DIR: rust_kvm_nvmx_NAME.ko for each of the names.
 build_other() {
 	local name tree srctree=$kdir
 	[ -d "$srctree/arch/x86/kvm" ] || srctree=$kdir/source
-	for name in swapped argument; do
+	for name in $OTHER_MODULES; do
 		tree=$1/$name
 		mkdir -p "$tree/headers/linux" "$tree/headers/kvm"
 		cp -r "$checkout/Kbuild" "$checkout/rust_kvm_nvmx" "$tree"
@@ -51,8 +64,7 @@ build_other() {
 	done
 }
 
-# other_modules: the directory with rust_kvm_nvmx_swapped.ko and rust_kvm_nvmx_argument.ko, the
-# module as if built for other kernels, which this one must refuse.
+# other_modules: the directory with them.
 other_modules() {
 	local kdir files
 	use_kernel

@@ -35,8 +35,8 @@ esac
 # Only one test needs the module as it would be for other kernels.
 if [ "$what" = test ] && [[ " ${T:-refusals}" = *" refusals"* ]]; then
 	other=$(path other-modules)
-	for name in swapped argument; do
-		args+=(--extra-module "$other/rust_kvm_nvmx_$name.ko")
+	for file in "$other"/*.ko; do
+		args+=(--extra-module "$file")
 	done
 fi
 module=$(path module)
