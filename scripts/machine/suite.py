@@ -103,8 +103,9 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
     planned = [entry for entry in entries if set(entry.parameters.split()) == wanted]
     plain = [
         # What the plan has without parameters may be of no use with them.
-        replace(entry, step=replace(entry.step, may_skip=True))
+        replace(entry, step=replace(entry.step, may_skip=True, may_fail_in_c=reason))
         for entry in entries
+        for reason in ["; ".join(why for name, why in entry.may_fail if name in wanted)]
         if not entry.parameters
         # A bug is shown with the parameters that it is listed with.
         and not entry.step.fails_in_c

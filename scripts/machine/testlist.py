@@ -4,6 +4,8 @@
 Upstream's tests, one a line:
   run NAME SECONDS [ARGUMENT...]
   omit NAME REASON...
+  may-fail NAME PARAMETER REASON...
+where a KVM bug may let it fail if C handles the hooks and kvm_intel has this parameter.
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
@@ -14,7 +16,7 @@ SECONDS are the machine's own. A line that is neither is an error, never a test 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import MachineError
@@ -33,6 +35,8 @@ class Entry:
     parameters: str = ""
     # Loads our module by itself.
     needs_module: bool = False
+    # Parameters of kvm_intel with which it may fail in C, and why.
+    may_fail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,12 @@ def read_upstream_list(path: Path) -> TestList:
     omitted: dict[str, str] = {}
     for where, line in _lines(path):
         words = line.split()
-        if len(words) < 3 or words[0] not in ("run", "omit"):
+        if len(words) < 3 or words[0] not in ("run", "omit", "may-fail"):
             raise MachineError(f"{where}: expected `run NAME SECONDS` or `omit NAME REASON`")
         kind, name, *rest = words
+        if kind == "may-fail":
+            entries = _may_fail(entries, name, rest, where)
+            continue
         if name in omitted or any(entry.program == name for entry in entries):
             raise MachineError(f"{where}: {name} is there twice")
         if kind == "omit":
@@ -62,6 +69,19 @@ def read_upstream_list(path: Path) -> TestList:
         step = Step(name, command, _seconds(seconds, where), takeover=True, may_skip=True)
         entries.append(Entry(name, step, ("absent", "loaded", "after")))
     return TestList(entries, omitted)
+
+
+def _may_fail(entries: list[Entry], name: str, words: list[str], where: str) -> list[Entry]:
+    parameter, *reason = words
+    if "=" not in parameter or not reason:
+        raise MachineError(f"{where}: expected `may-fail NAME PARAMETER=VALUE REASON`")
+    if not any(entry.program == name for entry in entries):
+        raise MachineError(f"{where}: {name} has no `run` line before this one")
+    added = ((parameter, " ".join(reason)),)
+    return [
+        replace(entry, may_fail=entry.may_fail + added) if entry.program == name else entry
+        for entry in entries
+    ]
 
 
 def read_own_plan(path: Path) -> TestList:

@@ -16,7 +16,7 @@ from faults import Fault
 from plan import Group, Plan, Step
 from results import Result, Status, write_ktap
 from suite import OWN_PLAN, with_parameters
-from testlist import Entry, read_own_plan
+from testlist import Entry, read_own_plan, read_upstream_list
 
 REGIONS = {f"{group}/a": {"": Counter(), "r": Counter()} for group in ("absent", "loaded")}
 
@@ -89,6 +89,37 @@ class Verdicts(unittest.TestCase):
         out = io.StringIO()
         write_ktap([("absent", "title")], [_judge(1)], out)
         self.assertIn("  # a fails, as listed: exit code 1\n  ok 1 a\n", out.getvalue())
+
+
+class ByChance(unittest.TestCase):
+    """What may fail in C, with some parameters."""
+
+    def _judge(self, group: str, status: int, parameters: str = "vpid=0 ept=0") -> Result:
+        plan = Plan((Group(group, "title", group, (self._read(parameters).step,)),))
+        return verdict.judge(plan, _console(status, group=group), REGIONS)[0]
+
+    def _read(self, parameters: str, *lines: str) -> Entry:
+        with tempfile.NamedTemporaryFile("w", suffix=".list") as file:
+            file.write("\n".join(["run a 20", *(lines or ["may-fail a ept=0 by chance"])]))
+            file.flush()
+            return with_parameters(read_upstream_list(Path(file.name)).entries, parameters)[0]
+
+    def test_in_c(self) -> None:
+        result = self._judge("absent", 254)
+        self.assertIs(result.status, Status.PASSED)
+        self.assertEqual(result.proof, ["exit code 254", "by chance"])
+        self.assertIs(self._judge("absent", 0).status, Status.PASSED)
+        self.assertIs(self._judge("absent", 139).status, Status.FAILED)
+
+    def test_nowhere_else(self) -> None:
+        self.assertIs(self._judge("loaded", 254).status, Status.FAILED)
+        self.assertIs(self._judge("absent", 254, "vpid=0").status, Status.FAILED)
+        self.assertIs(self._judge("absent", 254, "").status, Status.FAILED)
+
+    def test_bad_lines(self) -> None:
+        for line in ("may-fail a ept=0", "may-fail a by chance", "may-fail b ept=0 by chance"):
+            with self.assertRaises(MachineError, msg=line):
+                self._read("", line)
 
 
 class InThePlan(unittest.TestCase):
