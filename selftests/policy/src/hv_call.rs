@@ -130,6 +130,29 @@ fn x5_every_misaligned_offset_is_refused() {
 }
 
 #[test]
+fn e5_the_longest_input_fills_the_words() {
+    // A header with a set, all banks of it, and the most ranges that are queued.
+    assert_eq!(shape(LIST_EX, 64, 15).words_to_read(), MAX_WORDS);
+}
+
+#[test]
+fn x1_bit_3_of_the_flags_alone_says_that_ranges_are_extended() {
+    // 2,049 small pages, which are too many, or one large page.
+    let range = 0x7f12_3440_0000 | 1 << 11;
+
+    for bit in 0..64 {
+        let flags = 1 << bit;
+        for (code, words) in [
+            (LIST, &mut [0, flags, 1, range][..]),
+            (LIST_EX, &mut [0, flags, 0, 0, range][..]),
+        ] {
+            let call = parse(shape(code, 0, 1), words).expect("a good call");
+            assert_eq!(everything(&call), bit != 3, "{code:#x} {bit}");
+        }
+    }
+}
+
+#[test]
 fn e5_registers_hold_fourteen_words() {
     every_shape(|code, banks, ranges| {
         let expected = if input_words(code, banks, ranges) <= 14 {

@@ -48,6 +48,7 @@ fn each_capability_is_one_of_its_own() {
     assert_eq!(sets.len(), 128);
     assert!(all_caps().all(|caps| caps.has(Caps::NONE)));
     assert!(Caps::EPT.with(Caps::VPID, true).has(Caps::VPID));
+    assert_eq!(Caps::EPT.with(Caps::EPT, true), Caps::EPT);
     assert!(!Caps::EPT.with(Caps::VPID, false).has(Caps::VPID));
     assert!(!Caps::EPT.has(Caps::EPT.with(Caps::VPID, true)));
 }
