@@ -21,6 +21,7 @@ help:
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make check           formatters and linters
 #: make check-policy    the rules alone, with every input, on this host
+#: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
 #: make clean           remove build/; make distclean: the cache, too
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
@@ -48,7 +49,7 @@ hook-cost:
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
-check check-policy:
+check check-policy check-policy-mutants:
 	@$(setup)/$@.sh
 
 clean:
@@ -57,4 +58,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench mutants removals tlbsan hook-cost module modules check check-policy clean distclean
+.PHONY: help demo test shell bench mutants removals tlbsan hook-cost module modules check check-policy check-policy-mutants clean distclean

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,8 +12,8 @@ from errors import MachineError
 from mutant_list import CHECKOUT, Mutant
 from plan import MODULE
 
-# What the module and the host's tests of the policy are built from.
-SOURCES = ("Kbuild", "rust_kvm_nvmx", "selftests/policy")
+# What the module is built from.
+SOURCES = ("Kbuild", "rust_kvm_nvmx")
 
 
 def copy_sources(name: str, parts: Parts) -> Path:
@@ -23,7 +22,7 @@ def copy_sources(name: str, parts: Parts) -> Path:
     for source in SOURCES:
         origin, copy = CHECKOUT / source, tree / source
         if origin.is_dir():
-            shutil.copytree(origin, copy, ignore=shutil.ignore_patterns("target", "*.o"))
+            shutil.copytree(origin, copy, ignore=shutil.ignore_patterns("*.o"))
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(origin, copy)
@@ -45,14 +44,7 @@ def build_module(tree: Path, to: Path, parts: Parts) -> None:
     """Build the sources at TREE for the machine's kernel and copy the module to TO."""
     out = tree / "out"
     make = ["make", "-s", "-C", str(parts.kernel), f"M={tree}", f"MO={out}", "modules"]
-    done = run_command(make, {})
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MachineError(f"{tree.name} does not build:\n{done.stderr}")
     shutil.copy(out / "rust_kvm_nvmx" / f"{MODULE}.ko", to)
-
-
-def run_command(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess:
-    """Run COMMAND with ENVIRONMENT added, and keep what it prints."""
-    return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, check=False
-    )

@@ -90,3 +90,20 @@ ruff() {
 	export RUST_KVM_NVMX_TOOLS
 	entry ruff "$RUFF_VERSION" 100 "the linter of the Python files, ruff $RUFF_VERSION" fetch_ruff
 }
+
+# Not optimized: its own work is small, and its optimization takes minutes.
+fetch_cargo_mutants() {
+	run "building cargo-mutants" 0 in_tools --network env "CARGO_TARGET_DIR=$1/target" \
+		CARGO_PROFILE_DEV_DEBUG=false \
+		cargo install --quiet --locked --debug --root "$1" "cargo-mutants@$CARGO_MUTANTS_VERSION"
+	rm -rf "$1/target"
+}
+
+# cargo_mutants: a directory with bin/cargo-mutants. It runs with the C library that it was built
+# with.
+cargo_mutants() {
+	RUST_KVM_NVMX_TOOLS=$(need toolchain)
+	export RUST_KVM_NVMX_TOOLS
+	entry cargo-mutants "$CARGO_MUTANTS_VERSION-$(toolchain_id "$RUST_KVM_NVMX_TOOLS")" 1500 \
+		"the program that breaks the rules, cargo-mutants $CARGO_MUTANTS_VERSION" fetch_cargo_mutants
+}

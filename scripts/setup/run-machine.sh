@@ -16,6 +16,7 @@ esac
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
 
 if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh"; fi
+if [ "$what" = mutants ] && [ -z "${T:-}" ]; then "$here/check-policy-mutants.sh"; fi
 args=("$what" --out "$checkout/build/$what")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.

@@ -38,7 +38,8 @@ need() {
 	other-modules) other_modules ;;
 	hook-cost) hook_cost ;;
 	ruff) ruff ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules other-modules hook-cost ruff" ;;
+	cargo-mutants) cargo_mutants ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules other-modules hook-cost ruff cargo-mutants" ;;
 	esac
 }
 

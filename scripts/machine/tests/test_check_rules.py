@@ -74,8 +74,13 @@ class Rules(unittest.TestCase):
         self.assertEqual(found, ["T11: it is decided in Rust and has no test"])
 
     def test_a_rule_that_is_never_broken(self) -> None:
-        found = self.changed("selftests/mutants.toml", 'rule = "T11"', 'rule = "T99"')
-        self.assertEqual(found, ["T11: selftests/mutants.toml never breaks it"])
+        found = self.changed("selftests/mutants.toml", 'rule = "A1"', 'rule = "A99"')
+        self.assertEqual(
+            found, ["A1: no edit in selftests/mutants.toml and no mutant of the policy breaks it"]
+        )
+
+    def test_a_rule_that_mutants_of_the_policy_break(self) -> None:
+        self.assertEqual(self.changed("selftests/mutants.toml", 'rule = "T11"', 'rule = "T99"'), [])
 
 
 if __name__ == "__main__":
