@@ -8,6 +8,7 @@ use kernel::prelude::*;
 use crate::{
     flush,
     kvm::{
+        hooks,
         hyperv::Hyperv,
         queue,
         vcpu::Vcpu,
@@ -42,6 +43,7 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
 
     match hv_ranges::drain(entries, caps.has(Caps::INVVPID_ADDRESS)) {
         Drain::Everything => {
+            hooks::count::flush_tlb_guest();
             flush::guest_rare(vcpu);
             vcpu.count_tlb_flushes(1);
         }
@@ -75,6 +77,7 @@ fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
     for &entry in entries {
         for gva in hv_ranges::pages(entry) {
             if vcpu.is_canonical(gva) {
+                hooks::count::flush_tlb_gva();
                 addresses.flush(gva);
             }
         }
