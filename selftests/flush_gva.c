@@ -130,27 +130,16 @@ static void judge_invlpg(const char *region, const char *seen, bool vpid02)
 int main(int argc, char *argv[])
 {
 	struct flushes whole_vpid01 = { .single01 = kvm_has_vpid() };
-	struct l2_context *context;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	gva_t gva, hypercall_page;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	pin_self_to_any_cpu();
 
-	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
-	vcpu_set_hv_cpuid(vcpu);
-	vcpu_enable_evmcs(vcpu);
-	context = context_create(vm, 0, 1, L2_EPT_OFF, &gva);
-	context_use_evmcs(vm, context, NULL);
-	context->vpid = kvm_has_vpid() ? VPID12 : 0;
-	hypercall_page = vm_alloc_page(vm);
+	vm = direct_flush_vm(L2_EPT_OFF, kvm_has_vpid() ? VPID12 : 0, l1_code, &vcpu);
 	input = hv_input_create(vm);
 	sync_global_to_guest(vm, input);
 	contexts_finish(vm);
-	vcpu_args_set(vcpu, 2, gva, addr_gva2gpa(vm, hypercall_page));
 
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 

@@ -111,9 +111,7 @@ int main(int argc, char *argv[])
 	enum flush_level level = FLUSH_FROM_L1;
 
 	form = flush_call_options(argc, argv, form_names, NR_FORMS, &level);
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	__TEST_REQUIRE(form < OTHER_SECOND_PAGE || kvm_cpu_has_ept(), "L2 has no pages of its own");
 	TEST_ASSERT(form < OTHER_SECOND_PAGE || level == FLUSH_FROM_L2, "L1 has no other pages");
 	pin_self_to_any_cpu();

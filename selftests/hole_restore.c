@@ -93,10 +93,8 @@ int main(int argc, char *argv[])
 		form++;
 	TEST_ASSERT(form < NR_FORMS, "No form %s", argv[2]);
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_NESTED_STATE));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	pin_self_to_any_cpu();
 
 	try_restore();

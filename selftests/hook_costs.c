@@ -148,30 +148,19 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa)
 
 int main(int argc, char *argv[])
 {
-	struct l2_context *l2;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	gva_t context;
 	int i;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX) && kvm_cpu_has(X86_FEATURE_PCID));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_PCID));
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "L1 must have both");
 	pin_self_to_any_cpu();
 
-	vm = contexts_vm_create(1, 1, 1);
-	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	vcpu_set_hv_cpuid(vcpu);
-	vcpu_enable_evmcs(vcpu);
-	vm_enable_ept(vm);
-	l2 = context_create(vm, 0, 1, L2_EPT_SHARED, &context);
-	l2->vpid = VPID12;
-	context_use_evmcs(vm, l2, NULL);
+	vm = direct_flush_vm(L2_EPT_SHARED, VPID12, l1_code, &vcpu);
 	input = hv_input_create(vm);
 	contexts_finish(vm);
 	sync_global_to_guest(vm, input);
-	vcpu_args_set(vcpu, 2, context, addr_gva2gpa(vm, vm_alloc_page(vm)));
 	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
 
 	for (i = 0; i < ARRAY_SIZE(calls); i++)

@@ -229,9 +229,7 @@ int main(int argc, char *argv[])
 	struct kvm_vm *vm;
 	int i;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them flushes look alike");
 	pin_self_to_any_cpu();
 

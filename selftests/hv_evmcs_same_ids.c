@@ -289,9 +289,7 @@ int main(int argc, char *argv[])
 {
 	enum l2_ept ept = has_option(argc, argv, "--ept") ? L2_EPT_OWN : L2_EPT_OFF;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them every transition is a flush");
 
 	if (has_option(argc, argv, "--calls")) {

@@ -258,9 +258,7 @@ int main(int argc, char *argv[])
 	u64 flushes, returns = 0;
 	int i;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
 	pin_self_to_any_cpu();
 	plain_without_vpid = argc == 2 && !strcmp(argv[1], "--plain-without-vpid");

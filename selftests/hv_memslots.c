@@ -269,9 +269,7 @@ static void try_slot(const char *name, enum flush_level level, enum l2_ept ept, 
 
 int main(int argc, char *argv[])
 {
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	TEST_REQUIRE(kvm_has_vpid());
 	__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nobody calls meanwhile");
 	pin_self_to_cpu(1);

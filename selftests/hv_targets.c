@@ -279,9 +279,7 @@ int main(int argc, char *argv[])
 {
 	pthread_t self = pthread_self();
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	__TEST_REQUIRE(get_nprocs() > 1, "one CPU: no target can run meanwhile");
 	pin_self_to_any_cpu();
 	moves = argc > 1 && !strcmp(argv[1], "--moves");

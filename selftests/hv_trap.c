@@ -198,23 +198,12 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa)
 
 static void try_vm(enum l2_ept ept, bool offer)
 {
-	struct l2_context *context;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	gva_t gva;
 
-	vm = contexts_vm_create(1, 1, 1);
-	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	vcpu_set_hv_cpuid(vcpu);
-	vcpu_enable_evmcs(vcpu);
+	vm = direct_flush_vm(ept, kvm_has_vpid() ? VPID12 : 0, l1_code, &vcpu);
 	if (!offer)
 		vcpu_clear_cpuid_feature(vcpu, HV_X64_NESTED_DIRECT_FLUSH);
-	if (ept != L2_EPT_OFF)
-		vm_enable_ept(vm);
-	context = context_create(vm, 0, 1, ept, &gva);
-	context->vpid = kvm_has_vpid() ? VPID12 : 0;
-	context_use_evmcs(vm, context, NULL);
-	vcpu_args_set(vcpu, 2, gva, addr_gva2gpa(vm, vm_alloc_page(vm)));
 	input = hv_input_create(vm);
 	offered = offer;
 	contexts_finish(vm);
@@ -251,9 +240,7 @@ static void try_moved(void)
 
 int main(int argc, char *argv[])
 {
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	pin_self_to_any_cpu();
 
 	if (argc > 1 && !strcmp(argv[1], "--moves")) {

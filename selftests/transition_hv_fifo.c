@@ -161,10 +161,8 @@ int main(int argc, char *argv[])
 	const struct flushes nothing = {};
 	int i;
 
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
+	require_direct_flush();
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
 	pin_self_to_any_cpu();
 

@@ -166,22 +166,11 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa)
 
 static void try_steps(enum l2_ept ept)
 {
-	struct l2_context *context;
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	gva_t gva;
 
-	vm = contexts_vm_create(1, 1, 1);
-	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	vcpu_set_hv_cpuid(vcpu);
-	vcpu_enable_evmcs(vcpu);
-	if (ept != L2_EPT_OFF)
-		vm_enable_ept(vm);
+	vm = direct_flush_vm(ept, kvm_has_vpid(), l1_code, &vcpu);
 	vm_install_exception_handler(vm, DB_VECTOR, on_db);
-	context = context_create(vm, 0, 1, ept, &gva);
-	context->vpid = kvm_has_vpid();
-	context_use_evmcs(vm, context, NULL);
-	vcpu_args_set(vcpu, 2, gva, addr_gva2gpa(vm, vm_alloc_page(vm)));
 	input = hv_input_create(vm);
 	contexts_finish(vm);
 	sync_global_to_guest(vm, input);
@@ -192,9 +181,7 @@ static void try_steps(enum l2_ept ept)
 
 int main(int argc, char *argv[])
 {
-	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
-	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+	require_direct_flush();
 	pin_self_to_any_cpu();
 	with_exit = argc == 2 && !strcmp(argv[1], "--exit");
 

@@ -66,6 +66,16 @@ void context_use_evmcs(struct kvm_vm *vm, struct l2_context *context,
 		       const struct l2_context *first);
 void contexts_finish(struct kvm_vm *vm);
 
+/* Host: skip the test where L0 cannot handle L2's flush hypercalls for L1. */
+void require_direct_flush(void);
+
+/*
+ * Host: a VM whose only vCPU runs @l1_code(struct l2_context *context, u64 hypercall_gpa).
+ * The context is number 0, has one page and @vpid, and an enlightened VMCS.
+ */
+struct kvm_vm *direct_flush_vm(enum l2_ept ept, u16 vpid, void *l1_code,
+			       struct kvm_vcpu **vcpu);
+
 /* Guest: GUEST_SYNC() with a number for the host. */
 #define GUEST_SYNC_WITH(stage, number)	ucall(UCALL_SYNC, 3, "hello", stage, number)
 

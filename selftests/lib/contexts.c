@@ -127,6 +127,30 @@ void context_use_evmcs(struct kvm_vm *vm, struct l2_context *context,
 	}
 }
 
+void require_direct_flush(void)
+{
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
+	TEST_REQUIRE(kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH));
+}
+
+struct kvm_vm *direct_flush_vm(enum l2_ept ept, u16 vpid, void *l1_code,
+			       struct kvm_vcpu **vcpu)
+{
+	struct kvm_vm *vm = contexts_vm_create(1, 1, 1);
+	struct l2_context *context;
+
+	*vcpu = vm_vcpu_add(vm, 0, l1_code);
+	vcpu_set_hv_cpuid(*vcpu);
+	vcpu_enable_evmcs(*vcpu);
+	if (ept != L2_EPT_OFF)
+		vm_enable_ept(vm);
+	context = context_for_guest(vm, 0, 1, ept, vpid);
+	context_use_evmcs(vm, addr_gva2hva(vm, (gva_t)context), NULL);
+	vcpu_args_set(*vcpu, 2, context, addr_gva2gpa(vm, vm_alloc_page(vm)));
+	return vm;
+}
+
 void contexts_finish(struct kvm_vm *vm)
 {
 	if (!vm->stage2_mmu.pgd_created)
