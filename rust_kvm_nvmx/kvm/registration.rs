@@ -73,7 +73,18 @@ impl Drop for Symbol {
     }
 }
 
+/// `kvm_nvmx_register()`.
+///
+/// # Safety
+///
+/// The client must stay where it is, unchanged, until it is unregistered.
 type Register = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client) -> c_int;
+
+/// `kvm_nvmx_unregister()`.
+///
+/// # Safety
+///
+/// The client must be registered, and the calling thread in no hook.
 type Unregister = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client);
 
 /// A client that KVM knows.
