@@ -17,13 +17,15 @@ use crate::{
 /// E1, E2: L0 handles the VMCALL that L2 has just executed.
 #[inline(always)]
 pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
+    let code = || vcpu.hypercall_code(vcpu.is_64_bit_hypercall());
+
     vcpu.hyperv().is_some_and(|hv| {
-        hv_l2::l0_handles(Vmcall {
+        let call = Vmcall {
             offered: hv.offers_direct_flush(),
             evmcs_enables: vcpu.evmcs_enables_direct_flush(),
             assist_page_enables: hv.assist_page_enables_direct_flush(),
-            code: vcpu.hypercall_code(vcpu.is_64_bit_hypercall()),
-        })
+        };
+        hv_l2::l0_handles(call, code)
     })
 }
 

@@ -19,17 +19,14 @@ pub(crate) struct Vmcall {
     pub(crate) evmcs_enables: Option<bool>,
     /// The VP assist page, as of the last VM entry, says so for the virtual processor.
     pub(crate) assist_page_enables: bool,
-    /// The call's code.
-    pub(crate) code: u16,
 }
 
-/// E1, E2: L0 handles the call. Otherwise L1 gets the exit.
+/// E1, E2: L0 handles the call, if its code is that of a flush. Otherwise L1 gets the exit.
 #[inline]
-pub(crate) fn l0_handles(call: Vmcall) -> bool {
-    call.offered
-        && is_flush(call.code)
-        && call.evmcs_enables == Some(true)
-        && call.assist_page_enables
+pub(crate) fn l0_handles(call: Vmcall, code: impl FnOnce() -> u16) -> bool {
+    let enabled = call.offered && call.evmcs_enables == Some(true) && call.assist_page_enables;
+
+    enabled && is_flush(code())
 }
 
 /// A guest of L1's, by the ids that L1 gives it in the enlightened VMCS.
