@@ -100,7 +100,7 @@ pub(crate) fn root(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
     if !caps.has(Caps::EPT) {
         return Root::Shadow;
     }
-    match eptp::of_root(hpa, cached.page(), caps.has(Caps::EPT_AD)) {
+    match eptp::of_root(hpa, vcpu.page_of(cached), caps.has(Caps::EPT_AD)) {
         Some(eptp) => Root::Ept(eptp),
         None => {
             warn_unknown_root();

@@ -210,6 +210,8 @@ fields! {
     Field ROOT_PGD: kvm_mmu.root.pgd as u64;
     /// The roots that are kept for later use.
     Field PREVIOUS_ROOTS: kvm_mmu.prev_roots as [bindings::kvm_mmu_root_info; super::mmu::PREVIOUS];
+    /// What kind of page it is.
+    SharedField ROLE: kvm_mmu_page.role as bindings::kvm_mmu_page_role;
 
     /// The vCPU in VMX's structure for it.
     Field VCPU: vcpu_vmx.vcpu as bindings::kvm_vcpu;
@@ -316,7 +318,6 @@ used_by_helpers! {
     kvm_memory_slot.id;
     kvm_memory_slot.id_node;
     kvm_memory_slot.flags;
-    kvm_mmu_page.role;
     kvm_vcpu_hv_tlb_flush_fifo.write_lock;
     kvm_vcpu_hv_tlb_flush_fifo.entries;
 }

@@ -43,23 +43,17 @@ bool nvmx_cpu_has_vmx(void)
 	return boot_cpu_has(X86_FEATURE_VMX);
 }
 
-u32 nvmx_root_page(u64 root_hpa)
+/* mmu.rs relies on this: then all of struct page are one array. */
+static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));
+
+unsigned long *nvmx_private_of_first_page(void)
 {
-	const struct kvm_mmu_page *sp;
-	union kvm_mmu_page_role role;
+	return &pfn_to_page(0)->private;
+}
 
-	if (kvm_mmu_is_dummy_root(root_hpa))
-		return NVMX_ROOT_IS_KNOWN;
-
-	sp = root_to_sp(root_hpa);
-	if (!sp)
-		return 0;
-
-	/* Other threads may mark the root as invalid, which is another bit. */
-	role.word = READ_ONCE(sp->role.word);
-	return NVMX_ROOT_IS_KNOWN |
-	       (role.level == PT64_ROOT_5LEVEL ? NVMX_ROOT_HAS_FIVE_LEVELS : 0) |
-	       (role.ad_disabled ? 0 : NVMX_ROOT_MAY_HAVE_AD);
+u64 nvmx_dummy_root(void)
+{
+	return PFN_PHYS(page_to_pfn(ZERO_PAGE(0)));
 }
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)

@@ -74,11 +74,12 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 
 bool nvmx_cpu_has_vmx(void);
 
-/* What the MMU knows of a root's page. The last two have the bits of an EPT pointer. */
-static const u32 NVMX_ROOT_IS_KNOWN = BIT(0);
-static const u32 NVMX_ROOT_HAS_FIVE_LEVELS = BIT(3);
-static const u32 NVMX_ROOT_MAY_HAVE_AD = BIT(6);
-u32 nvmx_root_page(u64 root_hpa);
+/* The way from a root's address to what the MMU knows of its page (root_to_sp()). */
+static const unsigned long NVMX_PAGE_SHIFT = PAGE_SHIFT;
+static const unsigned long NVMX_SIZE_OF_PAGE = sizeof(struct page);
+static const u32 NVMX_5_LEVELS = PT64_ROOT_5LEVEL;
+unsigned long *nvmx_private_of_first_page(void);
+u64 nvmx_dummy_root(void);
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
 struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu);

@@ -55,19 +55,65 @@ impl<'h> CachedRoot<'h> {
     pub(crate) fn pgd(self) -> u64 {
         self.pgd
     }
+}
 
-    /// What the MMU knows of its page. There must be a root. (`kvm_mmu_is_dummy_root`,
-    /// `root_to_sp`.)
+/// The way from a root's address to what the MMU knows of its page.
+///
+/// # Invariants
+///
+/// `private_of_first` is the `private` field in the kernel's `struct page` of pfn 0. Those of all
+/// other pages follow, because SPARSEMEM_VMEMMAP is on.
+pub(super) struct Pages {
+    private_of_first: *const *mut bindings::kvm_mmu_page,
+    dummy_root: u64,
+}
+
+impl Pages {
+    /// Asks the kernel.
+    pub(super) fn new() -> Self {
+        // INVARIANT: `helpers.c` asserts that SPARSEMEM_VMEMMAP is on.
+        // SAFETY: Both functions return what has been constant since boot.
+        unsafe {
+            Self {
+                private_of_first: bindings::nvmx_private_of_first_page().cast(),
+                dummy_root: bindings::nvmx_dummy_root(),
+            }
+        }
+    }
+
+    /// What the MMU knows of the page of `root`. (`kvm_mmu_is_dummy_root`, `root_to_sp`.)
     #[inline(always)]
-    pub(crate) fn page(self) -> RootPage {
-        // SAFETY: By the type invariant the root's page stays, so C may read its `struct page` and
-        // the MMU's data about it.
-        let flags = unsafe { bindings::nvmx_root_page(self.hpa) };
+    pub(super) fn of_root(&self, root: CachedRoot<'_>) -> RootPage {
+        let Some(hpa) = root.hpa() else {
+            return RootPage::UNKNOWN;
+        };
+        let page = hpa as usize >> bindings::NVMX_PAGE_SHIFT;
+        let offset = page.wrapping_mul(bindings::NVMX_SIZE_OF_PAGE);
+        // SAFETY: By the invariants this is the field of the root's page, which stays as long as
+        // `root`. It is NULL, or constant and points to what the MMU knows.
+        let role = unsafe {
+            let known = self.private_of_first.wrapping_byte_add(offset).read();
+            if known.is_null() {
+                return self.of_unknown(hpa);
+            }
+            // Other threads may mark the root as invalid, which is another bit.
+            fields::ROLE.of(known).read_volatile().__bindgen_anon_1
+        };
 
         RootPage {
-            is_known: flags & bindings::NVMX_ROOT_IS_KNOWN != 0,
-            has_five_levels: flags & bindings::NVMX_ROOT_HAS_FIVE_LEVELS != 0,
-            may_have_ad: flags & bindings::NVMX_ROOT_MAY_HAVE_AD != 0,
+            is_known: true,
+            has_five_levels: role.level() == bindings::NVMX_5_LEVELS,
+            may_have_ad: role.ad_disabled() == 0,
+        }
+    }
+
+    /// The dummy root is the kernel's zero page.
+    #[cold]
+    fn of_unknown(&self, hpa: u64) -> RootPage {
+        if hpa == self.dummy_root {
+            RootPage::DUMMY
+        } else {
+            RootPage::UNKNOWN
         }
     }
 }

@@ -33,6 +33,7 @@ use super::{
         NestedTlbHooks,
         Table, //
     },
+    mmu::Pages,
 };
 use crate::policy::types::Caps;
 
@@ -173,6 +174,7 @@ pub(super) struct Shared {
     #[pin]
     client: Client,
     caps: Caps,
+    pages: Pages,
 }
 
 impl Shared {
@@ -180,6 +182,12 @@ impl Shared {
     #[inline(always)]
     pub(super) fn caps(&self) -> Caps {
         self.caps
+    }
+
+    /// Where the MMU's knowledge of a page is found.
+    #[inline(always)]
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// The functions of kvm.
@@ -289,6 +297,7 @@ impl<T: NestedTlbHooks> Registration<T> {
             shared <- try_pin_init!(Shared {
                 client <- Client::register(&Table::<T>::OPS),
                 caps: caps_of(&client),
+                pages: Pages::new(),
             }? Error),
             modes <- kernel::new_mutex!(0),
             _: {

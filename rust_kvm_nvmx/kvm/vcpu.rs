@@ -14,12 +14,18 @@ use super::{
         Field,
         SharedField, //
     },
-    mmu::Mmu,
+    mmu::{
+        CachedRoot,
+        Mmu, //
+    },
     registration::Shared,
 };
-use crate::policy::types::{
-    Caps,
-    Vpid, //
+use crate::policy::{
+    eptp::RootPage,
+    types::{
+        Caps,
+        Vpid, //
+    },
 };
 
 // Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's two halves.
@@ -202,6 +208,12 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn guest_mmu(self) -> Mmu<'h> {
         // SAFETY: The vCPU has two contexts, and this is the other one.
         unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
+    }
+
+    /// What the MMU knows of the page of `root`.
+    #[inline(always)]
+    pub(crate) fn page_of(self, root: CachedRoot<'_>) -> RootPage {
+        self.shared.pages().of_root(root)
     }
 
     /// The CPU that vmcs02 was last loaded on; negative for none.

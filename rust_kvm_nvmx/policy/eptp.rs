@@ -26,6 +26,22 @@ pub(crate) struct RootPage {
     pub(crate) may_have_ad: bool,
 }
 
+impl RootPage {
+    /// A page that the MMU does not know.
+    pub(crate) const UNKNOWN: Self = Self {
+        is_known: false,
+        has_five_levels: false,
+        may_have_ad: false,
+    };
+
+    /// The dummy root's.
+    pub(crate) const DUMMY: Self = Self {
+        is_known: true,
+        has_five_levels: false,
+        may_have_ad: false,
+    };
+}
+
 /// H6: the EPT pointer of the root at host-physical address `root`. `None` if the page is unknown:
 /// then more than this root must be flushed.
 #[inline(always)]

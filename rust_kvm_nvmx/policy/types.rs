@@ -58,7 +58,7 @@ impl Caps {
     /// KVM runs guests with EPT.
     pub(crate) const EPT: Self = Self(1 << 0);
     /// KVM sets the accessed and dirty flags of EPT entries.
-    pub(crate) const EPT_AD: Self = Self(1 << 1);
+    pub(crate) const EPT_AD: Self = Self(1 << 6);
     /// KVM runs guests with VPIDs.
     pub(crate) const VPID: Self = Self(1 << 2);
     /// INVEPT has the single-context type.
@@ -68,7 +68,7 @@ impl Caps {
     /// INVVPID has the single-context type.
     pub(crate) const INVVPID_SINGLE: Self = Self(1 << 5);
     /// INVVPID has the all-contexts type.
-    pub(crate) const INVVPID_ALL: Self = Self(1 << 6);
+    pub(crate) const INVVPID_ALL: Self = Self(1 << 1);
 
     /// The set with `cap` added if `on`.
     pub(crate) const fn with(self, cap: Self, on: bool) -> Self {
