@@ -37,11 +37,11 @@ pub(super) fn cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
 pub(super) fn cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
     let change = roles::cr4(old, new, vcpu.caps().has(Caps::EPT));
 
+    flush::request(vcpu, change.request);
     if change.reset {
         vcpu.reset_mmu();
     }
     if change.unload {
         vcpu.unload_mmu();
     }
-    flush::request(vcpu, change.request);
 }

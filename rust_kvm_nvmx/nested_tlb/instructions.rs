@@ -25,6 +25,7 @@ use crate::{
 };
 
 /// T6: L1 executes INVVPID.
+#[inline(always)]
 pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
     let asked = match vcpu.read_invalidation(vcpu.invvpid_offer()) {
         Ok(asked) => asked,
@@ -65,6 +66,7 @@ fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
 
 /// T13: L1 executes INVEPT. KVM's roots for L1's EPT are stale, and are freed. Nothing is executed
 /// here, because a root is flushed when it is loaded (H10).
+#[inline(always)]
 pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
     let asked = match vcpu.read_invalidation(vcpu.invept_offer()) {
         Ok(asked) => asked,

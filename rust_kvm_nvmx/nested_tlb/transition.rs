@@ -22,11 +22,15 @@ use crate::{
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
     check_hyperv_queue(vcpu);
-    // This makes the compiler generate two paths, since the rules for L2s with and without a VPID
-    // have nothing in common.
+    // One path each for the compiler, since the rules for L2s with and without a VPID have nothing
+    // in common, and an L2 without a VPID often needs no VPID written.
     match vmcs12.vpid12() {
+        vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => {
+            enter_impossible(vcpu, vpid12, dirty)
+        }
         vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty),
-        None => flush_on_entry(vcpu, None, dirty),
+        None if dirty => flush_on_entry(vcpu, None, true),
+        None => flush_on_entry(vcpu, None, false),
     }
 }
 
@@ -36,8 +40,6 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
     let vpid01 = || vcpu.vpid01();
     let vpid02 = || vcpu.vpid02();
 
-    warn_on!(transition::is_impossible(vpid12, caps));
-
     let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
     if let Some(vpid12) = new_owner {
         vcpu.set_last_vpid(vpid12);
@@ -46,6 +48,14 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
     flush::request(vcpu, required);
 
     transition::vpid_to_write(dirty, vpid12.is_some(), vpid01, vpid02, caps)
+}
+
+/// T3. A function of its own because the warning costs its function a stack frame.
+#[cold]
+#[inline(never)]
+fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vpid> {
+    warn_on!(true);
+    flush_on_entry(vcpu, vpid12, dirty)
 }
 
 /// L2 exits to L1.

@@ -71,7 +71,7 @@ pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Change {
 /// What a move to CR4 requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cr4Change {
-    /// R5. Comes before the rest.
+    /// R5.
     pub(crate) reset: bool,
     /// R4: roots kept for later must go.
     pub(crate) unload: bool,
