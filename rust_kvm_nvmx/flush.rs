@@ -100,27 +100,22 @@ pub(crate) fn root(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
     if !caps.has(Caps::EPT) {
         return Root::Shadow;
     }
-    match eptp::of_root(hpa, vcpu.page_of(cached), caps.has(Caps::EPT_AD)) {
-        Some(eptp) => Root::Ept(eptp),
-        None => {
-            warn_unknown_root();
-            Root::EptUnknown
+    eptp::of_root(hpa, vcpu.page_of(cached), caps.has(Caps::EPT_AD))
+        .map_or(Root::EptUnknown, Root::Ept)
+}
+
+/// The same as [`root`], where speed does not matter. Warns if the MMU does not know the root (H6).
+/// KVM then flushes more than needed, never less.
+#[inline(never)]
+pub(crate) fn root_or_warn(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
+    let root = root(vcpu, cached);
+
+    if root == Root::EptUnknown {
+        do_once_lite! {
+            warn_on!(true);
         }
     }
-}
-
-/// The same as [`root`], where speed does not matter.
-#[inline(never)]
-pub(crate) fn root_rare(vcpu: Vcpu<'_>, cached: CachedRoot<'_>) -> Root {
-    root(vcpu, cached)
-}
-
-/// H6: the MMU does not know the root. KVM then flushes more than needed, never less.
-#[cold]
-fn warn_unknown_root() {
-    do_once_lite! {
-        warn_on!(true);
-    }
+    root
 }
 
 /// H3 for many addresses of the running guest. What they have in common is looked up once.

@@ -4,6 +4,7 @@
 //!
 //! Functions of more than a few lines are in files of their own:
 //!
+//! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, X3),
 //! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
@@ -20,12 +21,12 @@ use kernel::{
 };
 
 use crate::{
-    flush,
     kvm::{
         hooks::{
             Handled,
             Ignored,
-            NestedTlbHooks, //
+            NestedTlbHooks,
+            VpidToWrite, //
         },
         hypercall::Hypercall,
         vcpu::{
@@ -33,17 +34,12 @@ use crate::{
             Vmcs12, //
         },
     },
-    policy::{
-        self,
-        types::{
-            Gva,
-            Vpid, //
-        },
-    },
+    policy::types::Gva,
 };
 
 mod apic;
 mod control_regs;
+mod flushes;
 mod hv_drain;
 mod hv_l2;
 mod hv_send;
@@ -57,32 +53,27 @@ pub(crate) struct NestedTlb;
 impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn flush_tlb_all(vcpu: Vcpu<'_>) {
-        flush::all(vcpu);
+        flushes::all(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_current(vcpu: Vcpu<'_>) {
-        let root = flush::root(vcpu, vcpu.mmu().current());
-        let vpid = || flush::current_vpid(vcpu);
-        let required = policy::flush::current(vcpu.caps(), root, vpid);
-
-        flush::execute(vcpu, required);
+        flushes::current(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_gva(vcpu: Vcpu<'_>, gva: Gva, _full: Ignored<*mut bool>) {
-        flush::Addresses::of_running(vcpu).flush(gva);
+        flushes::address(vcpu, gva);
     }
 
     #[inline(always)]
     fn flush_tlb_guest(vcpu: Vcpu<'_>) {
-        flush::guest(vcpu);
+        flushes::guest(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) {
-        // H15: the vCPU has left nested operation, so the VPID is vpid01.
-        flush::execute_rare(vcpu, policy::flush::context(vcpu.caps(), vcpu.vpid01()));
+        flushes::reset(vcpu);
     }
 
     #[inline(always)]
@@ -96,7 +87,7 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
         transition::enter(vcpu, vmcs12, dirty)
     }
 
@@ -125,6 +116,7 @@ impl NestedTlbHooks for NestedTlb {
         // X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's
         // translations in vpid02 may become stale. Make the next entry flush, even with the same
         // vpid12.
+        vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));
         vcpu.forget_last_vpid();
     }
 
@@ -170,12 +162,6 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn steal_time_tlb_flush(vcpu: Vcpu<'_>) {
-        // X3: L1's translations are not used until L1 runs again, but the bit in the steal time
-        // that asked for the flush is already cleared. So flush now.
-        let current = flush::current_vpid(vcpu);
-        let of_l1 = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
-
-        flush::execute_rare(vcpu, of_l1);
-        vcpu.flush_guest_in_kvm();
+        flushes::steal_time(vcpu);
     }
 }

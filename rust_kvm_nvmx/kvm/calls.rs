@@ -257,7 +257,7 @@ impl Vcpu<'_> {
 
     /// The tracepoint of a flush hypercall's input.
     #[inline]
-    pub(crate) fn trace_flush(self, header: Header) {
+    pub(crate) fn trace_flush_input(self, header: Header) {
         let Header { space, flags, .. } = header;
         let l2 = self.runs_l2();
 

@@ -10,16 +10,16 @@
 use kernel::prelude::*;
 
 use super::{
-    hooks::NestedTlbHooks,
+    hooks::{
+        NestedTlbHooks,
+        VpidToWrite, //
+    },
     vcpu::{
         Vcpu,
         Vmcs12, //
     },
 };
-use crate::policy::types::{
-    Invalidation,
-    Vpid, //
-};
+use crate::policy::types::Invalidation;
 
 #[allow(dead_code)]
 struct OneVpid02;
@@ -29,7 +29,7 @@ impl NestedTlbHooks for OneVpid02 {
     #[inline]
     // From the facts to a request. Nothing is flushed yet. If the entry fails after this, or the
     // thread moves to another CPU, the request is still pending.
-    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
         match vmcs12.vpid12() {
             Some(vpid12) if vpid12 != vcpu.last_vpid() => {
                 vcpu.set_last_vpid(vpid12);
@@ -44,7 +44,11 @@ impl NestedTlbHooks for OneVpid02 {
         } else {
             vcpu.vpid01()
         };
-        vpid.filter(|_| dirty)
+        if dirty {
+            VpidToWrite::new(vpid)
+        } else {
+            VpidToWrite::NONE
+        }
     }
 
     #[inline]

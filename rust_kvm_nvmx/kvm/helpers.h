@@ -15,6 +15,7 @@
 #include "mmu.h"
 #include "mmu/spte.h"
 #include "nvmx_hooks.h"
+#include "nvmx_trace.h"
 #include "vmx/nested.h"
 #include "vmx/vmx.h"
 

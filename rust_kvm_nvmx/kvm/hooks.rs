@@ -219,13 +219,29 @@ impl Answer for Result {
     }
 }
 
-/// For C, `None` is a negative number: there is nothing to write.
-impl Answer for Option<Vpid> {
+/// The VPID to write to vmcs02, as C takes it: a negative number stands for none.
+///
+/// It is C's from where it is decided, so that a hook may end with a tail call.
+pub(crate) struct VpidToWrite(c_int);
+
+impl VpidToWrite {
+    /// Nothing is written.
+    pub(crate) const NONE: Self = Self(-1);
+
+    /// `vpid` is written. If none could be allocated, KVM has turned VPIDs off in the VMCS, and the
+    /// field is 0.
+    #[inline(always)]
+    pub(crate) fn new(vpid: Option<Vpid>) -> Self {
+        Self(vpid.map_or(0, |vpid| c_int::from(vpid.get())))
+    }
+}
+
+impl Answer for VpidToWrite {
     type Raw = c_int;
 
     #[inline(always)]
     fn into_raw(self) -> Self::Raw {
-        self.map_or(-1, |vpid| c_int::from(vpid.get()))
+        self.0
     }
 }
 
@@ -356,7 +372,7 @@ hooks! {
     /// L1 enters L2 (T1 to T5). KVM handles the requests that are made here before L2 runs. Returns
     /// the VPID that must be written to vmcs02, if any (T8). `dirty`: vmcs12 may have changed since
     /// vmcs02 was last written.
-    fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> Option<Vpid>;
+    fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> VpidToWrite;
 
     /// L2 exits to L1 (T1, T2, T5).
     fn exit_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);

@@ -15,6 +15,7 @@
 //!   [`hyperv::Hyperv`] state with the [`queue`]s of addresses to flush, and its [`peers`].
 //! - What a hook may do are methods of its vCPU: INVVPID and INVEPT ([`insn`]), requests that are
 //!   handled before the guest runs ([`request`]), and calls into KVM ([`calls`]).
+//! - Each decision has a tracepoint ([`trace`]).
 //! - [`fields`] declares each field of C's that is accessed. Registration compares all of them with
 //!   the running kernel's.
 //!
@@ -24,7 +25,7 @@
 
 pub(crate) mod apic_page;
 mod bindings;
-mod calls;
+pub(crate) mod calls;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod debugfs;
@@ -39,6 +40,7 @@ pub(crate) mod peers;
 pub(crate) mod queue;
 pub(crate) mod registration;
 mod request;
+pub(crate) mod trace;
 pub(crate) mod vcpu;
 pub(crate) mod words;
 

@@ -191,6 +191,14 @@ impl<'a> VcpuSet<'a> {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: By the type invariant nobody else uses the array.
+        let words = unsafe { &*self.words };
+
+        words.iter().map(|word| word.count_ones()).sum()
+    }
+
     /// E16: makes one request of all of them, KVM_REQ_HV_TLB_FLUSH. Returns when each has left its
     /// guest.
     #[inline]

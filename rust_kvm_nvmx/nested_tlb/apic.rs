@@ -9,6 +9,7 @@ use crate::{
             ApicPage,
             Vmcs01, //
         },
+        trace,
         vcpu::Vcpu, //
     },
     policy::apic_access::{
@@ -25,16 +26,20 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
     let running = match vcpu.vmcs12() {
         None => Running::L1,
         Some(vmcs12) if vmcs12.uses_ept() => Running::L2WithEpt {
-            root01: flush::root_rare(vcpu, mmu.current()),
+            root01: flush::root_or_warn(vcpu, mmu.current()),
         },
         Some(_) => Running::L2WithoutEpt {
-            previous: mmu.previous().map(|root| flush::root_rare(vcpu, root)),
+            previous: mmu.previous().map(|root| flush::root_or_warn(vcpu, root)),
         },
     };
 
     match apic_access::turned_on(vcpu.caps(), running, vcpu.vpid01()) {
-        Required::Request => vcpu.request_flush_current(),
+        Required::Request => {
+            vcpu.trace_apic_page(|| (trace::ApicPage::Requested,));
+            vcpu.request_flush_current();
+        }
         Required::Now(invalidations) => {
+            vcpu.trace_apic_page(|| (trace::ApicPage::Flushed,));
             for invalidation in invalidations {
                 flush::execute_rare(vcpu, invalidation);
             }
@@ -53,7 +58,13 @@ pub(super) fn set_page(vcpu: Vcpu<'_>) {
     };
 
     match apic_access::address(page.invalidated_since()) {
-        Address::Write => vmcs01.set_apic_access_page(&page),
-        Address::LookAgain => vcpu.request_apic_page_reload(),
+        Address::Write => {
+            vcpu.trace_apic_page(|| (trace::ApicPage::Written,));
+            vmcs01.set_apic_access_page(&page);
+        }
+        Address::LookAgain => {
+            vcpu.trace_apic_page(|| (trace::ApicPage::LookAgain,));
+            vcpu.request_apic_page_reload();
+        }
     }
 }

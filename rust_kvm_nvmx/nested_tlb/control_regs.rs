@@ -4,21 +4,36 @@
 
 use crate::{
     flush,
-    kvm::vcpu::Vcpu,
+    kvm::{
+        trace,
+        vcpu::Vcpu, //
+    },
     policy::{
         roles::{
             self,
-            Context, //
+            Context,
+            Cr0Change,
+            Cr4Change, //
         },
-        types::Caps,
+        types::{
+            Caps,
+            Request, //
+        },
     },
 };
 
 /// R1, R5, R6.
 #[inline(always)]
 pub(super) fn cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
-    let change = roles::cr0(old, new, vcpu.caps().has(Caps::EPT));
+    if vcpu.traces_cr() {
+        trace_cr0(vcpu, old, new);
+    } else {
+        act_on_cr0(vcpu, roles::cr0(old, new, vcpu.caps().has(Caps::EPT)));
+    }
+}
 
+#[inline(always)]
+fn act_on_cr0(vcpu: Vcpu<'_>, change: Cr0Change) {
     if change.guest_flush {
         vcpu.request_flush_guest();
     }
@@ -35,8 +50,15 @@ pub(super) fn cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
 /// R2 to R5.
 #[inline(always)]
 pub(super) fn cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
-    let change = roles::cr4(old, new, vcpu.caps().has(Caps::EPT));
+    if vcpu.traces_cr() {
+        trace_cr4(vcpu, old, new);
+    } else {
+        act_on_cr4(vcpu, roles::cr4(old, new, vcpu.caps().has(Caps::EPT)));
+    }
+}
 
+#[inline(always)]
+fn act_on_cr4(vcpu: Vcpu<'_>, change: Cr4Change) {
     flush::request(vcpu, change.request);
     if change.reset {
         vcpu.reset_mmu();
@@ -44,4 +66,35 @@ pub(super) fn cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
     if change.unload {
         vcpu.unload_mmu();
     }
+}
+
+// With tracing, the whole is done in a copy, so that it costs no registers without.
+
+#[cold]
+#[inline(never)]
+fn trace_cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
+    let change = roles::cr0(old, new, vcpu.caps().has(Caps::EPT));
+    let request = change.guest_flush.then_some(Request::Guest);
+    let context = match change.context {
+        Context::Keep => trace::Context::Keep,
+        Context::Reread => trace::Context::Reread,
+        Context::Reset => trace::Context::Reset,
+    };
+
+    vcpu.trace_cr(|| (0, old, new, request, context));
+    act_on_cr0(vcpu, change);
+}
+
+#[cold]
+#[inline(never)]
+fn trace_cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
+    let change = roles::cr4(old, new, vcpu.caps().has(Caps::EPT));
+    let context = match change {
+        Cr4Change { unload: true, .. } => trace::Context::Unload,
+        Cr4Change { reset: true, .. } => trace::Context::Reset,
+        _ => trace::Context::Keep,
+    };
+
+    vcpu.trace_cr(|| (4, old, new, change.request, context));
+    act_on_cr4(vcpu, change);
 }

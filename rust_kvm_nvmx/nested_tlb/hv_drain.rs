@@ -11,6 +11,7 @@ use crate::{
         hooks,
         hyperv::Hyperv,
         queue,
+        trace::Drained,
         vcpu::Vcpu,
         words::Words, //
     },
@@ -43,6 +44,7 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
 
     match hv_ranges::drain(entries, caps.has(Caps::INVVPID_ADDRESS)) {
         Drain::Everything => {
+            trace(vcpu, entries, Drained::GuestFlush);
             hooks::count::flush_tlb_guest();
             flush::guest_rare(vcpu);
             vcpu.count_tlb_flushes(1);
@@ -72,6 +74,7 @@ fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
     if entries.is_empty() {
         return;
     }
+    trace(vcpu, entries, Drained::Pages);
     let addresses = flush::Addresses::of_running(vcpu);
 
     for &entry in entries {
@@ -83,6 +86,11 @@ fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
         }
     }
     vcpu.count_tlb_flushes(entries.len() as u64);
+}
+
+#[inline(always)]
+fn trace(vcpu: Vcpu<'_>, entries: &[u64], outcome: Drained) {
+    vcpu.trace_hv_drain(|| (vcpu.runs_l2(), entries.len() as u32, outcome));
 }
 
 /// H8: all of the running guest's own translations were flushed, which is more than is queued. So
@@ -110,7 +118,9 @@ fn discard(vcpu: Vcpu<'_>, hv: Option<Hyperv<'_>>) {
     let caps = vcpu.caps();
 
     if let Some(hv) = hv {
-        take(vcpu, hv, &mut Words::new());
+        let mut entries = Words::new();
+        let entries = take(vcpu, hv, &mut entries);
+        trace(vcpu, entries, Drained::Discarded);
         if !caps.has(Caps::EPT) {
             hv.queue(Level::running(vcpu.runs_l2()).other()).discard();
         }

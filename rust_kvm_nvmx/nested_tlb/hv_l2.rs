@@ -5,6 +5,7 @@
 use crate::{
     kvm::{
         hooks::Handled,
+        hyperv::Hyperv,
         vcpu::Vcpu, //
     },
     policy::hv_l2::{
@@ -17,16 +18,39 @@ use crate::{
 /// E1, E2: L0 handles the VMCALL that L2 has just executed.
 #[inline(always)]
 pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
-    let code = || vcpu.hypercall_code(vcpu.is_64_bit_hypercall());
+    if vcpu.traces_vmcall() {
+        return trace_vmcall(vcpu);
+    }
+    vcpu.hyperv()
+        .is_some_and(|hv| l0_handles(vcpu, vmcall(vcpu, hv)))
+}
 
-    vcpu.hyperv().is_some_and(|hv| {
-        let call = Vmcall {
-            offered: hv.offers_direct_flush(),
-            evmcs_enables: vcpu.evmcs_enables_direct_flush(),
-            assist_page_enables: hv.assist_page_enables_direct_flush(),
-        };
-        hv_l2::l0_handles(call, code)
-    })
+#[inline(always)]
+fn vmcall(vcpu: Vcpu<'_>, hv: Hyperv<'_>) -> Vmcall {
+    Vmcall {
+        offered: hv.offers_direct_flush(),
+        evmcs_enables: vcpu.evmcs_enables_direct_flush(),
+        assist_page_enables: hv.assist_page_enables_direct_flush(),
+    }
+}
+
+#[inline(always)]
+fn l0_handles(vcpu: Vcpu<'_>, call: Vmcall) -> bool {
+    hv_l2::l0_handles(call, || vcpu.hypercall_code(vcpu.is_64_bit_hypercall()))
+}
+
+#[cold]
+#[inline(never)]
+fn trace_vmcall(vcpu: Vcpu<'_>) -> bool {
+    let Some(hv) = vcpu.hyperv() else {
+        return false;
+    };
+    let call = vmcall(vcpu, hv);
+    let evmcs = call.evmcs_enables == Some(true);
+    let l0 = l0_handles(vcpu, call);
+
+    vcpu.trace_vmcall(|| (call.offered, evmcs, call.assist_page_enables, l0));
+    l0
 }
 
 /// E11: any hypercall of L1's or L2's ends with `result`.
@@ -35,6 +59,7 @@ pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
     let is_64_bit = vcpu.is_64_bit_hypercall();
     let end = completion(vcpu, is_64_bit, result);
 
+    vcpu.trace_hv_complete(|| (vcpu.runs_l2(), end.result, end.exit_to_l1));
     vcpu.set_hypercall_result(is_64_bit, end.result);
     let handled = vcpu.skip_instruction();
     if end.exit_to_l1 {

@@ -16,7 +16,10 @@ use crate::{
     kvm::{
         hypercall::Hypercall,
         hyperv::Hyperv,
-        peers::AnyVcpu,
+        peers::{
+            AnyVcpu,
+            VcpuSet, //
+        },
         vcpu::Vcpu,
         words::Words, //
     },
@@ -30,7 +33,10 @@ use crate::{
             MAX_WORDS, //
         },
         hv_l2,
-        hv_ranges,
+        hv_ranges::{
+            self,
+            Queued, //
+        },
         types::Level, //
     },
 };
@@ -40,7 +46,10 @@ use crate::{
 pub(super) fn flush(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
     match send(vcpu, call) {
         Ok(()) => hv_call::result_of_success(call.rep_cnt()),
-        Err(status) => hv_call::result_of_failure(status),
+        Err(status) => {
+            vcpu.trace_hv_flush(|| (vcpu.runs_l2(), call.code(), status as u16, 0, 0));
+            hv_call::result_of_failure(status)
+        }
     }
 }
 
@@ -52,15 +61,15 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
     let words = read(vcpu, call, shape, &mut buffer)?;
     let (header, rest) = shape.split(words)?;
 
-    vcpu.trace_flush(header);
+    vcpu.trace_flush_input(header);
     let flush = shape.parse(header, rest)?;
     // A vCPU that makes Hyper-V hypercalls has Hyper-V state, so this does not fail.
     let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
 
     if vcpu.runs_l2() {
-        send_to_l2s(vcpu, hv, &flush);
+        send_to_l2s(vcpu, hv, call.code(), &flush);
     } else {
-        send_to_l1s(vcpu, hv, &flush);
+        send_to_l1s(vcpu, hv, call.code(), &flush);
     }
     Ok(())
 }
@@ -90,7 +99,7 @@ fn read<'a>(
 }
 
 /// E17: L1's call. A target that runs L2 handles it when it is back in L1 (T1).
-fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
+fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     let mut set = hv.empty_vcpu_set();
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
         match target.queue(Level::L1) {
@@ -115,12 +124,12 @@ fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
             }
         }
     }
-    set.request_hyperv_flush();
+    request(vcpu, code, call, set);
 }
 
 /// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU
 /// that enters such an L2 later flushes on that VM entry if it must (T2, T4).
-fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
+fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     hv.learn_identity();
     let vm = hv.vm_id();
     let mut set = hv.empty_vcpu_set();
@@ -134,5 +143,18 @@ fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, call: &Call<'_>) {
             set.add(index);
         }
     }
-    set.request_hyperv_flush();
+    request(vcpu, code, call, set);
+}
+
+/// The targets handle their queues before they next enter their guests.
+#[inline(always)]
+fn request(vcpu: Vcpu<'_>, code: u16, call: &Call<'_>, targets: VcpuSet<'_>) {
+    vcpu.trace_hv_flush(|| {
+        let entries = match call.what {
+            Queued::Everything => -1,
+            Queued::Entries(entries) => entries.len() as i32,
+        };
+        (vcpu.runs_l2(), code, 0, entries, targets.len())
+    });
+    targets.request_hyperv_flush();
 }

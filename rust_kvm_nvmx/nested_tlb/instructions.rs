@@ -5,11 +5,16 @@
 use crate::{
     flush,
     kvm::{
+        calls::Asked,
         cpu::ThisCpu,
         hooks::Handled,
         mmu::{
             CachedRoot,
             RootSet, //
+        },
+        trace::{
+            Insn,
+            Outcome, //
         },
         vcpu::Vcpu, //
     },
@@ -27,16 +32,26 @@ use crate::{
 /// T6: L1 executes INVVPID.
 #[inline(always)]
 pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
+    if vcpu.traces_l1_invalidate() {
+        return trace_invvpid(vcpu);
+    }
+    handle_invvpid(vcpu, |_, _| ())
+}
+
+/// Calls `decided` before it acts.
+#[inline(always)]
+fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
     let asked = match vcpu.read_invalidation(vcpu.invvpid_offer()) {
         Ok(asked) => asked,
         Err(handled) => return handled,
     };
     let is_canonical = |gva| vcpu.is_canonical(gva);
     let Some(scope) = invalidate::vpid_scope(asked.kind, asked.operand, is_canonical) else {
+        decided(&asked, Outcome::InvalidOperand);
         return vcpu.vm_fail_operand();
     };
 
-    flush_l2(vcpu, scope);
+    decided(&asked, flush_l2(vcpu, scope));
     // Without EPT, L1 and L2 share an MMU context. Its roots have no VPIDs, so all of L2's are
     // freed.
     if !vcpu.caps().has(Caps::EPT) {
@@ -47,27 +62,42 @@ pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
 
 /// T6: flushes the VPID that L2 has, or would have if it ran. L1's own translations need no flush.
 #[inline(always)]
-fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) {
+fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) -> Outcome {
     let caps = vcpu.caps();
     let vpid = policy::flush::current_vpid(Some(true), || vcpu.vpid01(), || vcpu.vpid02());
     let cpu = ThisCpu::stay();
 
     match invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02()) {
-        Where::Now => flush::execute(
-            vcpu,
-            match scope {
-                VpidScope::Address(gva) => policy::flush::address(caps, vpid, gva),
-                VpidScope::Context => policy::flush::context(caps, vpid),
-            },
-        ),
-        Where::AtNextEntry => vcpu.forget_last_vpid(),
+        Where::Now => {
+            flush::execute(
+                vcpu,
+                match scope {
+                    VpidScope::Address(gva) => policy::flush::address(caps, vpid, gva),
+                    VpidScope::Context => policy::flush::context(caps, vpid),
+                },
+            );
+            Outcome::FlushHere
+        }
+        Where::AtNextEntry => {
+            vcpu.forget_last_vpid();
+            Outcome::FlushOnEntry
+        }
     }
 }
 
-/// T13: L1 executes INVEPT. KVM's roots for L1's EPT are stale, and are freed. Nothing is executed
-/// here, because a root is flushed when it is loaded (H10).
+/// T13: L1 executes INVEPT.
 #[inline(always)]
 pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
+    if vcpu.traces_l1_invalidate() {
+        return trace_invept(vcpu);
+    }
+    handle_invept(vcpu, |_, _| ())
+}
+
+/// KVM's roots for L1's EPT are stale, and are freed. Nothing is executed here, because a root is
+/// flushed when it is loaded (H10).
+#[inline(always)]
+fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
     let asked = match vcpu.read_invalidation(vcpu.invept_offer()) {
         Ok(asked) => asked,
         Err(handled) => return handled,
@@ -76,13 +106,17 @@ pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
 
     let roots = if asked.kind == invalidate::EPT_SINGLE {
         if !vcpu.is_valid_eptp12(eptp) {
+            decided(&asked, Outcome::InvalidOperand);
             return vcpu.vm_fail_operand();
         }
         roots_of(vcpu, eptp)
     } else {
         RootSet::ALL
     };
-    if !roots.is_empty() {
+    if roots.is_empty() {
+        decided(&asked, Outcome::NoRoot);
+    } else {
+        decided(&asked, Outcome::FreeRoots);
         vcpu.free_guest_mmu_roots(roots);
     }
     vcpu.vm_succeed()
@@ -101,4 +135,26 @@ fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
         roots.add_previous(number, same(root));
     }
     roots
+}
+
+#[cold]
+#[inline(never)]
+fn trace_invvpid(vcpu: Vcpu<'_>) -> Handled {
+    handle_invvpid(vcpu, |asked, outcome| {
+        trace(vcpu, Insn::Invvpid, asked, outcome)
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn trace_invept(vcpu: Vcpu<'_>) -> Handled {
+    handle_invept(vcpu, |asked, outcome| {
+        trace(vcpu, Insn::Invept, asked, outcome)
+    })
+}
+
+fn trace(vcpu: Vcpu<'_>, insn: Insn, asked: &Asked, outcome: Outcome) {
+    let [first, second] = asked.operand;
+
+    vcpu.trace_l1_invalidate(|| (insn, asked.kind, first, second, outcome));
 }

@@ -3,24 +3,38 @@
 //! Nested VM entries, VM exits, and L2's own switch to another EPT (T1 to T5, T8, T11).
 //!
 //! Nothing is flushed here: KVM handles the requests when the new context is complete.
+//!
+//! While the tracepoint is on, a cold copy of each function runs. So it costs one NOP while it is
+//! off, and no registers.
 
 use kernel::warn_on;
 
 use crate::{
     flush,
-    kvm::vcpu::{
-        Vcpu,
-        Vmcs12, //
+    kvm::{
+        hooks::VpidToWrite,
+        trace::Step,
+        vcpu::{
+            Vcpu,
+            Vmcs12, //
+        },
     },
     policy::{
-        transition,
-        types::Vpid, //
+        flush::current_vpid,
+        transition::{
+            self,
+            Reason, //
+        },
+        types::Request, //
     },
 };
 
 /// L1 enters L2. Returns the VPID to write to vmcs02.
 #[inline(always)]
-pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<Vpid> {
+pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+    if vcpu.traces_transition() {
+        return trace_entry(vcpu, vmcs12, dirty);
+    }
     check_hyperv_queue(vcpu);
     // One path each for the compiler, since the rules for L2s with and without a VPID have nothing
     // in common, and an L2 without a VPID often needs no VPID written.
@@ -28,14 +42,19 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Option<V
         vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => {
             enter_impossible(vcpu, vpid12, dirty)
         }
-        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty),
-        None if dirty => flush_on_entry(vcpu, None, true),
-        None => flush_on_entry(vcpu, None, false),
+        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty).1,
+        None if dirty => flush_on_entry(vcpu, None, true).1,
+        None => flush_on_entry(vcpu, None, false).1,
     }
 }
 
+/// Makes the request that the entry requires. Returns it, and the VPID to write.
 #[inline(always)]
-fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vpid> {
+fn flush_on_entry(
+    vcpu: Vcpu<'_>,
+    vpid12: Option<u16>,
+    dirty: bool,
+) -> (Option<Request>, VpidToWrite) {
     let caps = vcpu.caps();
     let vpid01 = || vcpu.vpid01();
     let vpid02 = || vcpu.vpid02();
@@ -47,24 +66,63 @@ fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vp
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
     flush::request(vcpu, required);
 
-    transition::vpid_to_write(dirty, vpid12.is_some(), vpid01, vpid02, caps)
+    let vpid = if transition::must_write_vpid(dirty, caps) {
+        VpidToWrite::new(current_vpid(Some(vpid12.is_some()), vpid01, vpid02))
+    } else {
+        VpidToWrite::NONE
+    };
+    (required, vpid)
 }
 
 /// T3. A function of its own because the warning costs its function a stack frame.
 #[cold]
 #[inline(never)]
-fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> Option<Vpid> {
+fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> VpidToWrite {
     warn_on!(true);
-    flush_on_entry(vcpu, vpid12, dirty)
+    flush_on_entry(vcpu, vpid12, dirty).1
+}
+
+#[cold]
+#[inline(never)]
+fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+    let vpid12 = vmcs12.vpid12();
+    let last_vpid = vcpu.last_vpid();
+
+    check_hyperv_queue(vcpu);
+    warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
+    let (required, vpid) = flush_on_entry(vcpu, vpid12, dirty);
+    let why = transition::reason(vpid12.is_some(), required);
+
+    vcpu.trace_transition(|| (Step::Enter, vpid12.unwrap_or(0), last_vpid, required, why));
+    vpid
 }
 
 /// L2 exits to L1.
 #[inline(always)]
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    if vcpu.traces_transition() {
+        trace_exit(vcpu, vmcs12);
+    } else {
+        flush_on_exit(vcpu, vmcs12);
+    }
+}
+
+#[inline(always)]
+fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
     check_hyperv_queue(vcpu);
 
     let required = transition::required_on_exit(vmcs12.uses_vpid(), || vcpu.vpid02(), vcpu.caps());
     flush::request(vcpu, required);
+    required
+}
+
+#[cold]
+#[inline(never)]
+fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    let required = flush_on_exit(vcpu, vmcs12);
+    let why = transition::reason(vmcs12.uses_vpid(), required);
+
+    trace(vcpu, Step::Exit, vmcs12, required, why);
 }
 
 /// T1.
@@ -78,7 +136,33 @@ fn check_hyperv_queue(vcpu: Vcpu<'_>) {
 /// L2 has switched to another EPT. KVM handles the request before L2 continues.
 #[inline(always)]
 pub(super) fn vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    if transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid()) {
-        vcpu.request_flush_guest();
+    if vcpu.traces_transition() {
+        trace_vmfunc(vcpu, vmcs12);
+    } else {
+        flush_on_vmfunc(vcpu, vmcs12);
     }
+}
+
+#[inline(always)]
+fn flush_on_vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
+    let required =
+        transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid()).then_some(Request::Guest);
+
+    flush::request(vcpu, required);
+    required
+}
+
+#[cold]
+#[inline(never)]
+fn trace_vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    let required = flush_on_vmfunc(vcpu, vmcs12);
+    let why = required.map_or(Reason::OwnTag, |_| Reason::VmfuncNoVpid);
+
+    trace(vcpu, Step::Vmfunc, vmcs12, required, why);
+}
+
+fn trace(vcpu: Vcpu<'_>, step: Step, vmcs12: Vmcs12<'_>, required: Option<Request>, why: Reason) {
+    let vpid12 = vmcs12.vpid12().unwrap_or(0);
+
+    vcpu.trace_transition(|| (step, vpid12, vcpu.last_vpid(), required, why));
 }

@@ -6,13 +6,10 @@
 //! Each rule is a question of its own. A caller asks those that apply, in this order: T1, then T4
 //! and its record of the new owner, then the flush (T2, T4, T5), then the VPID (T8).
 
-use super::{
-    flush,
-    types::{
-        Caps,
-        Request,
-        Vpid, //
-    },
+use super::types::{
+    Caps,
+    Request,
+    Vpid, //
 };
 
 /// T1: whether the queue of Hyper-V flushes of the level that becomes active must be handled.
@@ -83,21 +80,38 @@ fn required(uses_vpid: bool, vpid02: impl FnOnce() -> Option<Vpid>, caps: Caps) 
     Some(Request::Current)
 }
 
-/// T8: the VPID that must be written to vmcs02 for a VM entry, `None` to leave what is there.
+/// Why a transition requires what it does, for tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// L2's translations have a tag that neither L1 nor another L2 has.
+    OwnTag,
+    /// T2.
+    NoVpid,
+    /// T4.
+    OtherVpid12,
+    /// T5.
+    SharedVpid01,
+    /// T11.
+    VmfuncNoVpid,
+}
+
+/// Why [`required_on_entry`] or [`required_on_exit`] answered `required`.
+pub(crate) fn reason(uses_vpid: bool, required: Option<Request>) -> Reason {
+    match required {
+        None => Reason::OwnTag,
+        Some(_) if !uses_vpid => Reason::NoVpid,
+        Some(Request::Guest) => Reason::OtherVpid12,
+        Some(Request::Current) => Reason::SharedVpid01,
+    }
+}
+
+/// T8: whether vmcs02's VPID must be written for a VM entry. It is then the VPID that L2 runs with
+/// ([`super::flush::current_vpid`]).
 ///
 /// `dirty` says that vmcs12 may have changed since vmcs02 was last written.
 #[inline(always)]
-pub(crate) fn vpid_to_write(
-    dirty: bool,
-    uses_vpid: bool,
-    vpid01: impl FnOnce() -> Option<Vpid>,
-    vpid02: impl FnOnce() -> Option<Vpid>,
-    caps: Caps,
-) -> Option<Vpid> {
-    if !dirty || !caps.has(Caps::VPID) {
-        return None;
-    }
-    flush::current_vpid(Some(uses_vpid), vpid01, vpid02)
+pub(crate) fn must_write_vpid(dirty: bool, caps: Caps) -> bool {
+    dirty && caps.has(Caps::VPID)
 }
 
 /// T11: whether L2's VMFUNC to another EPT pointer requires a flush of L2's own translations.

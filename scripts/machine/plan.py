@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MODULE = "rust_kvm_nvmx"
+# The group in which the module's tracepoints are on.
+TRACED = "traced"
+_TRACE = f"echo 1 >/sys/kernel/tracing/events/{MODULE}/enable"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Plan:
             if other is group:
                 break
             before = other.module
-        return _state_change(before, group) + group.steps
+        tracing = (Step("tracing", ("sh", "-c", _TRACE)),) if group.name == TRACED else ()
+        return _state_change(before, group) + tracing + group.steps
 
 
 def _state_change(before: str, group: Group) -> tuple[Step, ...]:

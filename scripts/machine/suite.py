@@ -18,7 +18,7 @@ from bochs import APICV, Emulator, Interleaving
 from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
-from plan import Group, Plan, Probe
+from plan import TRACED, Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -28,6 +28,7 @@ OWN_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan.txt"
 _GROUPS = [
     ("absent", "the module was never loaded", "absent"),
     ("loaded", "the module is loaded", "loaded"),
+    (TRACED, "the module is loaded and its tracepoints are on", "loaded"),
     ("after", "the module was removed again", "absent"),
 ]
 
@@ -159,11 +160,12 @@ def _make_boot(
     groups = _GROUPS if parts.module else _GROUPS[:1]
     if parts.emulator.seed:
         share = random.Random(parts.emulator.seed).sample(share, len(share))
+    planned = [
+        Group(name, title, state, tuple(e.step for e in share if name in e.groups))
+        for name, title, state in groups
+    ]
     plan = Plan(
-        tuple(
-            Group(name, title, state, tuple(e.step for e in share if name in e.groups))
-            for name, title, state in groups
-        ),
+        tuple(group for group in planned if group.steps or group.name != TRACED),
         probes=probes,
         kvm_options={"kvm-intel": parameters} if parameters else {},
     )
@@ -181,7 +183,7 @@ def _report(
     for each in finished:
         own = each.results()
         for result in own:
-            if result.group == verdict.MACHINE or result.name in ("insmod", "rmmod"):
+            if result.group == verdict.MACHINE or result.name in ("insmod", "rmmod", "tracing"):
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import MachineError
-from plan import MODULE, Step
+from plan import MODULE, TRACED, Step
 
 _FAILS = "fails:C"
 
@@ -108,6 +108,9 @@ def read_own_plan(path: Path) -> TestList:
             fails_in_c=_fails_in_c(rules, where),
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
+        if not needs_module and not parameters and not step.fails_in_c:
+            # Code of its own runs while tracepoints are on.
+            groups += (TRACED,)
         entries.append(Entry(program, step, groups, parameters, needs_module))
     return TestList(entries, {})
 

@@ -48,9 +48,13 @@ else
 fi
 
 # Without git: checkpatch would ask our history about the kernel's commits.
-mapfile -t c < <(files '*.c' '*.h' | grep -vE '^tlbsan/(instrument|tests)/')
+mapfile -t c < <(files '*.c' '*.h' | grep -vE '^tlbsan/(instrument|tests)/|_trace\.h$')
 checkpatch=(env GIT_DIR=/nonexistent "$kernel/scripts/checkpatch.pl" --root="$kernel" --strict --terse --no-summary --show-types)
 check "checkpatch, C" "${checkpatch[@]}" --file -- "${c[@]}"
+# TRACE_EVENT() has a layout of its own in all of the kernel.
+mapfile -t events < <(files '*_trace.h')
+check "checkpatch, tracepoints" "${checkpatch[@]}" \
+	--ignore OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT --file -- "${events[@]}"
 # What is off, and why, is in docs/patches.md: lists of names are no code to checkpatch, and new
 # files need no MAINTAINERS entry in an out-of-tree series.
 # Commits that Fixes: tags name cannot be looked up without the kernel's history.

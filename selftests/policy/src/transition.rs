@@ -6,8 +6,8 @@ use crate::{
     all_caps,
     policy::{
         transition::{
-            is_impossible, must_check_hyperv_queue, new_owner, required_on_entry, required_on_exit,
-            vmfunc_requires_guest_flush, vpid_to_write,
+            is_impossible, must_check_hyperv_queue, must_write_vpid, new_owner, reason,
+            required_on_entry, required_on_exit, vmfunc_requires_guest_flush, Reason,
         },
         types::{Caps, Request, Vpid},
     },
@@ -135,33 +135,26 @@ fn t5_a_shared_tag_requires_a_flush_of_the_current_context_and_an_own_tag_requir
 fn t8_the_vpid_is_written_only_if_it_may_have_changed_and_vpids_are_on() {
     for caps in all_caps() {
         for dirty in [false, true] {
-            for uses in [false, true] {
-                let written = vpid_to_write(dirty, uses, || vpids()[1], || vpids()[2], caps);
-                assert_eq!(written.is_some(), dirty && caps.has(Caps::VPID), "{caps:?}");
-            }
+            let expected = dirty && caps.has(Caps::VPID);
+            assert_eq!(must_write_vpid(dirty, caps), expected, "{caps:?}");
         }
     }
 }
 
 #[test]
-fn t8_an_l2_with_a_vpid_runs_on_vpid02_if_there_is_one() {
-    for vpid01 in vpids() {
-        for vpid02 in vpids() {
-            let expected = if vpid02.is_none() { vpid01 } else { vpid02 };
-            let written = vpid_to_write(true, true, || vpid01, || vpid02, Caps::VPID);
-            assert_eq!(written, expected);
-        }
-    }
-}
-
-#[test]
-fn t8_an_l2_without_a_vpid_runs_on_vpid01() {
-    for vpid01 in vpids() {
-        for vpid02 in vpids() {
-            let written = vpid_to_write(true, false, || vpid01, || vpid02, Caps::VPID);
-            assert_eq!(written, vpid01);
-        }
-    }
+fn the_reason_for_a_transition_names_the_rule() {
+    entries(|vpid12, last_vpid, vpid02, caps, required| {
+        let expected = if vpid12.is_none() {
+            Reason::NoVpid
+        } else if vpid12 != Some(last_vpid) {
+            Reason::OtherVpid12
+        } else if caps.has(Caps::EPT) || vpid02.is_some() {
+            Reason::OwnTag
+        } else {
+            Reason::SharedVpid01
+        };
+        assert_eq!(reason(vpid12.is_some(), required), expected, "{caps:?}");
+    });
 }
 
 #[test]

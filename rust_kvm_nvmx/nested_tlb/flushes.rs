@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The flushes that KVM asks for by name: everything, the current context, an address, a guest's
+//! own translations (H1 to H4, H15, X3).
+
+use crate::{
+    flush,
+    kvm::{
+        trace::{
+            self,
+            Cause, //
+        },
+        vcpu::Vcpu,
+    },
+    policy::{
+        self,
+        flush::All,
+        types::{
+            Gva,
+            Invalidation,
+            Root, //
+        },
+    },
+};
+
+/// H1: any translation of the vCPU may be stale.
+#[inline(always)]
+pub(super) fn all(vcpu: Vcpu<'_>) {
+    if vcpu.traces_flush() {
+        trace_all(vcpu);
+    } else {
+        flush::all(vcpu);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_all(vcpu: Vcpu<'_>) {
+    let executed = match policy::flush::all(vcpu.caps()) {
+        All::Once(invalidation) => Some(invalidation),
+        All::Nothing => None,
+        All::Each => policy::flush::each(vcpu.vpid01()),
+    };
+
+    trace(vcpu, Cause::All, executed);
+    flush::all(vcpu);
+}
+
+/// H2: the page tables of the current context have changed.
+#[inline(always)]
+pub(super) fn current(vcpu: Vcpu<'_>) {
+    if vcpu.traces_flush() {
+        return rare_current(vcpu);
+    }
+    match flush::root(vcpu, vcpu.mmu().current()) {
+        Root::EptUnknown => rare_current(vcpu),
+        root => flush::execute(vcpu, required_for(vcpu, root)),
+    }
+}
+
+/// With the tracepoint, and with the warning about an unknown root.
+#[cold]
+#[inline(never)]
+fn rare_current(vcpu: Vcpu<'_>) {
+    let root = flush::root_or_warn(vcpu, vcpu.mmu().current());
+
+    trace_and_execute(vcpu, Cause::Current, || required_for(vcpu, root));
+}
+
+#[inline(always)]
+fn required_for(vcpu: Vcpu<'_>, root: Root) -> Option<Invalidation> {
+    policy::flush::current(vcpu.caps(), root, || flush::current_vpid(vcpu))
+}
+
+/// H3: the current context's translation of `gva` has changed.
+#[inline(always)]
+pub(super) fn address(vcpu: Vcpu<'_>, gva: Gva) {
+    if vcpu.traces_flush() {
+        trace_address(vcpu, gva);
+    } else {
+        flush::Addresses::of_running(vcpu).flush(gva);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_address(vcpu: Vcpu<'_>, gva: Gva) {
+    execute(vcpu, Cause::Address, move || {
+        policy::flush::address(vcpu.caps(), flush::current_vpid(vcpu), gva)
+    });
+}
+
+/// H4: the running guest's own translations may be stale.
+#[inline(always)]
+pub(super) fn guest(vcpu: Vcpu<'_>) {
+    execute(vcpu, Cause::Guest, move || {
+        policy::flush::context(vcpu.caps(), flush::current_vpid(vcpu))
+    });
+}
+
+/// H15: the vCPU has left nested operation, so its VPID is vpid01.
+#[inline(always)]
+pub(super) fn reset(vcpu: Vcpu<'_>) {
+    execute(vcpu, Cause::Reset, move || {
+        policy::flush::context(vcpu.caps(), vcpu.vpid01())
+    });
+}
+
+/// X3: L1's translations are not used until L1 runs again, but the bit in the steal time that asked
+/// for the flush is already cleared. So flush now.
+#[inline(always)]
+pub(super) fn steal_time(vcpu: Vcpu<'_>) {
+    execute(vcpu, Cause::StealTime, move || {
+        let current = flush::current_vpid(vcpu);
+        policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01())
+    });
+    vcpu.flush_guest_in_kvm();
+}
+
+/// Executes what is required. While the tracepoint is on, a cold copy does it, so that it costs one
+/// NOP while it is off, and no registers.
+#[inline(always)]
+fn execute(vcpu: Vcpu<'_>, cause: Cause, required: impl FnOnce() -> Option<Invalidation>) {
+    if vcpu.traces_flush() {
+        trace_and_execute(vcpu, cause, required);
+    } else {
+        flush::execute(vcpu, required());
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn trace_and_execute(
+    vcpu: Vcpu<'_>,
+    cause: Cause,
+    required: impl FnOnce() -> Option<Invalidation>,
+) {
+    let required = required();
+
+    trace(vcpu, cause, required);
+    flush::execute_rare(vcpu, required);
+}
+
+fn trace(vcpu: Vcpu<'_>, cause: Cause, invalidation: Option<Invalidation>) {
+    vcpu.trace_flush(|| {
+        let (executed, tag, gva) = trace::executed(invalidation);
+        (cause, executed, tag, gva)
+    });
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module's tracepoints say for each decision what it was and why.  L1 enters
+ * two L2s in turn, takes the VPID from one, and executes INVVPID; the trace must
+ * have these lines, in this order, among others.
+ *
+ * Takes the path of rust_kvm_nvmx.ko, which must not be loaded.
+ */
+#include <fcntl.h>
+
+#include "contexts.h"
+#include "invalidate.h"
+#include "modules.h"
+
+#define MODULE	"rust_kvm_nvmx"
+#define TRACING	"/sys/kernel/tracing/"
+#define EVENTS	TRACING "events/" MODULE "/"
+
+static const char *const lines[] = {
+	"nvmx_flush: vcpu 0 all (H1): INV",
+	"enter vpid12 1 last_vpid 0: guest flush, vpid02 was another vpid12's (T4)",
+	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
+	"exit vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
+	"enter vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
+	"enter vpid12 2 last_vpid 1: guest flush, vpid02 was another vpid12's (T4)",
+	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
+	"enter vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
+	"exit vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
+	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: flush here",
+	"nvmx_l1_invalidate: vcpu 0 INVVPID type 0 operand 0x10000 0x0: invalid operand",
+};
+
+static void l2_code(void)
+{
+	for (;;)
+		vmcall();
+}
+
+static void l1_enter_with(struct l2_context *context, u16 vpid12)
+{
+	l1_load(context, l2_code);
+	l1_set_vpid(context, vpid12);
+	l1_run_to_vmcall(context);
+}
+
+static void l1_code(struct l2_context *first, struct l2_context *second)
+{
+	struct invalidate_operand reserved = { 0x10000, 0 };
+	bool failed;
+
+	l1_vmxon(first);
+	l1_enter_with(first, 1);
+	l1_enter_with(first, 1);
+	l1_enter_with(second, 2);
+	l1_enter_with(second, 0);
+	l1_invvpid(INVVPID_SINGLE, 2, 0);
+	asm volatile("invvpid %1, %2\n\t"
+		     "setbe %0"
+		     : "=qm"(failed) : "m"(reserved), "r"((u64)INVVPID_ADDRESS) : "cc", "memory");
+	GUEST_ASSERT(failed);
+	GUEST_DONE();
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+
+	TEST_ASSERT(fd >= 0, "%s: %s", path, strerror(errno));
+	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+static void check_trace(void)
+{
+	FILE *trace = fopen(TRACING "trace", "r");
+	char line[512];
+	int next = 0;
+
+	TEST_ASSERT(trace, TRACING "trace: %s", strerror(errno));
+	while (next < ARRAY_SIZE(lines) && fgets(line, sizeof(line), trace))
+		if (strstr(line, lines[next]))
+			next++;
+	fclose(trace);
+	TEST_ASSERT(next == ARRAY_SIZE(lines), "no line \"%s\" after the %d before it",
+		    lines[next], next);
+}
+
+int main(int argc, char *argv[])
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	gva_t gva[2];
+	int i, error;
+
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_ASSERT(argc == 2, "usage: %s /path/to/rust_kvm_nvmx.ko", argv[0]);
+	pin_self_to_any_cpu();
+
+	error = module_load(argv[1], "");
+	TEST_ASSERT(!error, "%s: %s", argv[1], strerror(-error));
+	write_file(TRACING "trace", "\n");
+	write_file(EVENTS "enable", "1");
+
+	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
+	for (i = 0; i < 2; i++)
+		context_create(vm, i, 1, L2_EPT_OFF, &gva[i]);
+	contexts_finish(vm);
+	vcpu_args_set(vcpu, 2, gva[0], gva[1]);
+	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
+	kvm_vm_free(vm);
+
+	check_trace();
+	error = module_unload(MODULE);
+	TEST_ASSERT(!error, MODULE ": %s", strerror(-error));
+	return 0;
+}
