@@ -2,7 +2,8 @@
 /*
  * Which VMCALLs of L2 L0 handles, and how a flush ends that L0 has handled.  L0 handles a
  * call only if L1's CPUID offers it, the enlightened VMCS and the VP assist page both ask
- * for it, and the code is that of a flush.  L1 gets an exit, after the VMCALL, only if
+ * for it, and the code is that of a flush.  A call that says that it is not for L1 but for
+ * the hypervisor below ("Is Nested") is L1's in Rust; C takes it and fails it.  L1 gets an exit, after the VMCALL, only if
  * the TLB lock count in the partition assist page is not 0.  All from 64-bit and from
  * 32-bit code; with --moves again and again, while the vCPU is moved from CPU to CPU.
  */
@@ -10,17 +11,19 @@
 
 #include "contexts.h"
 #include "flush_call.h"
+#include "hooks.h"
 #include "moves.h"
 
 #define VPID12		1
 #define VM_ID		7
 #define SPACE		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE
+#define IS_NESTED	BIT(31)
 #define NOWHERE_GPA	0x70000000ul
 #define NOT_RUN		(-1ul)
 #define TIMES_MOVED	2
 
 static struct hv_input input;
-static bool offered, in_32_bits;
+static bool offered, in_32_bits, nested_is_l1s;
 
 /* L1's orders and what came of them. */
 static u64 code;
@@ -115,6 +118,27 @@ static void l1_served(struct l2_context *context, u64 call_code, u64 status)
 	GUEST_ASSERT_EQ(READ_ONCE(result), status);
 }
 
+static void l1_try_nested(struct l2_context *context)
+{
+	static const u64 flushes[] = {
+		SPACE, HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST | 1ul << HV_HYPERCALL_REP_COMP_OFFSET,
+		HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE_EX, SPACE | HV_HYPERCALL_FAST_BIT,
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(flushes); i++) {
+		if (nested_is_l1s)
+			l1_call(context, flushes[i] | IS_NESTED, EXIT_REASON_VMCALL);
+		else
+			l1_served(context, flushes[i] | IS_NESTED, 3);
+	}
+	l1_call(context, HVCALL_SEND_IPI | IS_NESTED, EXIT_REASON_VMCALL);
+
+	/* There is no hypervisor below L0. */
+	guest_hv_fill_space(&input, BIT(0));
+	GUEST_ASSERT_EQ(flush_status(SPACE | IS_NESTED, input.gpa, 0), 3);
+}
+
 static void l1_try_who_serves(struct l2_context *context)
 {
 	static const u64 others[] = {
@@ -127,12 +151,13 @@ static void l1_try_who_serves(struct l2_context *context)
 		return;
 	}
 	l1_served(context, SPACE, 0);
-	/* Bits of the control word other than the code do not decide which level handles it. */
+	/* All other bits of the control word do not decide which level handles it. */
 	l1_served(context, SPACE | HV_HYPERCALL_FAST_BIT, 0);
 	l1_served(context, SPACE | 1ul << HV_HYPERCALL_REP_COMP_OFFSET, 3);
 	l1_served(context, HVCALL_FLUSH_VIRTUAL_ADDRESS_LIST, 3);
 	for (i = 0; i < ARRAY_SIZE(others); i++)
 		l1_call(context, others[i], EXIT_REASON_VMCALL);
+	l1_try_nested(context);
 
 	/* Read live: no clean bit is touched. */
 	current_evmcs->hv_enlightenments_control.nested_flush_hypercall = 0;
@@ -210,6 +235,7 @@ static void try_vm(enum l2_ept ept, bool offer)
 	sync_global_to_guest(vm, input);
 	sync_global_to_guest(vm, offered);
 	sync_global_to_guest(vm, in_32_bits);
+	sync_global_to_guest(vm, nested_is_l1s);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 	kvm_vm_free(vm);
 }
@@ -242,6 +268,7 @@ int main(int argc, char *argv[])
 {
 	require_direct_flush();
 	pin_self_to_any_cpu();
+	nested_is_l1s = hook_is_rust("l2_tlb_flush_wanted");
 
 	if (argc > 1 && !strcmp(argv[1], "--moves")) {
 		__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nowhere to move to");

@@ -290,11 +290,12 @@ impl Vcpu<'_> {
         self.add(fields::STAT_HYPERCALLS, 1);
     }
 
-    /// The code of the hypercall that the running guest makes, from its registers.
+    /// Bits 31:0 of the control word of the hypercall that the running guest makes, from its
+    /// registers.
     #[inline]
-    pub(crate) fn hypercall_code(self, is_64_bit: bool) -> u16 {
+    pub(crate) fn hypercall_control(self, is_64_bit: bool) -> u32 {
         // SAFETY: C reads registers of a vCPU that this thread holds.
-        unsafe { bindings::nvmx_hypercall_code(self.as_ptr(), is_64_bit) }
+        unsafe { bindings::nvmx_hypercall_control(self.as_ptr(), is_64_bit) }
     }
 
     /// If L2 is active, exits to L1 with `reason`. The exit has the length of the instruction that

@@ -123,7 +123,7 @@ void nvmx_unlock_mmu(struct kvm *kvm)
 	read_unlock(&kvm->mmu_lock);
 }
 
-u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode)
+u32 nvmx_hypercall_control(struct kvm_vcpu *vcpu, bool long_mode)
 {
 	return long_mode ? kvm_rcx_read_raw(vcpu) : kvm_eax_read(vcpu);
 }

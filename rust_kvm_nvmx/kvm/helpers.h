@@ -98,7 +98,8 @@ void nvmx_lock_mmu(struct kvm *kvm);
 void nvmx_unlock_mmu(struct kvm *kvm);
 
 /* Hyper-V's hypercalls, and the queues of addresses to flush. */
-u16 nvmx_hypercall_code(struct kvm_vcpu *vcpu, bool long_mode);
+/* Bits 31:0 of the control word. */
+u32 nvmx_hypercall_control(struct kvm_vcpu *vcpu, bool long_mode);
 void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
 unsigned int nvmx_nr_vcpus(struct kvm *kvm);
 

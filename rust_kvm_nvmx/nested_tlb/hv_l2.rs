@@ -8,10 +8,13 @@ use crate::{
         hyperv::Hyperv,
         vcpu::Vcpu, //
     },
-    policy::hv_l2::{
-        self,
-        Completion,
-        Vmcall, //
+    policy::{
+        hv_call::Control,
+        hv_l2::{
+            self,
+            Completion,
+            Vmcall, //
+        },
     },
 };
 
@@ -36,7 +39,9 @@ fn vmcall(vcpu: Vcpu<'_>, hv: Hyperv<'_>) -> Vmcall {
 
 #[inline(always)]
 fn l0_handles(vcpu: Vcpu<'_>, call: Vmcall) -> bool {
-    hv_l2::l0_handles(call, || vcpu.hypercall_code(vcpu.is_64_bit_hypercall()))
+    hv_l2::l0_handles(call, || {
+        Control(vcpu.hypercall_control(vcpu.is_64_bit_hypercall()))
+    })
 }
 
 #[cold]
@@ -70,9 +75,9 @@ pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
 
 #[inline(always)]
 fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
-    let code = || vcpu.hypercall_code(is_64_bit);
+    let control = || Control(vcpu.hypercall_control(is_64_bit));
 
-    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), code) {
+    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), control) {
         return Completion {
             result,
             exit_to_l1: false,

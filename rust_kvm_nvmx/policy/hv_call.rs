@@ -62,13 +62,33 @@ pub(crate) struct Shape {
     ranges: usize,
 }
 
-/// E2: the code is one of the four flush calls.
+/// The code is one of the four flush calls.
 #[inline]
-pub(crate) fn is_flush(code: u16) -> bool {
+fn is_flush(code: u16) -> bool {
     matches!(
         code,
         FLUSH_SPACE | FLUSH_LIST | FLUSH_SPACE_EX | FLUSH_LIST_EX
     )
+}
+
+/// Bits 31:0 of a call's control word (TLFS, "Hypercall Inputs").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Control(pub(crate) u32);
+
+impl Control {
+    /// E2: the call is a flush.
+    #[inline]
+    pub(crate) fn is_flush(self) -> bool {
+        // The code is bits 15:0.
+        is_flush(self.0 as u16)
+    }
+
+    /// E2: "Is Nested": the call is not for the hypervisor that runs the caller, but for the one
+    /// below.
+    #[inline]
+    pub(crate) fn is_nested(self) -> bool {
+        self.0 & 1 << 31 != 0
+    }
 }
 
 impl Shape {

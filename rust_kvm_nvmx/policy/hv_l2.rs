@@ -4,8 +4,8 @@
 //! TLFS, "Nested Virtualization", "Direct Virtual Flush").
 
 use super::hv_call::{
-    is_flush,
     result_of_failure,
+    Control,
     Status,
     Targets, //
 };
@@ -21,12 +21,15 @@ pub(crate) struct Vmcall {
     pub(crate) assist_page_enables: bool,
 }
 
-/// E1, E2: L0 handles the call, if its code is that of a flush. Otherwise L1 gets the exit.
+/// E1, E2: L0 handles the call, if it is a flush of L2's own. Otherwise L1 gets the exit.
 #[inline]
-pub(crate) fn l0_handles(call: Vmcall, code: impl FnOnce() -> u16) -> bool {
+pub(crate) fn l0_handles(call: Vmcall, control: impl FnOnce() -> Control) -> bool {
     let enabled = call.offered && call.evmcs_enables == Some(true) && call.assist_page_enables;
 
-    enabled && is_flush(code())
+    enabled && {
+        let control = control();
+        control.is_flush() && !control.is_nested()
+    }
 }
 
 /// A guest of L1's, by the ids that L1 gives it in the enlightened VMCS.
@@ -56,9 +59,13 @@ pub(crate) fn is_target(vm: u64, targets: &Targets<'_>, identity: Identity) -> b
 
 /// E11: the partition assist page's TLB lock count must be read before the call completes.
 #[inline]
-pub(crate) fn lock_count_matters(result: u64, runs_l2: bool, code: impl FnOnce() -> u16) -> bool {
+pub(crate) fn lock_count_matters(
+    result: u64,
+    runs_l2: bool,
+    control: impl FnOnce() -> Control,
+) -> bool {
     // Bits 15:0 of a result are the status, and 0 is success.
-    runs_l2 && result & 0xffff == 0 && is_flush(code())
+    runs_l2 && result & 0xffff == 0 && control().is_flush()
 }
 
 /// How a hypercall ends.

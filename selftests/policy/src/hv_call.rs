@@ -4,7 +4,7 @@
 
 use crate::policy::{
     hv_call::{
-        is_flush, result_of_failure, result_of_success, Call, Shape, Status, Targets, MAX_WORDS,
+        result_of_failure, result_of_success, Call, Control, Shape, Status, Targets, MAX_WORDS,
     },
     hv_ranges::Queued,
 };
@@ -47,7 +47,7 @@ fn parse(shape: Shape, words: &mut [u64]) -> Result<Call<'_>, Status> {
 
 #[test]
 fn e2_four_of_all_codes_are_flushes() {
-    let flushes: Vec<u16> = (0..=u16::MAX).filter(|&code| is_flush(code)).collect();
+    let flushes: Vec<u16> = (0..=u16::MAX).filter(|&code| Control(code.into()).is_flush()).collect();
 
     assert_eq!(flushes, CODES);
 }

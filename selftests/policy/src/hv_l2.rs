@@ -3,7 +3,7 @@
 //! E1, E2, E8, E11, E12, X8: L2's flush hypercalls.
 
 use crate::policy::{
-    hv_call::Targets,
+    hv_call::{Control, Targets},
     hv_l2::{
         completion, is_target, l0_handles, lock_count_matters, Identity, Vmcall, EXIT_AFTER_FLUSH,
     },
@@ -22,9 +22,25 @@ fn e1_e2_l0_handles_flushes_alone_and_only_if_all_agree() {
                     assist_page_enables: bits & 2 != 0,
                 };
                 let all = bits == 3 && evmcs_enables == Some(true) && FLUSHES.contains(&code);
-                let handled = l0_handles(call, || code);
+                let handled = l0_handles(call, || Control(code.into()));
                 assert_eq!(handled, all, "{call:?}, {code:#x}");
             }
+        }
+    }
+}
+
+#[test]
+fn e2_of_the_other_bits_only_is_nested_makes_a_flush_l1s() {
+    let call = Vmcall {
+        offered: true,
+        evmcs_enables: Some(true),
+        assist_page_enables: true,
+    };
+
+    for code in FLUSHES {
+        for bit in 16..32 {
+            let control = Control(1 << bit | u32::from(code));
+            assert_eq!(l0_handles(call, || control), bit != 31, "{control:?}");
         }
     }
 }
@@ -62,7 +78,8 @@ fn e11_the_lock_count_matters_after_l2s_successful_flush_alone() {
             for runs_l2 in [false, true] {
                 let success = result & 0xffff == 0;
                 let expected = runs_l2 && success && FLUSHES.contains(&code);
-                assert_eq!(lock_count_matters(result, runs_l2, || code), expected);
+                let control = || Control(code.into());
+                assert_eq!(lock_count_matters(result, runs_l2, control), expected);
             }
         }
     }
