@@ -12,6 +12,7 @@ help:
 #: make demo            a nested guest, once with C's TLB flushes and once with Rust's
 #: make test            all tests, in the emulated machine
 #: make test T=NAME     one test, or several: T="NAME NAME"
+#: make test-full       the same, and those of KVM's own tests that take long
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
@@ -37,7 +38,7 @@ help:
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test shell bench mutants removals:
+demo test test-full shell bench mutants removals:
 	@$(setup)/run-machine.sh $@
 
 tlbsan:
@@ -58,4 +59,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test shell bench mutants removals tlbsan hook-cost module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full shell bench mutants removals tlbsan hook-cost module modules check check-policy check-policy-mutants clean distclean

@@ -3,9 +3,10 @@
  * Which VMCALLs of L2 L0 handles, and how a flush ends that L0 has handled.  L0 handles a
  * call only if L1's CPUID offers it, the enlightened VMCS and the VP assist page both ask
  * for it, and the code is that of a flush.  A call that says that it is not for L1 but for
- * the hypervisor below ("Is Nested") is L1's in Rust; C takes it and fails it.  L1 gets an exit, after the VMCALL, only if
- * the TLB lock count in the partition assist page is not 0.  All from 64-bit and from
- * 32-bit code; with --moves again and again, while the vCPU is moved from CPU to CPU.
+ * the hypervisor below ("Is Nested") is L1's in Rust; C takes it and fails it.  L1 gets an
+ * exit, after the VMCALL, only if the TLB lock count in the partition assist page is not 0.
+ * All from 64-bit and from 32-bit code; with --moves again and again, while the vCPU is
+ * moved from CPU to CPU.
  */
 #include <sys/sysinfo.h>
 

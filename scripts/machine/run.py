@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--program", action="append", default=[], metavar="NAME", help="what runs"
             )
             command.add_argument("--given", type=Path, help="directory of the user's programs")
+        if name == "test":
+            command.add_argument("--full", action="store_true", help="the long tests, too")
         if name in ("test", "tlbsan"):
             command.add_argument(
                 "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
@@ -154,7 +156,8 @@ def main() -> int:
         parts.output.mkdir(parents=True, exist_ok=True)
         lock = _lock(parts.output)  # noqa: F841, held until the end
         if options.command == "test":
-            selection = Selection(options.test, parameters_of(options.kvm_intel, parts.kernel))
+            parameters = parameters_of(options.kvm_intel, parts.kernel)
+            selection = Selection(options.test, parameters, options.full)
             return run_suite(parts, bool(options.upstream), bool(options.own), selection)
         if options.command == "tlbsan":
             parameters = parameters_of(options.kvm_intel, parts.kernel)

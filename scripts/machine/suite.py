@@ -39,6 +39,8 @@ class Selection:
 
     only: str | None = None
     parameters: str = ""
+    # The long tests, too.
+    full: bool = False
 
     def is_all(self, emulator: Emulator) -> bool:
         """Whether every hook must be come to: all tests, with what they are planned for. There
@@ -53,7 +55,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_upstream_list(UPSTREAM_LIST))
     if own:
         lists.append(read_own_plan(OWN_PLAN))
-    entries = with_parameters(choose(lists, selection.only), selection.parameters)
+    entries = with_parameters(choose(lists, selection.only, selection.full), selection.parameters)
     entries = for_machine(entries, parts.emulator)
     every_hook = read_hooks(parts.kernel) if parts.module else []
     probes = tuple(site for hook in every_hook for site in hook.sites)
@@ -63,11 +65,11 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
     return _report(parts.output, run_boots(boots), every_hook, selection)
 
 
-def choose(lists: list[TestList], only: str | None) -> list[Entry]:
-    """Those named in ONLY, or all."""
+def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[Entry]:
+    """Those named in ONLY, or all, the long ones if FULL."""
     entries = [entry for each in lists for entry in each.entries]
     if only is None:
-        return entries
+        return [entry for entry in entries if full or not entry.long]
     wanted = set(only.split())
     chosen = [entry for entry in entries if wanted & {entry.program, entry.step.name}]
     missing = wanted - {name for entry in chosen for name in (entry.program, entry.step.name)}
@@ -137,21 +139,32 @@ def make_boots(
     PARAMETERS are more machines."""
     if parts.module is None:
         entries = [entry for entry in entries if not entry.needs_module]
-    plain = [entry for entry in entries if not entry.parameters]
-    shares: list[list[Entry]] = [[] for _ in range(min(len(plain), os.cpu_count() or 1))]
-    # The longest first, each to the machine with the least to do.
-    for entry in sorted(plain, key=_cost, reverse=True):
-        min(shares, key=lambda share: sum(map(_cost, share))).append(entry)
     boots = []
-    for number, share in enumerate(shares, start=1):
-        share.sort(key=entries.index)
-        boots.append(_make_boot(f"machine-{number}", parts, share, parameters, probes))
+    for name, where, long in (("machine", parts, False), ("long", _large(parts), True)):
+        plain = [entry for entry in entries if not entry.parameters and entry.long == long]
+        for number, share in enumerate(_shares(plain), start=1):
+            boots.append(_make_boot(f"{name}-{number}", where, share, parameters, probes))
     for other in dict.fromkeys(entry.parameters for entry in entries if entry.parameters):
         share = [entry for entry in entries if entry.parameters == other]
         # The emulator's configuration takes no "=" or blank in a path.
         name = other.replace("=", "").replace(" ", "-")
         boots.append(_make_boot(name, parts, share, other, probes))
     return boots
+
+
+def _large(parts: Parts) -> Parts:
+    """For long tests, of which some use more than a gigabyte."""
+    emulator = parts.emulator
+    return replace(parts, emulator=replace(emulator, megabytes=max(emulator.megabytes, 2048)))
+
+
+def _shares(entries: list[Entry]) -> list[list[Entry]]:
+    """One for each processor, in the order of ENTRIES."""
+    shares: list[list[Entry]] = [[] for _ in range(min(len(entries), os.cpu_count() or 1))]
+    # The longest first, each to the machine with the least to do.
+    for entry in sorted(entries, key=_cost, reverse=True):
+        min(shares, key=lambda share: sum(map(_cost, share))).append(entry)
+    return [sorted(share, key=entries.index) for share in shares]
 
 
 def _make_boot(

@@ -3,9 +3,11 @@
 
 Upstream's tests, one a line:
   run NAME SECONDS [ARGUMENT...]
+  long NAME SECONDS [ARGUMENT...]
   omit NAME REASON...
   may-fail NAME PARAMETER REASON...
-where a KVM bug may let it fail if C handles the hooks and kvm_intel has this parameter.
+where a long one runs in `make test-full`, or if it is named, and a KVM bug may let one fail if C
+handles the hooks and kvm_intel has this parameter.
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
@@ -37,6 +39,8 @@ class Entry:
     needs_module: bool = False
     # Parameters of kvm_intel with which it may fail in C, and why.
     may_fail: tuple[tuple[str, str], ...] = ()
+    # Takes too long for every run of all tests, or needs more memory than others.
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def read_upstream_list(path: Path) -> TestList:
     omitted: dict[str, str] = {}
     for where, line in _lines(path):
         words = line.split()
-        if len(words) < 3 or words[0] not in ("run", "omit", "may-fail"):
+        if len(words) < 3 or words[0] not in ("run", "long", "omit", "may-fail"):
             raise MachineError(f"{where}: expected `run NAME SECONDS` or `omit NAME REASON`")
         kind, name, *rest = words
         if kind == "may-fail":
@@ -67,7 +71,7 @@ def read_upstream_list(path: Path) -> TestList:
         seconds, *arguments = rest
         command = (f"/tests/{name}", *arguments)
         step = Step(name, command, _seconds(seconds, where), takeover=True, may_skip=True)
-        entries.append(Entry(name, step, ("absent", "loaded", "after")))
+        entries.append(Entry(name, step, ("absent", "loaded", "after"), long=kind == "long"))
     return TestList(entries, omitted)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|demo|shell|bench|mutants|removals} [ARGUMENT...]: make what the
+# run-machine.sh {test|test-full|demo|shell|bench|mutants|removals} [ARGUMENT...]: make what the
 # emulated machine needs, and call its runner. `make` calls this; its variables are read
 # here and in machine-args.sh, ARGUMENTs go to the runner as they are.
 
@@ -10,7 +10,8 @@
 what=${1:-}
 case $what in
 test | demo | shell | bench | mutants | removals) shift ;;
-*) die "usage: run-machine.sh {test|demo|shell|bench|mutants|removals} [ARGUMENT...]" ;;
+test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
+*) die "usage: run-machine.sh {test|test-full|demo|shell|bench|mutants|removals} [ARGUMENT...]" ;;
 esac
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"

@@ -50,8 +50,9 @@ class Lists(unittest.TestCase):
             return (read_own_plan if own else read_upstream_list)(Path(file.name))
 
     def test_upstream(self) -> None:
-        tests = self._read("# c\nrun a 20 -x 1\nomit b no such thing\n")
-        (entry,) = tests.entries
+        tests = self._read("# c\nrun a 20 -x 1\nomit b no such thing\nlong d 900\n")
+        entry, long = tests.entries
+        self.assertEqual((entry.long, long.long), (False, True))
         self.assertEqual(entry.step.command, ("/tests/a", "-x", "1"))
         self.assertEqual(entry.groups, ("absent", "loaded", "after"))
         self.assertEqual(tests.omitted, {"b": "no such thing"})

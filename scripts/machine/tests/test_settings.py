@@ -61,6 +61,20 @@ class Seeds(unittest.TestCase):
         self.assertEqual(len(orders), 3)
 
 
+class Long(unittest.TestCase):
+    """Long tests have machines of their own, with more memory."""
+
+    def test_machines(self) -> None:
+        entries = [entry("a"), replace(entry("b"), long=True), entry("c", "ept=0")]
+        parts = Parts(HERE, HERE, bochs.Emulator(HERE), HERE, Limits(), False)
+        boots = make_boots(parts, entries)
+        self.assertEqual([boot.name for boot in boots], ["machine-1", "long-1", "ept0"])
+        self.assertEqual([boot.programs for boot in boots], [("a",), ("b",), ("c",)])
+        memory = [boot.parts.emulator.megabytes for boot in boots]
+        self.assertGreater(memory[1], memory[0])
+        self.assertEqual(memory[0], memory[2])
+
+
 class Choice(unittest.TestCase):
     """Tests by name."""
 
@@ -71,6 +85,11 @@ class Choice(unittest.TestCase):
             return [each.step.name for each in choose(lists, only)]
 
         self.assertEqual(names(None), ["a", "a[ept=0]", "b"])
+        long = replace(entry("l"), long=True)
+        lists[0].entries.append(long)
+        self.assertEqual(names(None), ["a", "a[ept=0]", "b"])
+        self.assertEqual(names("l b"), ["b", "l"])
+        self.assertEqual(choose(lists, None, full=True)[-1], long)
         self.assertEqual(names("b a"), ["a", "a[ept=0]", "b"])
         self.assertEqual(names("a[ept=0]"), ["a[ept=0]"])
         for only in ("d", "a d", "c", "a c"):
