@@ -6,9 +6,10 @@
  *
  * With --exit the call ends with the exit to L1 that L1 asked for (TLB lock count), which
  * is like a trap: of RFLAGS.TF a debug exception must be pending in the VMCS then (SDM,
- * "Saving Non-Register State"), which L2 gets before its next instruction.  KVM drops it,
- * with the module too: #DB comes one instruction late.  (So does the exit of the monitor
- * trap flag.  But the VMCS has nothing to keep that in, so it may.)
+ * "Saving Non-Register State"), which L2 gets before its next instruction, or L1 if it
+ * intercepts #DB.  KVM drops it: #DB comes one instruction late.  (So does the exit of the
+ * monitor trap flag, with the module too.  But the VMCS has nothing to keep that in, so it
+ * may.)
  */
 #include "contexts.h"
 #include "flush_call.h"
@@ -19,7 +20,8 @@
 #define PENDING_BS	BIT(14)
 #define NOT_AT_ALL	(-1l)
 
-enum { BY_TF = 1, BY_MTF = 2, KINDS = 4 };
+/* How L2 is stepped, and whether L1 intercepts #DB. */
+enum { BY_TF = 1, BY_MTF = 2, INTERCEPTED = 4, KINDS = 8 };
 
 static struct hv_input input;
 static bool with_exit;
@@ -112,7 +114,7 @@ static long distance(u64 rip)
 
 static void check_exit(int kind, u64 reason, u64 want)
 {
-	u64 pending = kind & BY_TF ? PENDING_BS : 0;
+	u64 pending = kind & BY_TF && reason != EXIT_REASON_EXCEPTION_NMI ? PENDING_BS : 0;
 
 	__GUEST_ASSERT(reason == want && distance(vmreadz(GUEST_RIP)) == VMCALL_LENGTH &&
 		       (vmreadz(GUEST_PENDING_DBG_EXCEPTIONS) & PENDING_BS) == pending && !db_rip,
@@ -121,12 +123,27 @@ static void check_exit(int kind, u64 reason, u64 want)
 		       vmreadz(GUEST_PENDING_DBG_EXCEPTIONS), distance(db_rip), want);
 }
 
+static void intercept_db(bool on)
+{
+	vmwrite(EXCEPTION_BITMAP, on ? BIT(DB_VECTOR) : 0);
+	current_evmcs->hv_clean_fields &= ~HV_VMX_ENLIGHTENED_CLEAN_FIELD_CONTROL_EXCPN;
+}
+
+/* The #DB of a step that comes to L1. */
+static void take_db(int kind, u64 reason)
+{
+	check_exit(kind, reason, EXIT_REASON_EXCEPTION_NMI);
+	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_INTR_INFO) & 0xff, DB_VECTOR);
+	vmwrite(GUEST_RFLAGS, vmreadz(GUEST_RFLAGS) & ~TF);
+}
+
 static void step(struct l2_context *context, int kind)
 {
 	u64 controls = vmreadz(CPU_BASED_VM_EXEC_CONTROL), reason;
-	long want = kind & BY_TF ? VMCALL_LENGTH : NOT_AT_ALL;
+	long want = (kind & (BY_TF | INTERCEPTED)) == BY_TF ? VMCALL_LENGTH : NOT_AT_ALL;
 
 	db_rip = 0;
+	intercept_db(kind & INTERCEPTED);
 	l1_run_to_vmcall(context);
 	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), vmcall_rip);
 	set_controls(controls | (kind & BY_MTF ? MTF : 0));
@@ -142,10 +159,25 @@ static void step(struct l2_context *context, int kind)
 		set_controls(controls);
 		reason = l1_enter(context);
 	}
+	if (kind & INTERCEPTED) {
+		take_db(kind, reason);
+		reason = l1_enter(context);
+	}
 	GUEST_ASSERT_EQ(reason, EXIT_REASON_VMCALL);
 	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + VMCALL_LENGTH);
 	__GUEST_ASSERT(distance(db_rip) == want, "kind %d: #DB at %ld, expected at %ld", kind,
 		       distance(db_rip), want);
+}
+
+/*
+ * A #DB that L1 intercepts is lost in the exit of the monitor trap flag, which is no
+ * matter of TLB flushes.
+ */
+static bool is_tried(int kind)
+{
+	if (kind & INTERCEPTED)
+		return (kind & (BY_TF | BY_MTF)) == BY_TF;
+	return !with_exit || !(kind & BY_MTF);
 }
 
 static void l1_code(struct l2_context *context, u64 hypercall_gpa)
@@ -159,8 +191,9 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa)
 	l1_allow_direct_flush(context, VM_ID, 0);
 	*(u32 *)context->hv->partition_assist = with_exit;
 	stops_before = true;
-	for (kind = 0; kind < (with_exit ? BY_MTF : KINDS); kind++)
-		step(context, kind);
+	for (kind = 0; kind < KINDS; kind++)
+		if (is_tried(kind))
+			step(context, kind);
 	GUEST_DONE();
 }
 

@@ -298,6 +298,27 @@ impl Vcpu<'_> {
         unsafe { bindings::nvmx_hypercall_control(self.as_ptr(), is_64_bit) }
     }
 
+    /// Of the #DB that is queued, what it will put into DR6; 0 if there is none.
+    #[inline]
+    pub(crate) fn queued_db(self) -> u64 {
+        // SAFETY: C reads the state of a vCPU that this thread holds.
+        unsafe { bindings::nvmx_queued_db(self.as_ptr()) }
+    }
+
+    /// If L2 is active, has it get a #DB before its next instruction, even after an exit to L1.
+    #[inline]
+    pub(crate) fn set_pending_debug(self, dr6: u64) {
+        if self.runs_l2() {
+            // SAFETY: kvm_intel's function. L2 is active, so vmcs02 is the current VMCS. It has
+            // the field, which is as wide as a register.
+            unsafe {
+                call!(self
+                    .vmx_functions
+                    .vmcs_write64(bindings::NVMX_PENDING_DEBUG, dr6));
+            }
+        }
+    }
+
     /// If L2 is active, exits to L1 with `reason`. The exit has the length of the instruction that
     /// L2 exited with, and no other information.
     #[inline]

@@ -301,6 +301,8 @@ const _: () = assert!(
 
 used_by_helpers! {
     kvm_vcpu.arch.apf.msr_en_val;
+    kvm_vcpu.arch.exception;
+    kvm_vcpu.arch.exception_vmexit;
     kvm_vcpu.arch.gva_walk;
     kvm_vcpu.arch.regs;
     kvm.mmu_lock;

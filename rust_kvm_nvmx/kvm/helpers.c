@@ -123,6 +123,16 @@ void nvmx_unlock_mmu(struct kvm *kvm)
 	read_unlock(&kvm->mmu_lock);
 }
 
+u64 nvmx_queued_db(struct kvm_vcpu *vcpu)
+{
+	const struct kvm_queued_exception *queued = &vcpu->arch.exception;
+
+	if (!queued->pending)
+		queued = &vcpu->arch.exception_vmexit;
+
+	return queued->pending && queued->vector == DB_VECTOR ? queued->payload : 0;
+}
+
 u32 nvmx_hypercall_control(struct kvm_vcpu *vcpu, bool long_mode)
 {
 	return long_mode ? kvm_rcx_read_raw(vcpu) : kvm_eax_read(vcpu);

@@ -72,6 +72,7 @@ static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
 static const u32 NVMX_NESTED_DIRECT_FLUSH = HV_X64_NESTED_DIRECT_FLUSH;
 static const u64 NVMX_FINAL_ACCESS = PFERR_GUEST_FINAL_MASK;
 static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
+static const unsigned long NVMX_PENDING_DEBUG = GUEST_PENDING_DBG_EXCEPTIONS;
 
 bool nvmx_cpu_has_vmx(void);
 
@@ -96,6 +97,9 @@ bool nvmx_pfn_is_none(u64 pfn);
 u64 nvmx_pfn_to_hpa(u64 pfn);
 void nvmx_lock_mmu(struct kvm *kvm);
 void nvmx_unlock_mmu(struct kvm *kvm);
+
+/* Of the #DB that is queued, for L2 or, if L1 intercepts it, for L1, what goes to DR6; or 0. */
+u64 nvmx_queued_db(struct kvm_vcpu *vcpu);
 
 /* Hyper-V's hypercalls, and the queues of addresses to flush. */
 /* Bits 31:0 of the control word. */

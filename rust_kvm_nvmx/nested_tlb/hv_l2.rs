@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which of L2's hypercalls L0 handles, and how a hypercall ends (rules E1, E2, E11, E12).
+//! Which of L2's hypercalls L0 handles, and how a hypercall ends (rules E1, E2, E11, E12, X10).
 
 use crate::{
     kvm::{
@@ -90,7 +90,10 @@ fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
     hv_l2::completion(result, lock_count)
 }
 
-/// E12: L2's flush is done and L1 must be told, by a nested VM exit after L2's VMCALL.
+/// E12, X10: L2's flush is done and L1 must be told, by a nested VM exit after L2's VMCALL.
 pub(super) fn exit_after_flush(vcpu: Vcpu<'_>) {
+    if let Some(trap) = hv_l2::pending_after_flush(vcpu.queued_db()) {
+        vcpu.set_pending_debug(trap);
+    }
     vcpu.exit_to_l1(hv_l2::EXIT_AFTER_FLUSH);
 }

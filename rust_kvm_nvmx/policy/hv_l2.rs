@@ -86,6 +86,17 @@ pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
     }
 }
 
+/// X10: what is pending for L2 after the exit, if a #DB was queued for it that puts `queued_db` into
+/// DR6: the single step over the VMCALL. The exit is like a trap, so the #DB comes after it (SDM,
+/// "Saving Non-Register State").
+#[inline]
+pub(crate) fn pending_after_flush(queued_db: u64) -> Option<u64> {
+    // BD: an access to a debug register is a fault, and never pending.
+    let trap = queued_db & !(1 << 13);
+
+    (trap != 0).then_some(trap)
+}
+
 /// E12: the reason of the exit after a flush, HV_VMX_SYNTHETIC_EXIT_REASON_TRAP_AFTER_FLUSH (TLFS).
 ///
 /// Bit 28 does not conflict with the CPU's reasons. The CPU sets it only in an SMM VM exit, if an

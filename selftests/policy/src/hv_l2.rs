@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E1, E2, E8, E11, E12, X8: L2's flush hypercalls.
+//! E1, E2, E8, E11, E12, X8, X10: L2's flush hypercalls.
 
 use crate::policy::{
     hv_call::{Control, Targets},
     hv_l2::{
-        completion, is_target, l0_handles, lock_count_matters, Identity, Vmcall, EXIT_AFTER_FLUSH,
+        completion, is_target, l0_handles, lock_count_matters, pending_after_flush, Identity,
+        Vmcall, EXIT_AFTER_FLUSH,
     },
 };
 
@@ -102,4 +103,20 @@ fn e12_the_exits_reason() {
     assert_eq!(EXIT_AFTER_FLUSH, 0x1000_0031);
     // Neither a failed VM entry (bit 31) nor an exit from VMX root operation (bit 29).
     assert_eq!(EXIT_AFTER_FLUSH >> 29, 0);
+}
+
+#[test]
+fn x10_a_trap_is_pending_after_the_exit_and_a_fault_is_not() {
+    const BD: u64 = 1 << 13;
+    const BS: u64 = 1 << 14;
+
+    for (queued, pending) in [
+        (0, None),
+        (BS, Some(BS)),
+        (BS | 1, Some(BS | 1)),
+        (BD, None),
+        (BD | BS, Some(BS)),
+    ] {
+        assert_eq!(pending_after_flush(queued), pending);
+    }
 }
