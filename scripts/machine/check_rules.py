@@ -74,7 +74,7 @@ def problems(checkout: Path) -> list[str]:
     """What is wrong with the sections, a line each."""
     sections = read_sections((checkout / "docs/rules.md").read_text(encoding="utf-8"))
     plan = {entry.program for entry in read_own_plan(checkout / "selftests/plan.txt").entries}
-    host = _host_tests(checkout / "selftests/policy/src")
+    host = _host_tests(checkout / "rust_kvm_nvmx/policy_tests")
     mutants = tomllib.loads((checkout / "selftests/mutants.toml").read_text(encoding="utf-8"))
     broken = {rule for mutant in mutants["mutant"] for rule in rules_of(mutant["rule"])}
     named = {section.rule: section.names("Rust") for section in sections}
@@ -99,7 +99,7 @@ def problems(checkout: Path) -> list[str]:
         patterns = section.names("Host test")
         for pattern in patterns:
             if not any(test.startswith(pattern.rstrip("*")) for test in host):
-                found.append(f"{rule}: no test in selftests/policy is called {pattern}")
+                found.append(f"{rule}: no test in rust_kvm_nvmx/policy_tests is called {pattern}")
         if not section.names("Rust"):
             continue
         if not tests and not patterns:

@@ -25,10 +25,15 @@ from policy_items import Item, item_at, read_items, rules_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POLICY = CHECKOUT / "rust_kvm_nvmx/policy"
+TESTS = CHECKOUT / "rust_kvm_nvmx/policy_tests"
 PACKAGE = CHECKOUT / "selftests/policy"
 SURVIVORS = PACKAGE / "survivors.toml"
 # What makes lib.rs a place for tests of files that are somewhere else; here they are in it.
-_ELSEWHERE = ("#![cfg(test)]\n", '#[path = "../../../rust_kvm_nvmx/policy/mod.rs"]\n')
+_ELSEWHERE = (
+    "#![cfg(test)]\n",
+    '#[path = "../../../rust_kvm_nvmx/policy/mod.rs"]\n',
+    '#[path = "../../../rust_kvm_nvmx/policy_tests/mod.rs"]\n',
+)
 # A test takes some tenths of a second. One that is led into a loop without end is noticed too.
 _TIMEOUT = 60
 _MUTANT = re.compile(r"src/policy/(\w+\.rs):(\d+):\d+: (.*)")
@@ -75,11 +80,12 @@ class Survivor:
 
 
 def make_package(directory: Path) -> None:
-    """The package of the host's tests with the policy's files in it: cargo-mutants changes copies
-    of a package, and no file outside of it."""
+    """The package of the host's tests with the files of the policy and of its tests in it:
+    cargo-mutants changes copies of a package, and no file outside of it."""
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(PACKAGE / "src", directory / "src")
     shutil.copytree(POLICY, directory / "src/policy")
+    shutil.copytree(TESTS, directory / "src/policy_tests")
     for name in ("Cargo.toml", "Cargo.lock"):
         shutil.copy(PACKAGE / name, directory / name)
     path = directory / "src/lib.rs"

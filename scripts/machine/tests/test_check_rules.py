@@ -18,8 +18,7 @@ class Rules(unittest.TestCase):
         holder = tempfile.TemporaryDirectory()
         self.addCleanup(holder.cleanup)
         self.copy = Path(holder.name)
-        for name in ("rust_kvm_nvmx", "selftests/policy/src"):
-            shutil.copytree(CHECKOUT / name, self.copy / name)
+        shutil.copytree(CHECKOUT / "rust_kvm_nvmx", self.copy / "rust_kvm_nvmx")
         for name in ("docs/rules.md", "selftests/plan.txt", "selftests/mutants.toml"):
             (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CHECKOUT / name, self.copy / name)
@@ -65,8 +64,8 @@ class Rules(unittest.TestCase):
         self.assertIn("T11: tlb_vmfunc is not in selftests/plan.txt", found)
 
     def test_a_host_test_that_is_gone(self) -> None:
-        found = self.changed("selftests/policy/src/transition.rs", "fn t11_", "fn u11_")
-        self.assertEqual(found, ["T11: no test in selftests/policy is called t11_*"])
+        found = self.changed("rust_kvm_nvmx/policy_tests/transition.rs", "fn t11_", "fn u11_")
+        self.assertEqual(found, ["T11: no test in rust_kvm_nvmx/policy_tests is called t11_*"])
 
     def test_a_rule_without_a_test(self) -> None:
         tests = "- Machine test: `tlb_vmfunc`\n- Host test: `t11_*`\n"

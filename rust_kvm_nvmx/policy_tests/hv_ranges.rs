@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! E10, X1, X4, X9: ranges, the queue's entries, and how they are served.
+
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_hv_ranges))]
+mod tests {
+    use core::array;
+
+    use crate::{
+        policy::{
+            hv_ranges::{
+                drain, leaves_vpid02_stale, may_be_queued, pages, vpid_of_other_level, Drain,
+                Queued, EVERYTHING, MAX_PAGES,
+            },
+            types::{Gva, Vpid},
+        },
+        policy_tests::vpids,
+    };
+
+    const MIB_2: u64 = 2 << 20;
+
+    /// The entries that a call's ranges come to; `None` for everything.
+    fn queued(ranges: &mut [u64], extended: bool) -> Option<&[u64]> {
+        match Queued::new(ranges, extended) {
+            Queued::Entries(entries) => Some(entries),
+            Queued::Everything => None,
+        }
+    }
+
+    /// The queue's entries stand for these pages and no others.
+    fn are_small_pages(entries: &[u64], first: u64, count: u64) -> bool {
+        let found = entries.iter().flat_map(|&entry| pages(entry));
+        let expected = (0..count).map(|page| Gva(first.wrapping_add(page * 4096)));
+
+        found.eq(expected)
+    }
+
+    #[test]
+    fn e7_an_entrys_low_bits_count_the_pages_that_follow() {
+        for following in 0..4096 {
+            for first in [0, 0x7fff_0000_0000, 0xffff_8000_0000_0000, !0xfff] {
+                assert!(are_small_pages(&[first | following], first, following + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn e10_plain_ranges_are_queued_as_they_are() {
+        let plain: [u64; 15] = array::from_fn(|i| (i << 20 | i) as u64);
+        for len in 0..=15 {
+            let mut ranges = plain;
+            assert_eq!(queued(&mut ranges[..len], false), Some(&plain[..len]));
+        }
+        assert_eq!(queued(&mut [0; 16], false), None);
+    }
+
+    #[test]
+    fn x1_extended_ranges_of_small_pages_keep_every_page() {
+        for following in 0..2048 {
+            let range = 0xffff_8000_1234_5000 | following;
+            match queued(&mut [range], true) {
+                Some(entries) => {
+                    assert!(are_small_pages(
+                        entries,
+                        0xffff_8000_1234_5000,
+                        following + 1
+                    ));
+                }
+                None => assert!(following + 1 > MAX_PAGES),
+            }
+        }
+    }
+
+    #[test]
+    fn x1_extended_ranges_of_large_pages_lose_no_page() {
+        for following in 0..2048 {
+            for gigantic in [false, true] {
+                // Bits 20:13 belong to no address.
+                for reserved in [0, 0xff << 13] {
+                    let size = u64::from(gigantic) << 12;
+                    let range = 0x7f12_3460_0000 | reserved | size | 1 << 11 | following;
+                    match queued(&mut [range], true) {
+                        Some(entries) => {
+                            let pages = (following + 1) * 512;
+                            assert!(!gigantic && following == 0);
+                            assert!(are_small_pages(entries, 0x7f12_3460_0000, pages));
+                        }
+                        None => assert!(gigantic || (following + 1) * MIB_2 / 4096 > MAX_PAGES),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn x1_the_flag_decides_how_a_range_is_read() {
+        // 2,049 plain pages, or one large one at an address with bit 21 cleared.
+        let range = 0x7f12_3450_0000 | 1 << 11;
+        assert_eq!(queued(&mut [range], false), None);
+        assert!(
+            queued(&mut [range], true).is_some_and(|entries| are_small_pages(
+                entries,
+                0x7f12_3440_0000,
+                512
+            ))
+        );
+    }
+
+    #[test]
+    fn x4_at_most_512_pages_are_flushed_one_by_one() {
+        for len in 1..=15 {
+            for pages in [1, 2, 30, 34, 35, 36, 256, 257, 511, 512, 513, 4096] {
+                let mut ranges = [0x1000_0000 | (pages - 1); 15];
+                let ranges = &mut ranges[..len];
+                let few = len as u64 * pages <= 512;
+                let expected = if few { Drain::Pages } else { Drain::Everything };
+                assert_eq!(drain(ranges, true), expected);
+                check_eq!(queued(ranges, false).is_some(), few, "{len} of {pages}");
+            }
+        }
+    }
+
+    #[test]
+    fn e10_the_entry_for_everything_flushes_everything_wherever_it_stands() {
+        for len in 1..=16 {
+            for at in 0..len {
+                let mut entries = [0x1000; 16];
+                assert_eq!(drain(&entries[..len], true), Drain::Pages);
+                entries[at] = EVERYTHING;
+                assert_eq!(drain(&entries[..len], true), Drain::Everything);
+            }
+        }
+        assert_eq!(drain(&[], true), Drain::Pages);
+    }
+
+    #[test]
+    fn e10_without_invvpid_by_address_everything_is_flushed_once() {
+        assert_eq!(drain(&[0x1000], false), Drain::Everything);
+        // And nothing at all if nothing is queued.
+        assert_eq!(drain(&[], false), Drain::Pages);
+    }
+
+    #[test]
+    fn e10_one_place_is_kept() {
+        for room in 0..=16 {
+            for count in 0..=16 {
+                assert_eq!(may_be_queued(count, room), count + 1 <= room);
+            }
+        }
+    }
+
+    #[test]
+    fn x6_what_an_l2_without_a_vpid_takes_out_of_the_queue_may_be_anothers() {
+        for uses_vpid in [None, Some(false), Some(true)] {
+            assert!(!leaves_vpid02_stale(uses_vpid, true));
+            assert_eq!(
+                leaves_vpid02_stale(uses_vpid, false),
+                uses_vpid == Some(false)
+            );
+        }
+    }
+
+    #[test]
+    fn x9_the_other_levels_vpid_is_one_that_is_not_flushed_anyway() {
+        for vpid01 in vpids() {
+            for vpid02 in vpids() {
+                // While L1 runs, vpid01 is flushed.
+                assert_eq!(vpid_of_other_level(None, vpid01, vpid02), vpid02);
+                // An L2 with its own VPID is flushed, L1 is not.
+                let other = if vpid02 == None::<Vpid> { None } else { vpid01 };
+                assert_eq!(vpid_of_other_level(Some(true), vpid01, vpid02), other);
+                // An L2 without one shares vpid01.
+                assert_eq!(vpid_of_other_level(Some(false), vpid01, vpid02), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests of the rules, with every input that can make a difference.
+//!
+//! Each test states a rule anew, in the words of the architecture, and compares: it shares no
+//! expression with the code it tests.
+//!
+//! The same tests run in two places: on a development machine (`make check-policy`) and as KUnit
+//! suites in a kernel (`make kunit`). So they do not allocate, and do not use `std`. A macro for
+//! KUnit replaces `assert!` and `assert_eq!` in each module that it is an attribute of. These take
+//! no message. [`check!`] and [`check_eq!`] do.
+
+use crate::policy::types::{
+    Caps,
+    Vpid, //
+};
+
+/// `assert!` with a message that says for which input.
+#[cfg(not(CONFIG_KUNIT))]
+macro_rules! check {
+    ($holds:expr, $($message:tt)+) => {
+        assert!($holds, $($message)+)
+    };
+}
+
+/// See above. KUnit shows no values, so they are printed before.
+#[cfg(CONFIG_KUNIT)]
+macro_rules! check {
+    ($holds:expr, $($message:tt)+) => {{
+        let holds: bool = $holds;
+        if !holds {
+            kernel::pr_err!("not {}: {}\n", stringify!($holds), format_args!($($message)+));
+        }
+        assert!(holds);
+    }};
+}
+
+/// `assert_eq!` with a message that says for which input.
+macro_rules! check_eq {
+    ($left:expr, $right:expr, $($message:tt)+) => {
+        match (&$left, &$right) {
+            (left, right) => check!(
+                *left == *right,
+                "{left:?}, but expected {right:?}, for {}",
+                format_args!($($message)+)
+            ),
+        }
+    };
+}
+
+mod apic_access;
+mod eptp;
+mod flush;
+mod hv_call;
+mod hv_l2;
+mod hv_ranges;
+mod invalidate;
+mod roles;
+mod transition;
+mod types;
+
+/// Every combination of what CPU and parameters allow.
+fn all_caps() -> impl Iterator<Item = Caps> {
+    let all = [
+        Caps::EPT,
+        Caps::EPT_AD,
+        Caps::VPID,
+        Caps::INVEPT_SINGLE,
+        Caps::INVVPID_ADDRESS,
+        Caps::INVVPID_SINGLE,
+        Caps::INVVPID_ALL,
+    ];
+
+    (0u32..128).map(move |bits| {
+        (0..all.len()).fold(Caps::NONE, |caps, bit| {
+            caps.with(all[bit], bits >> bit & 1 != 0)
+        })
+    })
+}
+
+/// No VPID, and the VPIDs at both ends of the range.
+fn vpids() -> [Option<Vpid>; 4] {
+    [None, Vpid::new(1), Vpid::new(2), Vpid::new(u16::MAX)]
+}
