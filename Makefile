@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -18,6 +18,9 @@ help:
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
+#: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
+#: make kunit           the rules' tests as KUnit suites, in User-Mode Linux
+#: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make check           formatters and linters
@@ -38,7 +41,7 @@ help:
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell bench mutants removals:
+demo test test-full shell bench kselftest mutants removals:
 	@$(setup)/run-machine.sh $@
 
 tlbsan:
@@ -50,7 +53,7 @@ hook-cost:
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
-check check-policy check-policy-mutants:
+check check-policy check-policy-mutants in-tree kunit:
 	@$(setup)/$@.sh
 
 clean:
@@ -59,4 +62,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full shell bench mutants removals tlbsan hook-cost module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean

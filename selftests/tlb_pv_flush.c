@@ -87,6 +87,7 @@ int main(int argc, char *argv[])
 	struct kvm_vm *vm;
 	gva_t gva;
 
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_KVM_STEAL_TIME));
 	cpu = pin_self_to_any_cpu();
 

@@ -97,6 +97,7 @@ int main(int argc, char *argv[])
 	gva_t gva;
 	int i;
 
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(get_nprocs() > 1, "one CPU: the target cannot run meanwhile");
 	pin_self_to_any_cpu();
 

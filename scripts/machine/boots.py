@@ -64,6 +64,8 @@ class Boot:
     plan: Plan
     programs: tuple[str, ...]
     parts: Parts
+    # What kselftest has installed, if that is to be in the machine: at /kselftest.
+    kselftest: Path | None = None
 
     def code_names(self, console: Console, step: str) -> CodeNames:
         """Names for addresses seen in STEP, or outside of all."""
@@ -135,6 +137,8 @@ def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
             image.add_program(root, parts.find_program(name))
         for name, data in extra.items():
             image.add(root, name, data, 0o644)
+        if boot.kselftest:
+            image.add_kselftest(root, boot.kselftest, parts.extra_modules)
         image.build_iso(parts.kernel, root, "", iso)
     return iso
 

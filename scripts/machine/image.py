@@ -95,6 +95,25 @@ def add_program(root: Path, program: Path) -> None:
     _run(["strip", str(root / "tests" / program.name)])
 
 
+def add_kselftest(root: Path, installed: Path, modules: tuple[Path, ...]) -> None:
+    """Put what kselftest has INSTALLED at /kselftest, and the MODULES where its tests look."""
+    shutil.copytree(installed, root / "kselftest")
+    for collection in (path for path in (root / "kselftest").iterdir() if path.is_dir()):
+        programs = [path for path in collection.iterdir() if _is_elf(path)]
+        if programs:
+            _run(["strip", *map(str, programs)])
+    for module in modules:
+        place = f"kselftest/rust_kvm_nvmx/module/{module.name}"
+        add(root, place, _read(module, "module build"), 0o644)
+
+
+def _is_elf(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
 def build_iso(kernel: Path, root: Path, arguments: str, iso: Path) -> None:
     """Write the ISO that boots KERNEL with ROOT."""
     tree = iso.with_suffix(".tree")

@@ -62,6 +62,8 @@ class Plan:
     # A line a few seconds apart tells a busy machine from a dead one; it costs
     # instructions, so measurements go without.
     heartbeat: bool = True
+    # Lines of the tests that begin so are shown as they come.
+    shown: tuple[str, ...] = ()
 
     def kvm_intel(self) -> list[str]:
         """The parameters of kvm_intel."""

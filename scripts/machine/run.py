@@ -19,6 +19,7 @@ from bochs import Emulator
 from boots import Parts
 from demo import run_demo
 from errors import MachineError
+from kselftest import run_kselftest
 from mutants import run_mutants
 from removals import run_removals
 from session import Limits
@@ -37,11 +38,14 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
+        ("kselftest", "our selftests by kselftest's own runner, with the module loaded"),
         ("removals", "leave out each TLB flush once: which program's run is reported?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
-        if name in ("test", "mutants", "removals"):
+        if name == "kselftest":
+            command.add_argument("--installed", type=Path, required=True, help="by kselftest")
+        if name in ("test", "kselftest", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
             command.add_argument(
@@ -170,6 +174,8 @@ def main() -> int:
             return run_removals(parts, options.test)
         if options.module is None:
             raise MachineError(f"{options.command} needs --module")
+        if options.command == "kselftest":
+            return run_kselftest(parts, options.installed, (options.test or "").split())
         if options.command == "demo":
             return run_demo(parts, options.workload.split())
         return run_bench(parts, options.stock, options.workload, options.boots, options.repeat)

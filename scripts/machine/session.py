@@ -64,6 +64,7 @@ class Session:
         self._directory = directory
         self._limits = limits
         self._verbose = verbose
+        self._shown = plan.shown
         self._console = Console()
         self._step_limits = {
             f"{group.name}/{step.name}": step.limit
@@ -190,7 +191,7 @@ class Session:
     def _stream(self, line: str) -> None:
         self._log.write(line + "\n")
         self._log.flush()
-        if self._verbose:
+        if self._verbose or (self._shown and line.startswith(self._shown)):
             print(f"{self._directory.name}: {line}", file=sys.stderr, flush=True)
 
     def _say(self, text: str) -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|test-full|demo|shell|bench|mutants|removals} [ARGUMENT...]: make what the
+# run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]: make what the
 # emulated machine needs, and call its runner. `make` calls this; its variables are read
 # here and in machine-args.sh, ARGUMENTs go to the runner as they are.
 
@@ -9,9 +9,9 @@
 
 what=${1:-}
 case $what in
-test | demo | shell | bench | mutants | removals) shift ;;
+test | demo | shell | bench | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|demo|shell|bench|mutants|removals} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
@@ -27,12 +27,13 @@ args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)
 args+=(--tools "$guest_tools")
 own=$(path selftests-own)
-args+=(--own "$own")
+args+=(--own "$own/rust_kvm_nvmx")
+if [ "$what" = kselftest ]; then args+=(--installed "$own"); fi
 case $what in
 test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
-test | shell | mutants | removals) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
+test | shell | kselftest | mutants | removals) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
 esac
 # Only one test needs the module as it would be for other kernels.
 if [ "$what" = test ] && [[ " ${T:-refusals}" = *" refusals"* ]]; then

@@ -33,7 +33,7 @@ kernel=$(path kernel-any)
 args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)
 args+=(--tools "$guest_tools")
-if [ -n "$ours" ]; then own=$(path selftests-own); args+=(--own "$own"); fi
+if [ -n "$ours" ]; then own=$(path selftests-own); args+=(--own "$own/rust_kvm_nvmx"); fi
 if [ -n "$from_kernel" ]; then upstream=$(path kselftests-any); args+=(--upstream "$upstream/bin"); fi
 if [ "${MODULE:-1}" = 1 ] && has_hook_table "$kernel"; then
 	module=$(path module)

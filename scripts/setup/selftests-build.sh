@@ -18,17 +18,12 @@ find "$kvm" -maxdepth 2 -type f -perm -u+x ! -name '*.sh' ! -name '*.py' ! -name
 		strip -g -o "$dir/bin/${test##*/}" "$test"
 	done
 
-# Our own tests' Makefile knows this layout.
-take() {
-	mkdir -p "$dir/$2"
-	cp -a "$1/." "$dir/$2"
-}
-mkdir "$dir/lib"
-rsync -a --include='*/' --include='*.o' --exclude='*' "$kvm/lib/" "$dir/lib"
-take $kvm/include include/kvm
-take tools/testing/selftests/rseq include/rseq
-take tools/include include/tools/include
-take tools/arch/x86/include include/tools/arch/x86/include
-take usr/include include/kernel/include
-mkdir "$dir/include/selftests"
-cp tools/testing/selftests/*.h "$dir/include/selftests"
+# What a kselftest target beside them needs of the tree, with their library as it is built. The
+# dependency files name headers that are not taken along.
+mkdir "$dir/tree"
+rsync -aR --exclude='*.d' $kvm/Makefile* $kvm/include $kvm/lib $kvm/libvfio \
+	tools/testing/selftests/{Makefile,lib.mk,run_kselftest.sh,kselftest,rseq} \
+	tools/testing/selftests/*.h tools/testing/selftests/{cgroup,vfio}/lib \
+	tools/testing/selftests/clone3/clone3_selftests.h \
+	tools/build/Build.include tools/include tools/arch/x86/include \
+	usr/include scripts/subarch.include "$dir/tree"

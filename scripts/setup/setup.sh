@@ -12,6 +12,7 @@
 . "$here/kdir.sh"
 . "$here/emulator.sh"
 . "$here/selftests.sh"
+. "$here/own-selftests.sh"
 . "$here/kdir-selftests.sh"
 . "$here/module.sh"
 . "$here/other-modules.sh"
