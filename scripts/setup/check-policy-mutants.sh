@@ -8,6 +8,6 @@
 RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS
 cargo_mutants=$("$here/setup.sh" cargo-mutants)
-mkdir -p "$checkout/build/policy-mutants"
+make_build policy-mutants
 in_tools python3 -B "$checkout/scripts/machine/policy_mutants.py" --jobs "$JOBS" \
 	--cargo-mutants "$cargo_mutants/bin/cargo-mutants" --out "$checkout/build/policy-mutants"

@@ -5,6 +5,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$checkout"
+make_build clippy
 
 RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS

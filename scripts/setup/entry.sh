@@ -8,8 +8,9 @@
 
 # lock NAME
 lock() {
-	mkdir -p "$cache/locks" 2>/dev/null || die "cannot write to $cache: set RUST_KVM_NVMX_CACHE"
-	exec {lock_fd}>"$cache/locks/$1"
+	make_cache
+	{ exec {lock_fd}>"$cache/locks/$1"; } 2>/dev/null ||
+		die "cannot write to $cache/locks/$1: run as the user whose it is, or set RUST_KVM_NVMX_CACHE"
 	if ! flock -n "$lock_fd"; then
 		say "$1: waiting for another run that builds it"
 		until flock -w 5 "$lock_fd"; do say "  $1: $(clock "$SECONDS") still waiting"; done

@@ -5,6 +5,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+make_build hook-cost
 kernel=$("$here/setup.sh" kernel-patched)
 module=$("$here/setup.sh" module)
 objects=$("$here/setup.sh" hook-cost)

@@ -8,7 +8,7 @@ shopt -s inherit_errexit
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 checkout=$(cd "$here/../.." && pwd -P)
-cache=${RUST_KVM_NVMX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rust_kvm_nvmx}
+cache=${RUST_KVM_NVMX_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/rust_kvm_nvmx}
 export JOBS=${JOBS:-$(nproc)}
 
 . "$here/versions.sh"
@@ -17,14 +17,13 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 99; }
 
 # No script ends without a word: a command that failed and was not expected to is
-# named. Status 99 says that the word was said.
+# named. Status 99 tells the calling script that the word was said.
 unexpected() {
 	[ "$1" = 99 ] || say "error: $2: status $1 from: ${3:0:60}"
 	exit 99
 }
 set -E
 trap 'unexpected $? "${BASH_SOURCE[0]##*/}:$LINENO" "$BASH_COMMAND"' ERR
-trap '[ $? = 0 ] || exit 1' EXIT
 
 case $checkout:$cache in
 *[[:space:]]*) die "the kernel's build takes no path with a blank: move the checkout, or set RUST_KVM_NVMX_CACHE" ;;
@@ -46,6 +45,23 @@ hash_files() {
 		printf '%s ' "${f#"$checkout"/}"
 		sha256sum <"$f"
 	done | hash_of
+}
+
+# make_cache: see that it is there, and that we may write to it.
+make_cache() {
+	local dir
+	for dir in "$cache" "$cache/logs" "$cache/locks"; do
+		if ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
+			die "cannot write to $dir: set RUST_KVM_NVMX_CACHE to a directory that this user may write to"
+		fi
+	done
+}
+
+# make_build NAME: the directory build/NAME of the checkout.
+make_build() {
+	if ! mkdir -p "$checkout/build/$1" 2>/dev/null || [ ! -w "$checkout/build/$1" ]; then
+		die "cannot write to $checkout/build/$1: run as the user whose it is (docker run --user), or remove it"
+	fi
 }
 
 # need_space DIR MB WHAT
@@ -97,7 +113,7 @@ own_log=
 run() {
 	local label=$1 lines=$2 rc=0 start=$SECONDS beat log
 	shift 2
-	mkdir -p "$cache/logs"
+	make_cache
 	log=$cache/logs/${label//[^a-zA-Z0-9.-]/-}.log
 	: >"$log"
 	heartbeat "$label" "${own_log:-$log}" "$lines" "$start" "$BASHPID" &

@@ -31,6 +31,7 @@ use_kernel() {
 # below build/OUT that holds NAME.ko.
 modules() {
 	local kdir ko out=$checkout/build/$2
+	make_build "$2"
 	use_kernel
 	build_modules "$1" "$out" modules >&2 ||
 		die "$3.ko does not build for $kdir: see the messages above"

@@ -13,6 +13,7 @@ test | demo | shell | bench | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
 *) die "usage: run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
+make_build "$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
 
@@ -47,6 +48,5 @@ args+=(--module "$module/rust_kvm_nvmx.ko")
 add_machine_args
 [ -z "${T:-}" ] || args+=(--test "$T")
 
-mkdir -p "$checkout/build/$what"
 RUST_KVM_NVMX_TOOLS=$tools exec "$here/in-toolchain.sh" \
 	python3 "$checkout/scripts/machine/run.py" "${args[@]}" "$@"

@@ -9,6 +9,7 @@
 
 [ "${TLBSAN:-1}" = 1 ] || die "TLBSAN=0 is the machine without the oracle"
 number MODULE 0 1
+make_build tlbsan
 out=$checkout/build/tlbsan
 programs=$out/programs
 rm -rf "$programs"
