@@ -10,7 +10,8 @@ if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 
 # Only what is ours, in case the variable names a directory that has more in it.
 names=(toolchain host-tools kernel-source kernel-stock kernel-patched kernel-removals kernel-build
-	kselftests-upstream kselftests-kdir selftests-own guest-tools bochs bochs-source ruff chroot logs locks)
+	kselftests-upstream kselftests-kdir selftests-own guest-tools bochs bochs-source other-modules
+	ruff cargo-mutants chroot logs locks)
 for lock in "$cache"/locks/*; do
 	[ ! -e "$lock" ] || flock -n "$lock" true ||
 		die "${lock##*/} is being built in $cache right now: end that first"
