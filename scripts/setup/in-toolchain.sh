@@ -7,8 +7,7 @@
 # at PLACE too; where the tools are the host's own, nothing can be shown.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# Status 99 tells the caller's scripts that this one has said what is wrong.
-trap - EXIT
+. "$here/rights.sh"
 
 network='' at=()
 while :; do
@@ -29,9 +28,14 @@ vars=(PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 "TERM=${TERM:-
 	"RUST_KVM_NVMX_CACHE=$cache" "RUST_KVM_NVMX_TOOLS=$root" "JOBS=$JOBS"
 	${CI:+"CI=$CI"} ${kdir:+"KDIR=$kdir"} PYTHONDONTWRITEBYTECODE=1
 	KBUILD_BUILD_USER=rust_kvm_nvmx KBUILD_BUILD_HOST=localhost)
+if [ -n "$network" ]; then
+	for variable in http_proxy https_proxy no_proxy; do
+		[ -z "${!variable:-}" ] || vars+=("$variable=${!variable}")
+	done
+fi
 
 if [ "$root" = / ]; then
-	exec env -i "${vars[@]}" "PATH=$PATH" "HOME=$HOME" "$@"
+	exec env -i "${vars[@]}" "PATH=$PATH:/usr/sbin:/sbin" "HOME=${HOME:-/tmp}" "$@"
 fi
 
 # What is seen in there: triples of mode, directory and place.
@@ -46,9 +50,6 @@ if [ -n "$network" ]; then
 	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs; do
 		[ ! -e "$file" ] || binds+=(ro "$(realpath "$file")" "$file")
 	done
-	for variable in http_proxy https_proxy no_proxy; do
-		[ -z "${!variable:-}" ] || vars+=("$variable=${!variable}")
-	done
 fi
 
 directory=$checkout
@@ -62,7 +63,7 @@ for dir in "$checkout" "$cache" $kdir; do
 	esac
 done
 
-if command -v bwrap >/dev/null && bwrap "${namespaces[@]}" --ro-bind / / --proc /proc true 2>/dev/null; then
+if bwrap_works "${namespaces[@]}"; then
 	mounts=()
 	for ((i = 0; i < ${#binds[@]}; i += 3)); do
 		[ "${binds[i]}" = ro ] && option=--ro-bind || option=--bind
@@ -74,9 +75,6 @@ if command -v bwrap >/dev/null && bwrap "${namespaces[@]}" --ro-bind / / --proc 
 		--tmpfs /tmp --dir /var/tmp "${mounts[@]}" --chdir "$directory" "$@"
 fi
 
-[ "$(id -u)" = 0 ] ||
-	die "no namespaces for this user: install bubblewrap (\`sudo apt-get install bubblewrap\`) and allow user namespaces, or run as root"
-unshare --mount true 2>/dev/null ||
-	die "this container may not mount: give it CAP_SYS_ADMIN (docker: --privileged), or run outside of it"
+chroot_works || die "$(cannot_enter): $(entering_remedy), or use TOOLCHAIN=auto"
 exec env -i "${vars[@]}" unshare --mount --fork --kill-child "${namespaces[@]/#--unshare-/--}" \
 	"$here/chroot.sh" "$directory" "${binds[@]}" -- "$@"

@@ -64,12 +64,12 @@ make_build() {
 	fi
 }
 
-# need_space DIR MB WHAT
+# need_space DIR MB WHAT [REMEDY]
 need_space() {
 	local free
 	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
 	[ "$free" -ge "$2" ] ||
-		die "$3 needs $2 MB in $1, which has $free MB: make room there, or set RUST_KVM_NVMX_CACHE"
+		die "$3 needs $2 MB in $1, which has $free MB: make room there, or ${4:-set RUST_KVM_NVMX_CACHE}"
 }
 
 # The descriptor of the lock that is held (entry.sh), if any.
@@ -91,13 +91,16 @@ heartbeat() {
 	done
 }
 
+# Where what is fetched comes from, for people.
+fetched_from="Debian's mirror is $DEBIAN_MIRROR; another one: DEBIAN_MIRROR=URL"
+
 # explain LOG: the one line that says why a command with this log failed. If the
 # cause is not known, show the log's end before.
 explain() {
 	if grep -qi 'no space left' "$1"; then
 		echo "no space left on the disk of $cache: make room, or set RUST_KVM_NVMX_CACHE"
 	elif grep -qE 'Temporary failure|[Cc]ould not (resolve|connect)|[Uu]nable to connect|Network is unreachable|Connection (timed out|failed)|Name or service not known' "$1"; then
-		echo "no network (Debian's mirror is $DEBIAN_MIRROR; another one: DEBIAN_MIRROR=URL)"
+		echo "no network ($fetched_from)"
 	elif grep -q 'Hash Sum mismatch' "$1"; then
 		echo "what came has another hash than it must have: try again or elsewhere, and look at the SHA-256 you gave, if any"
 	else

@@ -6,6 +6,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/entry.sh"
 . "$here/host.sh"
+. "$here/rights.sh"
+. "$here/rootfs.sh"
 . "$here/toolchain.sh"
 . "$here/fetch.sh"
 . "$here/kernel.sh"

@@ -1,23 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The toolchain: a Debian root file system with packages.txt in it, or `/`, the
-# host's own, where that suffices.
+# The toolchain: `/`, the host's own tools, where they suffice; else a root file
+# system (rootfs.sh), where one can be entered; else, as in an unprivileged
+# container, the host's own again, with packages.txt installed.
 
 # package_list: PACKAGE WITNESS a line, of packages.txt and EXTRA_PACKAGES.
 package_list() {
-	sed 's/#.*//' "$here/packages.txt" | awk 'NF'
-	printf '%s\n' ${EXTRA_PACKAGES:+"$EXTRA_PACKAGES"}
-}
-
-# The first package of packages.txt that the host lacks, if any.
-host_lacks() {
-	local package witness
-	while read -r package witness; do
-		case $witness in
-		/*) [ -e "$witness" ] ;;
-		*) command -v "$witness" >/dev/null ;;
-		esac || { echo "$package"; return; }
-	done < <(package_list)
+	(cat "$here/packages.txt" && echo "${EXTRA_PACKAGES:-}") | sed 's/#.*//' | awk 'NF'
 }
 
 host_versions() { gcc --version; rustc --version; bindgen --version; xz --version; }
@@ -35,73 +24,67 @@ build_host_verdict() {
 # host_suffices: else print why not.
 host_suffices() {
 	local lack verdict source
-	lack=$(host_lacks)
+	lack=$(package_list | lacks | head -n 1)
 	[ -z "$lack" ] || { echo "it has no $lack"; return 1; }
-	source=$(need kernel-source)
+	source=$(need kernel-source) || exit 99
 	verdict=$(entry host-tools "$( (host_versions; cat "$source/sha256") | hash_of)" 400 \
-		"looking whether the host's tools suffice" build_host_verdict)
+		"looking whether the host's tools suffice" build_host_verdict) || exit 99
 	[ "$(cat "$verdict/verdict")" = yes ] || {
 		sed -n 's/^\*\*\* *//p' "$verdict/verdict" | grep . | head -n 1
 		return 1
 	}
 }
 
-# make_rootfs DIR: as root straight into it. Otherwise as a tar of it, unpacked
-# as this user, so that no file belongs to a foreign id and `rm -rf` suffices.
-make_rootfs() {
-	local include mirror=$DEBIAN_MIRROR suite=$DEBIAN_SUITE work
-	include=$(package_list | awk '{ print $1 }' | paste -sd,)
-	set -- "$1" --variant=apt --verbose "--include=$include" \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		--dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt=force-unsafe-io "$suite"
-	local dir=$1 sources=("deb $mirror $suite main" "deb $mirror $suite-updates main")
-	shift
-	if [ "$(id -u)" = 0 ]; then
-		run toolchain 0 mmdebstrap --mode=root "$@" "$dir" "${sources[@]}"
-	else
-		# mmdebstrap's root, a subordinate id, has no access to a private home.
-		work=/var/tmp/rust_kvm_nvmx-$(id -u)
-		mkdir -p "$work"
-		[ -O "$work" ] || die "$work belongs to somebody else: remove it"
-		chmod 755 "$work"
-		need_space "$work" 2500 toolchain
-		mmdebstrap --unshare-helper find "$work" -mindepth 1 -delete
-		run toolchain 0 env "TMPDIR=$work" bash -o pipefail -c \
-			"$(printf '%q ' mmdebstrap --mode=unshare "$@" - "${sources[@]}") | tar -x -C $(printf %q "$dir") --exclude=./dev/*"
-		rm -rf "$work"
-	fi
+# release_suffices: has this system's release the packages, in new enough versions?
+release_suffices() {
+	[ "$(os_release ID)" = debian ] || return 1
+	local version
+	version=$(os_release VERSION_ID)
+	# Testing and unstable have no number.
+	[ "${version:-$DEBIAN_RELEASE}" -ge "$DEBIAN_RELEASE" ]
 }
 
-build_toolchain() {
-	host_needs mmdebstrap:mmdebstrap uidmap:newuidmap bubblewrap:bwrap \
-		debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg
-	if [ "$(id -u)" != 0 ]; then
-		can_unshare || die "user namespaces are off here: run as root, or switch them on with \`sudo sysctl kernel.unprivileged_userns_clone=1\`"
-		grep -q "^$(id -un):" /etc/subuid ||
-			die "$(id -un) has no subordinate ids: run \`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)\`"
+# host_instead: make the host the toolchain, where nothing else can be one.
+host_instead() {
+	local cannot missing why
+	cannot="$(cannot_enter), so this system's own tools must do"
+	mapfile -t missing < <(package_list | lacks)
+	if [ ${#missing[@]} != 0 ]; then
+		release_suffices ||
+			die "$cannot, and $(os_release PRETTY_NAME) has not what Linux $KERNEL_SERIES needs: use a container of debian:$DEBIAN_RELEASE, or $(entering_remedy)"
+		[ "$(id -u)" != 0 ] ||
+			need_space /usr 2200 "the toolchain" "$(entering_remedy)"
+		install_on_host "$cannot" "${missing[@]}"
 	fi
-	make_rootfs "$1"
-	# A place to mount the host's own at, for what needs the network.
-	: >"$1/etc/resolv.conf"
+	why=$(host_suffices) || {
+		[ $? != 99 ] || exit 99
+		die "$cannot, and they do not: $why: use a container of debian:$DEBIAN_RELEASE, or $(entering_remedy)"
+	}
 }
 
 # toolchain: print the path of the file system whose tools are to be used.
 toolchain() {
-	local why
+	local why status=0
+	make_cache
 	case ${TOOLCHAIN:-auto} in
-	host)
-		why=$(host_suffices) || die "TOOLCHAIN=host: the host does not suffice: $why (or use TOOLCHAIN=rootfs)"
-		echo /
-		;;
-	auto | rootfs)
-		if [ "${TOOLCHAIN:-auto}" = auto ] && why=$(host_suffices); then
-			echo /
-			return
-		fi
-		entry toolchain "$( (echo "$DEBIAN_SUITE"; package_list; cat "$here/toolchain.sh") | hash_of)" 2500 \
-			"making a Debian $DEBIAN_SUITE root file system (about 2 min, 2 GB)" build_toolchain
-		;;
+	auto | host) why=$(host_suffices) || status=$? ;;
+	rootfs) ;;
 	*) die "TOOLCHAIN must be auto, rootfs or host, not '$TOOLCHAIN'" ;;
+	esac
+	[ "$status" != 99 ] || exit 99
+	case ${TOOLCHAIN:-auto}:$status in
+	auto:0 | host:0) echo / ;;
+	host:*) die "TOOLCHAIN=host: the host does not suffice: $why: install what scripts/setup/packages.txt lists, or use TOOLCHAIN=auto" ;;
+	*)
+		if can_enter; then
+			rootfs
+		elif [ "${TOOLCHAIN:-auto}" = rootfs ]; then
+			die "TOOLCHAIN=rootfs: $(cannot_enter): $(entering_remedy), or use TOOLCHAIN=auto"
+		else
+			host_instead >&2
+			echo /
+		fi
+		;;
 	esac
 }
 

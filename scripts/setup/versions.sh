@@ -6,6 +6,7 @@
 # The toolchain's Debian release: the first one with the rustc, bindgen and gcc
 # that Linux 7.3 wants. packages.txt lists what is installed from it.
 DEBIAN_SUITE=${DEBIAN_SUITE:-trixie}
+DEBIAN_RELEASE=13
 DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 # The kernel series that patches/linux-7.3 is for, and Debian's package of it.
