@@ -30,7 +30,7 @@ help:
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
 #:            KERNEL_TARBALL=    build another 7.3.y: a path or URL, with KERNEL_SHA256=
-#:            TOOLCHAIN=         auto, rootfs (a Debian that is set up here) or host
+#:            TOOLCHAIN=         auto, rootfs or host: whose tools (docs/containers.md)
 #:            V=1                show the console while the machine runs
 #:            CPUS=N             CPUs of the emulated machine
 #:            JOBS=N             jobs of a build
