@@ -56,22 +56,24 @@ def read_hooks(kernel: Path) -> list[Hook]:
     sites: dict[str, list[Probe]] = {name: [] for name in names}
     files = image.module_files(kernel)
     size = None
-    for module in ("kvm", "kvm-intel"):
-        if module not in files:
-            raise MachineError(
-                f"{kernel}: {module} is built in, so the hooks' call sites are not found: build it"
-                " as a module"
-            )
+    # What is built in is in the kernel, whose last object still has its relocations.
+    objects = {
+        files.get(module, kernel / "vmlinux.o"): f"{module.replace('-', '_')}:"
+        if module in files
+        else ""
+        for module in ("kvm", "kvm-intel")
+    }
+    for path, module in objects.items():
         try:
-            with open(files[module], "rb") as file:
-                code = _Module(ELFFile(file), files[module])
+            with open(path, "rb") as file:
+                code = _Object(ELFFile(file), path)
                 size = size or code.key_size(len(names))
                 for index, place in code.call_sites(size):
                     own = sites[names[index]]
                     event = f"{names[index]}_{len(own)}"
-                    own.append(Probe(event, f"{module.replace('-', '_')}:{place}"))
+                    own.append(Probe(event, f"{module}{place}"))
         except OSError as error:
-            raise MachineError(f"{files[module]}: {error.strerror}") from error
+            raise MachineError(f"{path}: {error.strerror}") from error
     return [Hook(name, tuple(places)) for name, places in sites.items()]
 
 
@@ -90,8 +92,8 @@ def read_names(header: Path) -> list[str]:
     return names
 
 
-class _Module:
-    """One of KVM's modules, as it was built."""
+class _Object:
+    """One of KVM's modules, as it was built, or the kernel that has it."""
 
     def __init__(self, elf: ELFFile, path: Path) -> None:
         self._elf = elf

@@ -149,7 +149,26 @@ class CallSites(unittest.TestCase):
         (self.kernel / "arch/x86/kvm/kvm.ko").unlink()
         self.refused("kvm.ko: No such file")
         (self.kernel / ".config").write_text("CONFIG_KVM=y\n", encoding="utf-8")
-        self.refused("kvm is built in")
+        self.refused("vmlinux.o: No such file")
+
+    def test_built_in(self) -> None:
+        (self.kernel / ".config").write_text("CONFIG_KVM=y\nCONFIG_KVM_INTEL=y\n", encoding="utf-8")
+        for name in ("kvm", "kvm-intel"):
+            (self.kernel / f"arch/x86/kvm/{name}.ko").unlink()
+        assemble(
+            self.kernel / "vmlinux.o",
+            "\n".join(
+                (
+                    KEYS.format(48),
+                    function("x86", branch(LONG, addend=32 + 2)),
+                    function("vmx", branch(SHORT)),
+                )
+            ),
+        )
+        self.assertEqual(
+            [hook.sites for hook in read_hooks(self.kernel)],
+            [(Probe("flush_all_0", "vmx+0x5"),), (), (Probe("hv_flush_0", "x86+0x8"),)],
+        )
 
     def test_headers(self) -> None:
         header = self.kernel / HEADER
