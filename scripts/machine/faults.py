@@ -20,7 +20,6 @@ class Fault:
 _LOCKDEP = (
     "possible circular locking",
     "possible recursive locking",
-    "suspicious RCU usage",
     "inconsistent lock state",
     "possible irq lock inversion",
     "bad unlock balance",
@@ -29,6 +28,10 @@ _LOCKDEP = (
     "lock held when returning to user space",
     "Invalid wait context",
     "held when freeing",
+    # It has switched itself off: nothing after this proves anything.
+    "turning off the locking correctness validator",
+    "Disabling lock debugging due to kernel taint",
+    "lockdep is turned off",
 )
 # (kind, fatal, pattern), the first that matches a line names it.
 _PATTERNS = [
@@ -38,7 +41,13 @@ _PATTERNS = [
     ("RCU stall", True, r"rcu: INFO: .*(detected stalls|self-detected stall)"),
     ("hung task", True, r"INFO: task .* blocked for more than"),
     ("soft lockup", True, r"watchdog: BUG: (soft|hard) lockup|Watchdog detected hard LOCKUP"),
+    ("RCU", False, r"suspicious RCU usage"),
     ("lockdep", False, "|".join(_LOCKDEP)),
+    ("KASAN", False, r"BUG: KASAN: "),
+    ("KCSAN", False, r"BUG: KCSAN: "),
+    ("sleeping function", False, r"BUG: sleeping function called from invalid context"),
+    ("preemptible", False, r"BUG: using \w+\(\) in preemptible"),
+    ("CFI", False, r"CFI failure at "),
     ("BUG", False, r"\bBUG: "),
     ("WARN", False, r"------------\[ cut here|\bWARNING: "),
     ("refcount", False, r"refcount_t: "),

@@ -24,6 +24,8 @@ BUSYBOX = Path("/bin/busybox")
 KERNEL_ARGUMENTS = (
     "console=ttyS0,115200 tsc=reliable no_timer_check oops=panic printk.devkmsg=on nokaslr"
 )
+# One that a kernel with MODULE_SIG_FORCE must refuse.
+UNSIGNED = "unsigned.ko"
 _KERNEL_MODULES = {
     "irqbypass": "virt/lib/irqbypass.ko",
     "kvm": "arch/x86/kvm/kvm.ko",
@@ -44,6 +46,18 @@ def fill_root(root: Path, kernel: Path, modules: tuple[Path, ...], tools: Path) 
         add(root, f"modules/{name}.ko", _read(path, "kernel build"), 0o644)
     for module in modules:
         add(root, f"modules/{module.name}", _read(module, "module build"), 0o644)
+    if configured(kernel, "MODULE_SIG_FORCE", "y"):
+        _sign(kernel, root / "modules")
+
+
+def _sign(kernel: Path, modules: Path) -> None:
+    """Sign all MODULES with KERNEL's own key, and keep one as it was."""
+    for module in sorted(modules.iterdir()):
+        unsigned = module.read_bytes()
+        certs = kernel / "certs"
+        key = (certs / "signing_key.pem", certs / "signing_key.x509")
+        _run([str(word) for word in (kernel / "scripts/sign-file", "sha256", *key, module)])
+        (modules / UNSIGNED).write_bytes(unsigned)
 
 
 def add(root: Path, path: str, data: bytes, mode: int = 0o755) -> None:
@@ -67,17 +81,18 @@ def module_files(kernel: Path) -> dict[str, Path]:
     files = {name: kernel / where for name, where in _KERNEL_MODULES.items()}
     for name, option in (("kvm", "KVM"), ("kvm-intel", "KVM_INTEL"), ("irqbypass", "")):
         # irqbypass is a module only where something else asked for one.
-        if not files[name].exists() and (not option or _built_in(kernel, option)):
+        if not files[name].exists() and (not option or configured(kernel, option, "y")):
             del files[name]
     return files
 
 
-def _built_in(kernel: Path, option: str) -> bool:
+def configured(kernel: Path, option: str, value: str) -> bool:
+    """Whether KERNEL was configured with OPTION=VALUE."""
     try:
         lines = (kernel / ".config").read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
-    return f"CONFIG_{option}=y" in lines
+    return f"CONFIG_{option}={value}" in lines
 
 
 def needs_libraries(program: Path) -> bool:

@@ -29,6 +29,8 @@ class Step:
     fails_in_c: bool = False
     # Why it may fail there: a bug of KVM that it hits by chance.
     may_fail_in_c: str = ""
+    # The kind of fault that it provokes, which the kernel must report.
+    provokes: str = ""
 
 
 @dataclass(frozen=True)

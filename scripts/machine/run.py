@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
             )
+        if name == "test":
+            command.add_argument(
+                "--plain", action="store_true", help="only what runs without such parameters"
+            )
+            command.add_argument(
+                "--slower", type=int, default=1, metavar="N", help="for a kernel with checkers"
+            )
         if name == "demo":
             command.add_argument(
                 "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
@@ -112,6 +119,9 @@ def _parts(options: argparse.Namespace) -> Parts:
     for needed in (options.kernel, options.tools, options.bochs, options.module):
         if needed is not None and not needed.exists():
             raise MachineError(f"{needed} does not exist")
+    slower = getattr(options, "slower", 1)
+    if slower < 1:
+        raise MachineError(f"--slower {slower}: give 1 or more")
     if options.simulate and options.debian_bochs:
         raise MachineError("Debian's Bochs simulates no TLB: not with TLBSAN=0")
     return Parts(
@@ -126,7 +136,11 @@ def _parts(options: argparse.Namespace) -> Parts:
             options.seed,
         ),
         output=options.out.absolute(),
-        limits=Limits(total=options.timeout, silence=options.silence),
+        limits=Limits(
+            boot=Limits.boot * slower,
+            silence=options.silence * slower,
+            total=options.timeout * slower,
+        ),
         verbose=options.verbose,
         module=options.module,
         extra_modules=tuple(options.extra_module),
@@ -161,7 +175,9 @@ def main() -> int:
         lock = _lock(parts.output)  # noqa: F841, held until the end
         if options.command == "test":
             parameters = parameters_of(options.kvm_intel, parts.kernel)
-            selection = Selection(options.test, parameters, options.full)
+            selection = Selection(
+                options.test, parameters, options.full, options.plain, options.slower
+            )
             return run_suite(parts, bool(options.upstream), bool(options.own), selection)
         if options.command == "tlbsan":
             parameters = parameters_of(options.kvm_intel, parts.kernel)

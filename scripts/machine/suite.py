@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import checkers
 import hooks
 import image
 import results
@@ -24,6 +25,7 @@ from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
 
 UPSTREAM_LIST = Path(__file__).resolve().parent / "upstream-tests.list"
+FAULT_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan-faults.txt"
 OWN_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan.txt"
 _GROUPS = [
     ("absent", "the module was never loaded", "absent"),
@@ -41,11 +43,16 @@ class Selection:
     parameters: str = ""
     # The long tests, too.
     full: bool = False
+    # Only what runs without parameters of kvm_intel.
+    plain: bool = False
+    # How many times as long as planned each test may take.
+    slower: int = 1
 
     def is_all(self, emulator: Emulator) -> bool:
         """Whether every hook must be come to: all tests, with what they are planned for. There
         is no VMFUNC without EPT, and one processor has nobody to send a flush to."""
-        return self.only is None and not self.parameters and emulator.cpus > 1
+        some = self.only or self.parameters or self.plain
+        return not some and emulator.cpus > 1
 
 
 def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> int:
@@ -55,8 +62,15 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_upstream_list(UPSTREAM_LIST))
     if own:
         lists.append(read_own_plan(OWN_PLAN))
+        if image.configured(parts.kernel, "FAULT_INJECTION_USERCOPY", "y"):
+            lists.append(read_own_plan(FAULT_PLAN))
     entries = with_parameters(choose(lists, selection.only, selection.full), selection.parameters)
-    entries = for_machine(entries, parts.emulator)
+    if selection.plain:
+        entries = [entry for entry in entries if not entry.parameters]
+    entries = [
+        replace(entry, step=replace(entry.step, limit=entry.step.limit * selection.slower))
+        for entry in for_machine(entries, parts.emulator)
+    ]
     every_hook = read_hooks(parts.kernel) if parts.module else []
     probes = tuple(site for hook in every_hook for site in hook.sites)
     boots = make_boots(parts, entries, selection.parameters, probes)
@@ -177,8 +191,12 @@ def _make_boot(
         Group(name, title, state, tuple(e.step for e in share if name in e.groups))
         for name, title, state in groups
     ]
+    planned = [group for group in planned if group.steps or group.name != TRACED]
+    provoked = checkers.group(parts.kernel)
+    if provoked and any(path.stem == checkers.MODULE for path in parts.extra_modules):
+        planned.append(provoked)
     plan = Plan(
-        tuple(group for group in planned if group.steps or group.name != TRACED),
+        tuple(planned),
         probes=probes,
         kvm_options={"kvm-intel": parameters} if parameters else {},
     )
@@ -196,12 +214,14 @@ def _report(
     for each in finished:
         own = each.results()
         for result in own:
-            if result.group == verdict.MACHINE or result.name in ("insmod", "rmmod", "tracing"):
+            of_machine = (verdict.MACHINE, checkers.GROUP)
+            if result.group in of_machine or result.name in ("insmod", "rmmod", "tracing"):
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
     planned = [group for each in finished for group in each.boot.plan.groups]
-    if len(groups) > 1 and any(step.takeover for group in planned for step in group.steps):
+    loaded = finished[0].boot.parts.module
+    if loaded and any(step.takeover for group in planned for step in group.steps):
         everything += hooks.judge_takeover(
             [(each.boot.plan, each.outcome.console) for each in finished],
             every_hook,

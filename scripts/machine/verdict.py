@@ -129,6 +129,9 @@ def _has_said(record: StepRecord | None) -> bool:
 
 def _failures(step: Step, record: StepRecord) -> list[str]:
     reasons = [f"{fault.kind}: {fault.line}" for fault in record.faults]
+    if step.provokes:
+        found = step.provokes in (fault.kind for fault in record.faults)
+        reasons = [] if found else [f"no report of {step.provokes} was found", *reasons]
     if record.wrong_state:
         reasons.append(f"the module was {record.wrong_state} when it started")
     if record.status is None:
