@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -18,6 +18,8 @@ help:
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
+#: make matrix          kernels with other configurations: each builds, boots, runs tests
+#: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
 #: make kunit           the rules' tests as KUnit suites, in User-Mode Linux
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
@@ -29,6 +31,8 @@ help:
 #: make clean           remove build/; make distclean: the cache, too
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
+#:            ROW=NAME           use the kernel of this row of the matrix
+#:            ROWS="NAME NAME"   these rows alone
 #:            KERNEL_TARBALL=    build another 7.3.y: a path or URL, with KERNEL_SHA256=
 #:            TOOLCHAIN=         auto, rootfs or host: whose tools (docs/containers.md)
 #:            V=1                show the console while the machine runs
@@ -43,6 +47,14 @@ help:
 
 demo test test-full shell bench kselftest mutants removals:
 	@$(setup)/run-machine.sh $@
+
+# By how much they find.
+ROWS ?= $(basename $(notdir $(wildcard scripts/kernel/matrix/*.config)))
+matrix:
+	@$(setup)/matrix.sh $(ROWS)
+
+test-debug:
+	@$(setup)/matrix.sh --all-tests $(if $(filter command line environment,$(origin ROWS)),$(ROWS),lockdep kasan kcsan)
 
 tlbsan:
 	@$(setup)/run-tlbsan.sh
@@ -62,4 +74,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean

@@ -12,6 +12,9 @@ if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 names=(toolchain host-tools kernel-source kernel-stock kernel-patched kernel-removals kernel-build
 	kselftests-upstream kselftests-kdir selftests-own guest-tools bochs bochs-source other-modules
 	ruff cargo-mutants chroot logs locks)
+for file in "$checkout"/scripts/kernel/matrix/*.config; do
+	names+=("kernel-$(basename "$file" .config)")
+done
 for lock in "$cache"/locks/*; do
 	[ ! -e "$lock" ] || flock -n "$lock" true ||
 		die "${lock##*/} is being built in $cache right now: end that first"

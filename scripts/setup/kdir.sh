@@ -22,9 +22,21 @@ check_kdir() {
 	kdir=$(check_options 64BIT MODULES RUST KVM KVM_INTEL)
 	[ -f "$kdir/Module.symvers" ] ||
 		die "KDIR: $kdir is not built: run \`make -C $kdir -j\$(nproc)\`"
-	has_hook_table "$kdir" ||
-		die "KDIR: $kdir was built without this project's patches: \`cd $kdir && git am $patch_dir/*.patch\`, and build it"
+	check_hook_table "$kdir"
 	echo "$kdir"
+}
+
+# check_hook_table TREE: see that it has the hooks; else say what it lacks.
+check_hook_table() {
+	local option
+	! has_hook_table "$1" || return 0
+	[ -n "$(find "$1/" "$1/source/" -maxdepth 4 -path '*/arch/x86/kvm/nvmx-hooks.h' 2>/dev/null)" ] ||
+		die "$1 was built without this project's patches: \`cd $1 && git am $patch_dir/*.patch\`, and build it"
+	for option in RUST KVM_INTEL KVM_HYPERV TREE_SRCU; do
+		grep -qE "^CONFIG_$option=[ym]" "$1/.config" ||
+			die "$1 has the patches, but no hooks, since it was built with $option=n: switch it on, and build it"
+	done
+	die "$1 has the patches, but no hooks: build it again"
 }
 
 # check_bootable_kdir: print its path, if the emulated machine can boot it.

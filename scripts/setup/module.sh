@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What is built out of tree for kernel-patched or KDIR, in build/ of the checkout,
+# What is built out of tree for kernel-patched, ROW or KDIR, in build/ of the checkout,
 # where make does what has changed: the module, the test helpers in
 # selftests/module/, and the objects of selftests/hook_cost/.
 
@@ -13,13 +13,23 @@ build_modules() (
 		mkdir -p "$2"
 		echo "$kdir" >"$2/.kdir"
 	fi
-	in_tools make -s -j "$JOBS" -C "$kdir" "M=$1" "MO=$2" "${@:3}"
+	make_module -j "$JOBS" "M=$1" "MO=$2" "${@:3}"
 )
+
+# make_module ARGUMENT...: with the compiler that kdir was built with.
+make_module() {
+	local llvm=()
+	! grep -qxF CONFIG_CC_IS_CLANG=y "$kdir/.config" || llvm=(LLVM=1)
+	in_tools make -s -C "$kdir" "${llvm[@]}" "$@"
+}
 
 # use_kernel: set kdir, and the tools that it is built with.
 use_kernel() {
-	kdir=$(need kernel-patched)
-	if [ -n "${KDIR:-}" ]; then
+	kdir=$(need kernel)
+	if [ -n "${ROW:-}" ]; then
+		check_hook_table "$kdir"
+		RUST_KVM_NVMX_TOOLS=$(row_toolchain)
+	elif [ -n "${KDIR:-}" ]; then
 		RUST_KVM_NVMX_TOOLS=$(kdir_tools "$kdir")
 	else
 		RUST_KVM_NVMX_TOOLS=$(need toolchain)
@@ -30,8 +40,8 @@ use_kernel() {
 # modules SOURCE OUT NAME: build what SOURCE's Kbuild names; print the directory
 # below build/OUT that holds NAME.ko.
 modules() {
-	local kdir ko out=$checkout/build/$2
-	make_build "$2"
+	local kdir ko out=$checkout/build/${ROW:+matrix/$ROW/}$2
+	make_build "${ROW:+matrix/$ROW/}$2"
 	use_kernel
 	build_modules "$1" "$out" modules >&2 ||
 		die "$3.ko does not build for $kdir: see the messages above"

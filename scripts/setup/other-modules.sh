@@ -42,7 +42,7 @@ edit_trimmed() {
 
 # Before all other directories: the headers that are not edited are copies.
 make_other() {
-	in_tools make -s -C "$kdir" "M=$1" "MO=$1/out" \
+	make_module "M=$1" "MO=$1/out" \
 		"NOSTDINC_FLAGS=-nostdinc -I$1/headers -I$1/headers/kvm" modules
 }
 

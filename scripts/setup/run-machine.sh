@@ -6,6 +6,19 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/machine-args.sh"
+. "$here/row.sh"
+
+# add_row_args: what ROW's kernel asks of the machine.
+add_row_args() {
+	local file slower key value
+	file=$(row_file "$ROW")
+	slower=$(row_value "$file" slower)
+	if [ "$what" = test ]; then args+=(--extra-module "$helpers/splats.ko" --slower "${slower:-1}"); fi
+	for key in memory cpus; do
+		value=$(row_value "$file" "$key")
+		[ -z "$value" ] || args+=("--$key" "$value")
+	done
+}
 
 what=${1:-}
 case $what in
@@ -13,17 +26,18 @@ test | demo | shell | bench | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
 *) die "usage: run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
-make_build "$what"
+make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
 
 if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh"; fi
 if [ "$what" = mutants ] && [ -z "${T:-}" ]; then "$here/check-policy-mutants.sh"; fi
-args=("$what" --out "$checkout/build/$what")
+out=$checkout/build/${ROW:+matrix/$ROW/}$what
+args=("$what" --out "$out")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.
 if [ "$what" = bench ]; then stock=$(path kernel-stock); args+=(--stock "$stock"); fi
-if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel-patched); fi
+if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel); fi
 args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)
 args+=(--tools "$guest_tools")
@@ -47,6 +61,7 @@ module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")
 add_machine_args
 [ -z "${T:-}" ] || args+=(--test "$T")
+if [ -n "${ROW:-}" ]; then add_row_args; fi
 
 RUST_KVM_NVMX_TOOLS=$tools exec "$here/in-toolchain.sh" \
 	python3 "$checkout/scripts/machine/run.py" "${args[@]}" "$@"

@@ -11,6 +11,8 @@
 . "$here/toolchain.sh"
 . "$here/fetch.sh"
 . "$here/kernel.sh"
+. "$here/row.sh"
+. "$here/kernel-row.sh"
 . "$here/kdir.sh"
 . "$here/emulator.sh"
 . "$here/selftests.sh"
@@ -25,9 +27,13 @@ need() {
 	toolchain) if [ -n "${RUST_KVM_NVMX_TOOLS:-}" ]; then echo "$RUST_KVM_NVMX_TOOLS"; else toolchain; fi ;;
 	# The same with Debian's own Bochs, which brings a desktop's libraries along.
 	toolchain-bochs) EXTRA_PACKAGES="bochs-term /usr/bin/bochs-bin" toolchain ;;
+	# The same with what the rows of the matrix need.
+	toolchain-matrix) EXTRA_PACKAGES=$(sed 's/#.*//' "$here/packages-matrix.txt" | awk 'NF') toolchain ;;
 	kernel-source) kernel_source ;;
 	kernel-stock) kernel kernel-stock ;;
 	kernel-patched) kernel_patched ;;
+	# What the module is built for: a row of the matrix, KDIR, or the patched one.
+	kernel) if [ -n "${ROW:-}" ]; then kernel_row; else kernel_patched; fi ;;
 	kernel-removals) kernel_removals ;;
 	# With our hooks or without: what the oracle runs on.
 	kernel-any) if [ -n "${KDIR:-}" ]; then check_bootable_kdir; else kernel_patched; fi ;;
@@ -42,7 +48,7 @@ need() {
 	hook-cost) hook_cost ;;
 	ruff) ruff ;;
 	cargo-mutants) cargo_mutants ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs kernel-source kernel-stock kernel-patched kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules other-modules hook-cost ruff cargo-mutants" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules other-modules hook-cost ruff cargo-mutants" ;;
 	esac
 }
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# The kernel of a row of the matrix (row.sh), built from a copy of kernel-patched.
+
+# row_toolchain: print the tools that ROW's kernel is built with.
+row_toolchain() {
+	local file
+	file=$(row_file "$ROW")
+	if [ "$(row_value "$file" tools)" = more ]; then need toolchain-matrix; else need toolchain; fi
+}
+
+# row_config FILE: the whole configuration. An option of the fragment comes in the place of the
+# same one of the base.
+row_config() {
+	grep '^CONFIG_' "$config" | grep -vE "^($(sed -n 's/^\(CONFIG_[A-Z0-9_]*\)=.*/\1/p' "$1" | paste -sd'|'))=" || true
+	grep '^CONFIG_' "$1" || true
+}
+
+# row_tools_id ROOT: of the tools that toolchain_id leaves out.
+row_tools_id() {
+	toolchain_id "$1"
+	[ "$1" = / ] || awk '/^Package: / { package = $2 } /^Version: / { print package, $2 }' "$1/var/lib/dpkg/status" |
+		grep -E '^(clang|lld|llvm|pahole|libdw)' || true
+}
+
+# copy_base TREE: less the largest directory, of a driver that no row builds.
+copy_base() {
+	tar -C "$base" --exclude=./drivers/gpu/drm/amd/include -cf - . | tar -C "$1" -xf -
+}
+
+# trim TREE: of what the build has read, keep what the module's build and the machine take.
+trim() {
+	find "$1"/{Documentation,block,crypto,drivers,fs,ipc,mm,net,samples,security,sound,tools/perf,tools/testing} \
+		-mindepth 1 -delete
+	find "$1"/{arch,init,kernel,lib,virt} -name '*.o' ! -name 'vmlinux.o' -delete
+}
+
+# Of a copy of kernel-patched, make builds what the fragment changes, which may be all.
+build_row() {
+	local make_variables start=$SECONDS
+	run "copying ${base#"$cache"/}" 0 copy_base "$1"
+	rm "$1/.config"
+	row_config "$file" >"$1/.nvmx-config"
+	read -ra make_variables <<<"$(row_value "$file" make)"
+	run "building $name" 0 in_tools --at "$1" "$kernel_place" env "${make_variables[@]}" \
+		"$here/kernel-build.sh" "$1" "$kernel_place" "$1/.nvmx-config"
+	trim "$1"
+	echo $((SECONDS - start)) >"$1/.nvmx-seconds"
+}
+
+# kernel_row: print the path of ROW's kernel.
+kernel_row() {
+	local name=kernel-$ROW base file tools key
+	file=$(row_file "$ROW")
+	base=$(kernel_patched)
+	if ! grep -qE '^(CONFIG_|# make: )' "$file"; then
+		echo "$base"
+		return
+	fi
+	tools=$(row_toolchain)
+	export RUST_KVM_NVMX_TOOLS=$tools
+	key=$( (basename "$base"; row_config "$file"; row_value "$file" make; row_tools_id "$tools"; cat "$here/kernel-build.sh") | hash_of)
+	entry "$name" "$key" 3500 "building Linux with ${file#"$checkout"/} (up to 10 min on 2 cores)" build_row
+}
