@@ -12,7 +12,7 @@ row_toolchain() {
 # row_config FILE: the whole configuration. An option of the fragment comes in the place of the
 # same one of the base.
 row_config() {
-	grep '^CONFIG_' "$config" | grep -vE "^($(sed -n 's/^\(CONFIG_[A-Z0-9_]*\)=.*/\1/p' "$1" | paste -sd'|'))=" || true
+	grep '^CONFIG_' "$config" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
 	grep '^CONFIG_' "$1" || true
 }
 
@@ -35,6 +35,27 @@ trim() {
 	find "$1"/{arch,init,kernel,lib,virt} -name '*.o' ! -name 'vmlinux.o' -delete
 }
 
+# fragment_options FILE: their names, with "|" between them.
+fragment_options() { sed -n 's/^CONFIG_\([A-Z0-9_]*\)=.*/\1/p' "$1" | paste -sd'|'; }
+
+# depends_on TREE OPTION: what Kconfig says that it depends on, a line each.
+depends_on() {
+	find "$1" -name 'Kconfig*' -exec sed -n -E "/^(menu)?config $2\$/,/^(menu)?config / s/^[[:blank:]]+depends on //p" {} +
+}
+
+# why_lost TREE: for each option that did not stick, which of its dependencies name an option of
+# the fragment.
+why_lost() {
+	local option on lost
+	read -ra lost < <(sed -n 's/.*: did not stick: \(.*\) (.*/\1/p' "$cache/logs/building-$name.log") || true
+	for option in "${lost[@]}"; do
+		option=${option%%=*}
+		option=${option#CONFIG_}
+		on=$(depends_on "$1" "$option" | grep -wE "$(fragment_options "$file")" | paste -sd'&' | sed 's/&/ \&\& /g') || true
+		[ -z "$on" ] || say "Kconfig: $option depends on $on"
+	done
+}
+
 # Of a copy of kernel-patched, make builds what the fragment changes, which may be all.
 build_row() {
 	local make_variables start=$SECONDS
@@ -42,8 +63,11 @@ build_row() {
 	rm "$1/.config"
 	row_config "$file" >"$1/.nvmx-config"
 	read -ra make_variables <<<"$(row_value "$file" make)"
-	run "building $name" 0 in_tools --at "$1" "$kernel_place" env "${make_variables[@]}" \
-		"$here/kernel-build.sh" "$1" "$kernel_place" "$1/.nvmx-config"
+	if ! (run "building $name" 0 in_tools --at "$1" "$kernel_place" env "${make_variables[@]}" \
+		"$here/kernel-build.sh" "$1" "$kernel_place" "$1/.nvmx-config"); then
+		why_lost "$1"
+		exit 99
+	fi
 	trim "$1"
 	echo $((SECONDS - start)) >"$1/.nvmx-seconds"
 }

@@ -3,7 +3,7 @@
 # matrix.sh [--all-tests] ROW...: build each row's kernel and the module, boot it, load the module,
 # run scripts/kernel/matrix.tests or the whole suite. A row's head says what must come of it:
 #   expect: works         all tests pass
-#   expect: refused TEXT  an error with TEXT, e.g. Kconfig's or the module's
+#   expect: refused TEXT  a line "Kconfig: ..." or "error: ..." with TEXT
 # The table of all rows that have been run is build/matrix/table.md, or debug.md.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -36,7 +36,7 @@ run_row() {
 judge() {
 	local expected reason summary
 	expected=$(row_value "$rows/$1.config" expect)
-	reason=$(grep -oE '^error: .*' "$3" | head -n 1 | sed 's/ (log: .*//')
+	reason=$(grep -oE '^Kconfig: .*' "$3" || grep -oE '^error: .*' "$3" | head -n 1 | sed 's/ (log: .*//')
 	summary=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$3" | tail -n 1)
 	case $expected in
 	works)
@@ -71,7 +71,7 @@ for row; do
 	built=$(cat "$kernel/.nvmx-seconds" 2>/dev/null || echo)
 	seconds=''
 	[ ! -f "$out/$row/started" ] || seconds=$(($(date +%s) - $(cat "$out/$row/started")))
-	printf '| %s | %s | %s | %s |\n' "$row" "$what" "${built:+$(clock "$built")}" \
+	printf '| %s | %s | %s | %s |\n' "$row" "${what//|/\\|}" "${built:+$(clock "$built")}" \
 		"${seconds:+$(clock "$seconds")}" >"$out/$row/${table##*/}"
 	say "=== $row: $what"
 done
