@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -13,6 +13,8 @@ help:
 #: make test            all tests, in the emulated machine
 #: make test T=NAME     one test, or several: T="NAME NAME"
 #: make test-full       the same, and those of KVM's own tests that take long
+#: make vng             all tests in virtme-ng's guests; without VMX they skip (scripts/vng: status 4)
+#: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
@@ -43,6 +45,7 @@ help:
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
+#:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
 demo test test-full shell bench kselftest mutants removals:
@@ -55,6 +58,9 @@ matrix:
 
 test-debug:
 	@$(setup)/matrix.sh --all-tests $(if $(filter command line environment,$(origin ROWS)),$(ROWS),lockdep kasan kcsan)
+
+vng silicon:
+	@scripts/$@
 
 tlbsan:
 	@$(setup)/run-tlbsan.sh
@@ -74,4 +80,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full vng silicon matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean

@@ -77,15 +77,16 @@ static void judge(const char *region)
 
 int main(int argc, char *argv[])
 {
-	bool has_ad = get_kvm_intel_param_bool("eptad");
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	gva_t context;
+	bool has_ad;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SMEP));
 	__TEST_REQUIRE(kvm_cpu_has_ept(), "kvm_intel has ept=0: there is no EPTP");
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
+	has_ad = get_kvm_intel_param_bool("eptad");
 	pin_self_to_any_cpu();
 
 	vm = vm_create_with_one_vcpu(&vcpu, l1_code);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "modules.h"
+#include "processor.h"
 #include "test_util.h"
 
 #define HOOK	"/sys/kernel/debug/rust_kvm_nvmx/hooks/flush_tlb_all"
@@ -171,6 +172,7 @@ static void test_without_kvm(void)
 
 int main(int argc, char **argv)
 {
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_ASSERT(argc == 2, "usage: refusals MODULES/rust_kvm_nvmx.ko");
 	modules = dirname(argv[1]);
 

@@ -305,6 +305,7 @@ used_by_helpers! {
     kvm_vcpu.arch.exception_vmexit;
     kvm_vcpu.arch.gva_walk;
     kvm_vcpu.arch.regs;
+    kvm_vcpu.vcpu_id;
     kvm.mmu_lock;
     kvm.mmu_invalidate_seq;
     kvm.mmu_invalidate_in_progress;

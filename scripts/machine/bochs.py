@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from errors import MachineError
+from session import KERNEL_LOG, TESTS_LOG, read_lines
 
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
 VGA_BIOS = Path("/usr/share/vgabios/vgabios-stdvga.bin")
@@ -65,6 +66,8 @@ class Emulator:
     megabytes: int = 768
     # Debian's own build: with its debugger, without the witness.
     debian: bool = False
+    # Without the witness, a test that expects counts of it is skipped.
+    leaves_out: bool = False
     # Sizes of a TLB that it simulates, in the words of TLBSAN_SIM; nothing: none.
     simulated_tlb: str = ""
     seed: int = 0
@@ -173,3 +176,38 @@ class Process:
         except OSError:
             pass
         return self._process.poll() is not None
+
+
+@dataclass(frozen=True)
+class BochsMachine:
+    """A machine that Bochs emulates, booted from ISO."""
+
+    emulator: Emulator
+    iso: Path
+
+    def start(self, directory: Path, verbose: bool) -> Process:
+        """Start it; its files go to DIRECTORY."""
+        for name in ("witness.jsonl", "reports.jsonl", "bochs.log"):
+            (directory / name).unlink(missing_ok=True)
+        config = directory / "bochs.conf"
+        serial = {
+            "com1": f"mode=file, dev={directory}/{KERNEL_LOG}",
+            "com2": f"mode=file, dev={directory}/{TESTS_LOG}",
+        }
+        log = directory / "bochs.log"
+        config.write_text(configuration(self.emulator, self.iso, serial, log, verbose))
+        return Process(self.emulator, config, directory / "witness.jsonl")
+
+    def why_it_ended(self, directory: Path) -> str:
+        """Bochs's own reason, or what tlbsan says when it ends the emulator."""
+        reasons = [
+            line.split(mark, 1)[1].strip()
+            for name, mark in (
+                ("bochs.out", "tlbsan: "),
+                ("bochs.out", ">>PANIC<<"),
+                ("bochs.log", ">>PANIC<<"),
+            )
+            for line in read_lines(directory / name)
+            if mark in line
+        ]
+        return reasons[-1] if reasons else ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import image
 import reports
 import verdict
 import witness
-from bochs import APICV, Emulator
+from bochs import APICV, BochsMachine, Emulator
 from code_names import CodeNames
 from console import Console
 from errors import MachineError
@@ -21,6 +22,7 @@ from explain import explain_all
 from plan import MODULE, Plan, guest_script
 from results import Result
 from session import STOP, Limits, Outcome, Session
+from vng import Vng, VngMachine
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Parts:
 
     kernel: Path
     tools: Path
-    emulator: Emulator
+    emulator: Emulator | Vng
     output: Path
     limits: Limits
     verbose: bool
@@ -37,6 +39,8 @@ class Parts:
     # Modules that tests load.
     extra_modules: tuple[Path, ...] = ()
     program_directories: tuple[Path, ...] = ()
+    # For a machine without VMX beside the others.
+    vng: Vng | None = None
 
     def find_program(self, name: str) -> Path:
         """The test or workload NAME."""
@@ -66,6 +70,12 @@ class Boot:
     parts: Parts
     # What kselftest has installed, if that is to be in the machine: at /kselftest.
     kselftest: Path | None = None
+
+    def directory(self) -> Path:
+        """Where its files are."""
+        directory = self.parts.output / self.name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
 
     def code_names(self, console: Console, step: str) -> CodeNames:
         """Names for addresses seen in STEP, or outside of all."""
@@ -105,7 +115,9 @@ class Finished:
 
     def results(self) -> list[Result]:
         """Each step judged, and the machine."""
-        return verdict.judge(self.boot.plan, self.outcome.console, self.witness, self.reports)
+        leave_out = self.boot.parts.emulator.leaves_out
+        console = self.outcome.console
+        return verdict.judge(self.boot.plan, console, self.witness, self.reports, leave_out)
 
 
 def run_boots(boots: list[Boot]) -> list[Finished]:
@@ -126,30 +138,44 @@ def run_boots(boots: list[Boot]) -> list[Finished]:
 def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
     """Write the boot's ISO; EXTRA are further files in its root directory."""
     parts = boot.parts
-    directory = parts.output / boot.name
-    directory.mkdir(parents=True, exist_ok=True)
-    modules = parts.extra_modules + ((parts.module,) if parts.module else ())
+    directory = boot.directory()
     iso = directory / "machine.iso"
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        image.fill_root(root, parts.kernel, modules, parts.tools)
-        for name in boot.programs:
-            image.add_program(root, parts.find_program(name))
-        for name, data in extra.items():
-            image.add(root, name, data, 0o644)
-        if boot.kselftest:
-            image.add_kselftest(root, boot.kselftest, parts.extra_modules)
+        _fill(boot, root, extra)
         image.build_iso(parts.kernel, root, "", iso)
     return iso
 
 
+def _fill(boot: Boot, root: Path, extra: dict[str, bytes]) -> None:
+    parts = boot.parts
+    modules = parts.extra_modules + ((parts.module,) if parts.module else ())
+    image.fill_root(root, parts.kernel, modules, parts.tools)
+    for name in boot.programs:
+        image.add_program(root, parts.find_program(name))
+    for name, data in extra.items():
+        image.add(root, name, data, 0o644)
+    if boot.kselftest:
+        image.add_kselftest(root, boot.kselftest, parts.extra_modules)
+
+
 def _run(boot: Boot) -> Finished:
     parts = boot.parts
-    iso = make_image(boot, {"plan": guest_script(boot.plan).encode()})
-    directory = iso.parent
+    extra = {"plan": guest_script(boot.plan).encode()}
+    directory = boot.directory()
+    if isinstance(parts.emulator, Vng):
+        root = directory / "root"
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        _fill(boot, root, extra)
+        machine = VngMachine(parts.emulator, parts.kernel, root)
+        outcome = Session(boot.plan, machine, directory, parts.limits, parts.verbose).run()
+        shutil.rmtree(root)
+        return Finished(boot, outcome, None)
+    iso = make_image(boot, extra)
     emulator = replace(parts.emulator, apicv=APICV in boot.plan.kvm_intel())
-    session = Session(boot.plan, emulator, iso, directory, parts.limits, parts.verbose)
-    outcome = session.run()
+    machine = BochsMachine(emulator, iso)
+    outcome = Session(boot.plan, machine, directory, parts.limits, parts.verbose).run()
     iso.unlink()
     if not parts.emulator.has_witness:
         return Finished(boot, outcome, None)

@@ -39,8 +39,10 @@ def fill_root(root: Path, kernel: Path, modules: tuple[Path, ...], tools: Path) 
         (root / name).mkdir()
     add(root, "bin/busybox", _read(BUSYBOX, "package busybox-static"))
     add(root, "bin/tsmark", _read(tools / "tsmark", "guest tools"))
-    add(root, "bin/without", _read(GUEST / "without", "the checkout"))
-    add(root, "init", _read(GUEST / "init", "the checkout"))
+    for name in ("without", "refused"):
+        add(root, f"bin/{name}", _read(GUEST / name, "the checkout"))
+    for name in ("init", "vng-run"):
+        add(root, name, _read(GUEST / name, "the checkout"))
     add(root, "machine.sh", _read(GUEST / "machine.sh", "the checkout"), 0o644)
     for name, path in module_files(kernel).items():
         add(root, f"modules/{name}.ko", _read(path, "kernel build"), 0o644)

@@ -61,6 +61,8 @@ class Plan:
     groups: tuple[Group, ...]
     probes: tuple[Probe, ...] = ()
     kvm_options: dict[str, str] = field(default_factory=dict)
+    # The kernel's own that are loaded first.
+    kernel_modules: tuple[str, ...] = ("irqbypass", "kvm", "kvm-intel")
     # A line a few seconds apart tells a busy machine from a dead one; it costs
     # instructions, so measurements go without.
     heartbeat: bool = True
@@ -102,7 +104,7 @@ def probe_lines(probes: Iterable[Probe]) -> list[str]:
 def guest_script(plan: Plan) -> str:
     """The plan as the shell commands that guest/init sources."""
     lines = [f"heartbeat={5 if plan.heartbeat else 0}"]
-    for module in ("irqbypass", "kvm", "kvm-intel"):
+    for module in plan.kernel_modules:
         options = plan.kvm_options.get(module, "")
         lines.append(f"load {module} {options}".rstrip())
     lines += probe_lines(plan.probes)

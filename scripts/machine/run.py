@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Runs an emulated machine with VMX: tests, the demo, a console, measurements.
+"""Runs a machine with VMX, mostly an emulated one: tests, the demo, a console, measurements.
 
 Everything comes by option; nothing here knows how it was built.
 """
@@ -24,8 +24,11 @@ from mutants import run_mutants
 from removals import run_removals
 from session import Limits
 from shell import run_shell
+from silicon import Order, run_silicon
 from suite import Selection, parameters_of, run_suite
 from tlbsan import run_tlbsan
+from vng import Vng
+from vng_suite import run_vng
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,21 +42,28 @@ def _parser() -> argparse.ArgumentParser:
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
         ("kselftest", "our selftests by kselftest's own runner, with the module loaded"),
+        ("vng", "the tests in virtme-ng's guests: KTAP, JUnit; exit code 4 without VMX"),
+        ("silicon", "the tests where there is VMX, and the cost of INVVPID and INVEPT"),
         ("removals", "leave out each TLB flush once: which program's run is reported?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
         if name == "kselftest":
             command.add_argument("--installed", type=Path, required=True, help="by kselftest")
-        if name in ("test", "kselftest", "mutants", "removals"):
+        if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
             command.add_argument(
                 "--program", action="append", default=[], metavar="NAME", help="what runs"
             )
             command.add_argument("--given", type=Path, help="directory of the user's programs")
+        if name in ("vng", "silicon"):
+            _vng(command)
+        else:
+            command.add_argument("--bochs", type=Path, required=True, help="the emulator")
         if name == "test":
             command.add_argument("--full", action="store_true", help="the long tests, too")
+            command.add_argument("--vng", metavar="PROGRAM", help="virtme-ng: without VMX, too")
         if name in ("test", "tlbsan"):
             command.add_argument(
                 "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
@@ -87,7 +97,6 @@ def _common(command: argparse.ArgumentParser) -> None:
     needed = {"type": Path, "required": True}
     command.add_argument("--kernel", **needed, help="built kernel tree")
     command.add_argument("--tools", **needed, help="directory with tsmark")
-    command.add_argument("--bochs", **needed, help="the emulator")
     command.add_argument("--out", **needed, help="where logs and reports go")
     command.add_argument("--module", type=Path, help="rust_kvm_nvmx.ko")
     command.add_argument(
@@ -114,9 +123,41 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--silence", type=float, default=Limits.silence, metavar="SECONDS")
 
 
+def _vng(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--vng", default="vng", metavar="PROGRAM", help="virtme-ng")
+    command.add_argument("--owner", default="", help="the owner of /dev/kvm, for messages")
+    if command.prog.endswith(" silicon"):
+        command.add_argument("--commit", default="unknown", help="what is tested, for the report")
+        command.add_argument("--costs", type=Path, help="invalidation_cost of the host's kernel")
+        return
+    command.add_argument(
+        "--emulate", action="store_true", help="on a CPU without VMX, whatever this host has"
+    )
+    command.add_argument(
+        "--dry-run",
+        default="",
+        choices=["host", "with", "without"],
+        help="print what would run, on this host or one with or without VMX",
+    )
+
+
+def _emulator(options: argparse.Namespace, cpus: int) -> Emulator | Vng:
+    if options.command in ("vng", "silicon"):
+        return Vng(options.vng, cpus=cpus)
+    return Emulator(
+        options.bochs,
+        cpus,
+        options.memory,
+        options.debian_bochs,
+        simulated_tlb=options.simulate,
+        seed=options.seed,
+    )
+
+
 def _parts(options: argparse.Namespace) -> Parts:
     cpus = options.cpus or (1 if options.command == "bench" else 2)
-    for needed in (options.kernel, options.tools, options.bochs, options.module):
+    bochs = getattr(options, "bochs", None)
+    for needed in (options.kernel, options.tools, bochs, options.module):
         if needed is not None and not needed.exists():
             raise MachineError(f"{needed} does not exist")
     slower = getattr(options, "slower", 1)
@@ -127,14 +168,7 @@ def _parts(options: argparse.Namespace) -> Parts:
     return Parts(
         kernel=options.kernel,
         tools=options.tools,
-        emulator=Emulator(
-            options.bochs,
-            cpus,
-            options.memory,
-            options.debian_bochs,
-            options.simulate,
-            options.seed,
-        ),
+        emulator=_emulator(options, cpus),
         output=options.out.absolute(),
         limits=Limits(
             boot=Limits.boot * slower,
@@ -149,7 +183,14 @@ def _parts(options: argparse.Namespace) -> Parts:
             for directory in (getattr(options, "given", None), options.own, options.upstream)
             if directory
         ),
+        vng=_vng_beside(options),
     )
+
+
+def _vng_beside(options: argparse.Namespace) -> Vng | None:
+    if options.command != "test" or not options.vng:
+        return None
+    return Vng(options.vng)
 
 
 def _lock(output: Path) -> TextIO:
@@ -163,7 +204,8 @@ def _lock(output: Path) -> TextIO:
 
 
 def main() -> int:
-    """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run."""
+    """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run, and of `vng`
+    and `silicon` 4 if there is no VMX."""
     options = _parser().parse_args()
     # Both must reach the `finally` blocks that stop the emulator; a shell's
     # background job starts with SIGINT ignored.
@@ -182,6 +224,11 @@ def main() -> int:
         if options.command == "tlbsan":
             parameters = parameters_of(options.kvm_intel, parts.kernel)
             return run_tlbsan(parts, options.program, parameters)
+        if options.command == "vng":
+            return run_vng(parts, options.test, options.emulate, options.owner, options.dry_run)
+        if options.command == "silicon":
+            order = Order(options.owner, options.commit, options.costs)
+            return run_silicon(parts, options.test, order)
         if options.command == "shell":
             return run_shell(parts)
         if options.command == "mutants":

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One boot of the machine, from the emulator's start to its end, watched all the way."""
+"""One boot of the machine, from its start to its end, watched all the way."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from bochs import Emulator, Process, configuration
 from console import Console, StepRecord, Tail
 from faults import Fault
 from plan import Plan
 
+KERNEL_LOG, TESTS_LOG = "kernel.log", "tests.log"
 _POLL = 0.05
 # After a fatal report the kernel still prints what helps most: the trace.
 _LAST_WORDS = 3.0
@@ -34,6 +36,28 @@ class Limits:
     total: float = 3000
 
 
+class Running(Protocol):
+    """A machine that was started."""
+
+    peak_kib: int
+    # What it used of the host's processors.
+    cpu_seconds: float
+
+    def ended(self) -> bool:
+        """Whether it is gone."""
+
+
+class Machine(Protocol):
+    """What runs a plan: it writes the kernel's messages to KERNEL_LOG and what the tests print
+    to TESTS_LOG of its directory."""
+
+    def start(self, directory: Path, verbose: bool) -> AbstractContextManager[Running]:
+        """Start it; leaving the context kills it."""
+
+    def why_it_ended(self, directory: Path) -> str:
+        """What it said when it ended by itself, if anything."""
+
+
 @dataclass
 class Outcome:
     """What is known after the machine stopped."""
@@ -43,24 +67,17 @@ class Outcome:
     seconds: float
     boot_seconds: float
     peak_kib: int
-    # What the emulator used of the host's processors.
+    # What it used of the host's processors.
     cpu_seconds: float
 
 
 class Session:
-    """Runs PLAN from ISO; its files go to DIRECTORY."""
+    """Runs PLAN on MACHINE; its files go to DIRECTORY."""
 
     def __init__(
-        self,
-        plan: Plan,
-        emulator: Emulator,
-        iso: Path,
-        directory: Path,
-        limits: Limits,
-        verbose: bool,
+        self, plan: Plan, machine: Machine, directory: Path, limits: Limits, verbose: bool
     ) -> None:
-        self._emulator = emulator
-        self._iso = iso
+        self._machine = machine
         self._directory = directory
         self._limits = limits
         self._verbose = verbose
@@ -74,22 +91,15 @@ class Session:
 
     def run(self) -> Outcome:
         """Boot, watch, stop. Faults are in the outcome's console, not raised."""
-        for name in ("kernel.log", "tests.log", "witness.jsonl", "reports.jsonl", "bochs.log"):
+        for name in (KERNEL_LOG, TESTS_LOG):
             (self._directory / name).unlink(missing_ok=True)
-        config = self._directory / "bochs.conf"
-        serial = {
-            "com1": f"mode=file, dev={self._directory}/kernel.log",
-            "com2": f"mode=file, dev={self._directory}/tests.log",
-        }
-        log = self._directory / "bochs.log"
-        config.write_text(configuration(self._emulator, self._iso, serial, log, self._verbose))
-        self._kernel = Tail(self._directory / "kernel.log")
-        self._tests = Tail(self._directory / "tests.log")
+        self._kernel = Tail(self._directory / KERNEL_LOG)
+        self._tests = Tail(self._directory / TESTS_LOG)
         self._start = self._last_output = self._step_start = time.monotonic()
         self._boot_seconds = 0.0
         with (
             open(self._directory / "console.log", "w", encoding="utf-8") as self._log,
-            Process(self._emulator, config, self._directory / "witness.jsonl") as process,
+            self._machine.start(self._directory, self._verbose) as process,
         ):
             self._watch(process)
         seconds = time.monotonic() - self._start
@@ -102,7 +112,7 @@ class Session:
             process.cpu_seconds,
         )
 
-    def _watch(self, process: Process) -> None:
+    def _watch(self, process: Running) -> None:
         stop_at = None
         while not STOP.is_set():
             ended = process.ended()
@@ -170,23 +180,12 @@ class Session:
         return None
 
     def _judge_end(self) -> None:
-        """The emulator left by itself: that is right only after a power-off."""
+        """The machine left by itself: that is right only after a power-off."""
         if self._console.done or any(f.fatal for f in self._console.all_faults()):
             return
-        # Bochs' own, and what tlbsan says when it ends the emulator.
-        reasons = [
-            line.split(mark, 1)[1].strip()
-            for name, mark in (
-                ("bochs.out", "tlbsan: "),
-                ("bochs.out", ">>PANIC<<"),
-                ("bochs.log", ">>PANIC<<"),
-            )
-            for line in _read_lines(self._directory / name)
-            if mark in line
-        ]
-        reason = reasons[-1] if reasons else "it gave no reason"
-        self._console.faults.append(Fault("emulator ended", reason, fatal=True))
-        self._say(f"emulator ended: {reason}")
+        reason = self._machine.why_it_ended(self._directory) or "it gave no reason"
+        self._console.faults.append(Fault("machine ended", reason, fatal=True))
+        self._say(f"machine ended: {reason}")
 
     def _stream(self, line: str) -> None:
         self._log.write(line + "\n")
@@ -199,11 +198,12 @@ class Session:
         print(f"[{elapsed:6.1f} s] {self._directory.name}: {text}", file=sys.stderr, flush=True)
 
 
-def _read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file that may not be there."""
     return path.read_text(errors="replace").splitlines() if path.exists() else []
 
 
 def console_tail(directory: Path) -> list[str]:
     """The last lines of both ports together."""
-    lines = _read_lines(directory / "console.log")
+    lines = read_lines(directory / "console.log")
     return [line for line in lines if line.strip()][-_TAIL_LINES:]

@@ -13,12 +13,15 @@ from pathlib import Path
 import checkers
 import hooks
 import image
+import no_vmx
 import results
 import verdict
+import vng
 from bochs import APICV, Emulator, Interleaving
 from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
+from junit import write_junit
 from plan import TRACED, Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
@@ -64,7 +67,8 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_own_plan(OWN_PLAN))
         if image.configured(parts.kernel, "FAULT_INJECTION_USERCOPY", "y"):
             lists.append(read_own_plan(FAULT_PLAN))
-    entries = with_parameters(choose(lists, selection.only, selection.full), selection.parameters)
+    chosen = choose(lists, selection.only, selection.full)
+    entries = with_parameters(chosen, selection.parameters)
     if selection.plain:
         entries = [entry for entry in entries if not entry.parameters]
     entries = [
@@ -76,7 +80,12 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
     boots = make_boots(parts, entries, selection.parameters, probes)
     if not boots:
         raise MachineError("nothing to run: give --upstream, --own, or both")
-    return _report(parts.output, run_boots(boots), every_hook, selection)
+    missing = []
+    if parts.vng and selection.only is None:
+        missing = vng.lacks(parts.kernel)
+        if not missing:
+            boots.append(no_vmx.make_boot(replace(parts, emulator=parts.vng), chosen))
+    return _report(parts.output, run_boots(boots), every_hook, selection, missing)
 
 
 def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[Entry]:
@@ -207,9 +216,11 @@ def _cost(entry: Entry) -> int:
     return entry.step.limit * len(entry.groups)
 
 
-def _report(
-    output: Path, finished: list[Finished], every_hook: list[Hook], selection: Selection
-) -> int:
+def gather(
+    finished: list[Finished], every_hook: list[Hook], complete: bool
+) -> tuple[list[tuple[str, str]], list[Result]]:
+    """All results, and the groups that they are in as (name, title). COMPLETE: every hook must be
+    come to."""
     everything: list[Result] = []
     for each in finished:
         own = each.results()
@@ -223,20 +234,39 @@ def _report(
     loaded = finished[0].boot.parts.module
     if loaded and any(step.takeover for group in planned for step in group.steps):
         everything += hooks.judge_takeover(
-            [(each.boot.plan, each.outcome.console) for each in finished],
-            every_hook,
-            selection.is_all(finished[0].boot.parts.emulator),
+            [(each.boot.plan, each.outcome.console) for each in finished], every_hook, complete
         )
         groups.append((hooks.GROUP, hooks.TITLE))
     groups.append((verdict.MACHINE, "the machines themselves"))
+    return groups, everything
+
+
+def _report(
+    output: Path,
+    finished: list[Finished],
+    every_hook: list[Hook],
+    selection: Selection,
+    missing: list[str],
+) -> int:
+    emulator = finished[0].boot.parts.emulator
+    emulated = [each for each in finished if each.boot.parts.emulator is emulator]
+    groups, everything = gather(emulated, every_hook, selection.is_all(emulator))
+    for each in finished:
+        if each not in emulated:
+            groups.append(no_vmx.GROUP)
+            everything += no_vmx.summarize(each.results())
+    if missing:
+        groups.append(no_vmx.GROUP)
+        everything.append(no_vmx.left_out(missing))
     with open(output / "results.ktap", "w", encoding="utf-8") as file:
         results.write_ktap(groups, everything, file)
     results.write_ktap(groups, everything, sys.stdout)
-    settings = _settings(finished[0].boot.parts.emulator, selection)
-    _write_json(output / "results.json", settings, finished, everything)
+    write_junit(output / "results.xml", "rust_kvm_nvmx", groups, everything)
+    settings = _settings(emulator, selection)
+    write_json(output / "results.json", settings, finished, everything)
     failed = any(result.status is Status.FAILED for result in everything)
     if failed:
-        _show_tails(finished)
+        show_tails(finished)
     peak = max(each.outcome.peak_kib for each in finished) // 1024
     used = sum(each.outcome.cpu_seconds for each in finished)
     print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
@@ -258,12 +288,13 @@ def _settings(emulator: Emulator, selection: Selection) -> dict[str, str | int]:
     }
 
 
-def _write_json(
+def write_json(
     path: Path,
     settings: dict[str, str | int],
     finished: list[Finished],
     everything: list[Result],
 ) -> None:
+    """Write all that is known to PATH."""
     report = {
         "summary": results.summary(everything),
         "settings": settings,
@@ -284,7 +315,7 @@ def _write_json(
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def _show_tails(finished: list[Finished]) -> None:
+def show_tails(finished: list[Finished]) -> None:
     """The console's end of each machine that something went wrong in."""
     for each in finished:
         if all(result.status is not Status.FAILED for result in each.results()):

@@ -40,6 +40,9 @@ class Expectation:
     compare: str
     number: int
 
+    def __str__(self) -> str:
+        return f"{self.region} {self.counter} {self.compare} {self.number}"
+
     def failure(self, regions: Regions) -> str:
         """Why it does not hold; empty when it does."""
         if self.region not in regions:

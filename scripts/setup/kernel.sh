@@ -5,7 +5,7 @@
 # so all but the first asked for start as a copy of the one that is nearest, and
 # make builds what the patches touch.
 
-config=$checkout/scripts/kernel/kernel.config
+config=("$checkout/scripts/kernel/kernel.config" "$checkout/scripts/kernel/virtme-ng.config")
 patch_dir=$checkout/patches/linux-$KERNEL_SERIES
 removals_patch=$checkout/selftests/removals/linux-$KERNEL_SERIES.patch
 
@@ -86,7 +86,7 @@ build_kernel() {
 	# About as many lines as the full build prints.
 	[ -n "$from" ] || lines=2060
 	run "building $name" "$lines" \
-		in_tools --at "$tree" "$kernel_place" "$here/kernel-build.sh" "$tree" "$kernel_place" "$config"
+		in_tools --at "$tree" "$kernel_place" "$here/kernel-build.sh" "$tree" "$kernel_place" "${config[@]}"
 }
 
 # kernel NAME [PATCH...]
@@ -97,7 +97,7 @@ kernel() {
 	tools=$(need toolchain)
 	source=$(need kernel-source)
 	origin=$source/origin
-	base=$( (cat "$source/sha256"; toolchain_id "$tools"; grep '^CONFIG_' "$config"; cat "$here/kernel-build.sh") | hash_of)
+	base=$( (cat "$source/sha256"; toolchain_id "$tools"; grep -h '^CONFIG_' "${config[@]}"; cat "$here/kernel-build.sh") | hash_of)
 	key=$base
 	[ ${#patches[@]} = 0 ] || key=$base-$(hash_files "${patches[@]}")
 	export RUST_KVM_NVMX_TOOLS=$tools

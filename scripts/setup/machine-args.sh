@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The variables of `make` that say how the emulated machine is: checked at once, and
-# by add_machine_args made arguments of its runner.
+# The variables of `make` that say how the machine is: checked at once, and by
+# add_machine_args made arguments of its runner.
 
 # path NAME: of what setup.sh makes.
 path() { "$here/setup.sh" "$1"; }
@@ -27,19 +27,24 @@ if [ -n "${KDIR:-}" ] && [ ! -f "$KDIR/arch/x86/boot/bzImage" ]; then
 	die "KDIR: $KDIR has no arch/x86/boot/bzImage: run \`make -C $KDIR bzImage\`"
 fi
 
-# add_machine_args: append to $args; sets $tools, which the emulator runs in.
+# add_common_args: append to $args what any machine takes; sets $tools, which it runs in.
+add_common_args() {
+	tools=$(path toolchain)
+	[ "${V:-0}" = 0 ] || args+=(--verbose)
+	[ -z "${CPUS:-}" ] || args+=(--cpus "$CPUS")
+}
+
+# add_machine_args: the same, and the emulator with its own.
 add_machine_args() {
 	local bochs
+	add_common_args
 	if [ "${TLBSAN:-1}" = 0 ]; then
 		tools=$(path toolchain-bochs)
 		args+=(--bochs /usr/bin/bochs-bin --debian-bochs)
 	else
-		tools=$(path toolchain)
 		bochs=$(path bochs)
 		args+=(--bochs "$bochs/bochs")
 	fi
-	[ "${V:-0}" = 0 ] || args+=(--verbose)
-	[ -z "${CPUS:-}" ] || args+=(--cpus "$CPUS")
 	[ -z "${SEED:-}" ] || args+=(--seed "$SEED")
 	[ -z "${SIM:-}" ] || args+=(--simulate "$SIM")
 	[ -z "$parameters" ] || args+=(--kvm-intel "$parameters")

@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # What is built out of tree for kernel-patched, ROW or KDIR, in build/ of the checkout,
 # where make does what has changed: the module, the test helpers in
-# selftests/module/, and the objects of selftests/hook_cost/.
+# selftests/module/ and selftests/invalidation_cost/, and the objects of
+# selftests/hook_cost/.
 
 # build_modules SOURCE OUT TARGET...
 build_modules() (

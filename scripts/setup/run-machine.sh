@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]: make what the
-# emulated machine needs, and call its runner. `make` calls this; its variables are read
-# here and in machine-args.sh, ARGUMENTs go to the runner as they are.
+# run-machine.sh {test|test-full|vng|silicon|demo|shell|bench|kselftest|mutants|removals}
+# [ARGUMENT...]: make what the machine needs, and call its runner. `make` calls this; its
+# variables are read here and in machine-args.sh, ARGUMENTs go to the runner as they are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/machine-args.sh"
@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | demo | shell | bench | kselftest | mutants | removals) shift ;;
+test | vng | silicon | demo | shell | bench | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
@@ -45,21 +45,37 @@ own=$(path selftests-own)
 args+=(--own "$own/rust_kvm_nvmx")
 if [ "$what" = kselftest ]; then args+=(--installed "$own"); fi
 case $what in
-test | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
+test | vng | silicon | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
-test | shell | kselftest | mutants | removals) helpers=$(path test-modules); args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko") ;;
+test | vng | silicon | shell | kselftest | mutants | removals)
+	helpers=$(path test-modules)
+	cost=$(path cost-module)
+	args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko"
+		--extra-module "$cost/invalidation_cost.ko")
+	;;
 esac
 # Only one test needs the module as it would be for other kernels.
-if [ "$what" = test ] && [[ " ${T:-refusals}" = *" refusals"* ]]; then
-	other=$(path other-modules)
-	for file in "$other"/*.ko; do
-		args+=(--extra-module "$file")
-	done
-fi
+case $what in
+test | vng | silicon)
+	if [[ " ${T:-refusals}" = *" refusals"* ]]; then
+		other=$(path other-modules)
+		for file in "$other"/*.ko; do
+			args+=(--extra-module "$file")
+		done
+	fi
+	;;
+esac
 module=$(path module)
 args+=(--module "$module/rust_kvm_nvmx.ko")
-add_machine_args
+case $what in
+vng | silicon)
+	add_common_args
+	[ ! -e /dev/kvm ] || args+=(--owner "$(stat -c '%U:%G, mode %a' /dev/kvm)")
+	;;
+*) add_machine_args ;;
+esac
+[ "$what" != test ] || args+=(--vng vng)
 [ -z "${T:-}" ] || args+=(--test "$T")
 if [ -n "${ROW:-}" ]; then add_row_args; fi
 
