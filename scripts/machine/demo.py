@@ -13,6 +13,7 @@ import hooks
 import reports
 from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
+from chart import Row, Section, draw
 from plan import Group, Plan, Step
 from results import Status, stale_text
 from session import console_tail
@@ -57,7 +58,10 @@ def run_demo(parts: Parts, workload: list[str]) -> int:
     path = parts.output / "report.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(render(report))
-    print(f"  as JSON: {path}", flush=True)
+    print(f"  as JSON: {path}")
+    picture = parts.output / "flushes.svg"
+    picture.write_text(draw_report(report), encoding="utf-8")
+    print(f"  as a picture: {picture}", flush=True)
     if report["problems"]:
         print("\n".join(console_tail(finished.outcome.directory)), file=sys.stderr)
         print(f"all of it: {finished.outcome.directory}/console.log", file=sys.stderr)
@@ -175,6 +179,26 @@ def render(report: dict) -> str:
     lines += [f"WRONG: {problem}" for problem in report["problems"]]
     lines += [f"  {line}" for line in report["stale"]]
     return "\n".join(lines)
+
+
+def draw_report(report: dict) -> str:
+    """The figures of the report as a picture."""
+    c, rust = report["runs"]["c"], report["runs"]["rust"]
+    decisions = [
+        Row(f"{hook} ({rule})", c["hooks_in_c"][hook], rust["hooks_in_rust"][hook])
+        for hook, rule in _SHOWN.items()
+    ]
+    if report["witness"]:
+        executed = [
+            Row(title, c["emulator_counted"][key], rust["emulator_counted"][key])
+            for title, key in _EXECUTED
+        ]
+    else:
+        executed = [Row(title, None, rust["module_counted"][key]) for title, key in _EXECUTED]
+    return draw(
+        f"Who flushed what: {report['workload']}",
+        [Section("decisions", decisions), Section("executed", executed)],
+    )
 
 
 def _row(title: str, left: object, right: object) -> str:
