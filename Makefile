@@ -15,6 +15,7 @@ help:
 #: make test-full       the same, and those of KVM's own tests that take long
 #: make vng             all tests in virtme-ng's guests; without VMX they skip (scripts/vng: status 4)
 #: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
+#: make top             on a host with the module: flushes by vCPU and cause, live
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
@@ -62,6 +63,10 @@ test-debug:
 vng silicon:
 	@scripts/$@
 
+# Of this host, not of the emulated machine.
+top:
+	@python3 -B scripts/machine/top.py
+
 tlbsan:
 	@$(setup)/run-tlbsan.sh
 
@@ -80,4 +85,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean
