@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one actuator: it executes what the policy decides, for the vCPU of a hook.
+//! Executes what the policy decides, for the vCPU of a hook.
 
 use kernel::{
     do_once_lite,

@@ -5,7 +5,10 @@
 //!
 //! KVM runs all L2s of a vCPU on one hardware VPID, vpid02. If L1 enters an L2 with another vpid12,
 //! the translations in vpid02 are not that L2's, and must be flushed before it runs. Two hooks are
-//! enough for that. All others stay with C.
+//! enough to show it. All others stay with C.
+//!
+//! It leaves out the queue of Hyper-V flushes (T1), a VPID that both levels share (T5), and CPUs
+//! that lack a type of INVVPID. So it is no module to load.
 
 use kernel::prelude::*;
 
@@ -19,7 +22,10 @@ use super::{
         Vmcs12, //
     },
 };
-use crate::policy::types::Invalidation;
+use crate::policy::types::{
+    Caps,
+    Invalidation, //
+};
 
 #[allow(dead_code)]
 struct OneVpid02;
@@ -44,7 +50,7 @@ impl NestedTlbHooks for OneVpid02 {
         } else {
             vcpu.vpid01()
         };
-        if dirty {
+        if dirty && vcpu.caps().has(Caps::VPID) {
             VpidToWrite::new(vpid)
         } else {
             VpidToWrite::NONE

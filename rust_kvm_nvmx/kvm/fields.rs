@@ -4,8 +4,9 @@
 //!
 //! A declaration makes two things: the constant through which the field is accessed, and the
 //! field's line in [`LAYOUT`]. Registration compares the lines with those of the running kernel,
-//! because neither vermagic nor a version number says anything about a structure's layout. No other
-//! code names a field, so no field can be used without being compared.
+//! because neither vermagic nor a version number says anything about a structure's layout. Only the
+//! parts of a compared field, e.g. the address in a root, are named elsewhere: they are compared by
+//! the size of the whole.
 //!
 //! Also compared: what the C functions in `helpers.c` use, and the numbers of KVM's requests. The
 //! bits within a word, e.g. the level in an MMU role, come from the headers that the module is

@@ -221,7 +221,7 @@ impl Answer for Result {
 
 /// The VPID to write to vmcs02, as C takes it: a negative number stands for none.
 ///
-/// It is C's from where it is decided, so that a hook may end with a tail call.
+/// It is kept in C's form, so that the hook can end with a tail call.
 pub(crate) struct VpidToWrite(c_int);
 
 impl VpidToWrite {
@@ -299,8 +299,7 @@ macro_rules! hooks {
                 )*
             }
 
-            /// Counts a decision that a client makes for a hook without being called at it, because
-            /// another hook of the client's comes to it.
+            /// Counts a decision of one hook that the client makes inside another hook.
             #[allow(dead_code)]
             pub(crate) mod count {
                 use super::*;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The other vCPUs of the VM, whose threads run at the same time.
+//! All vCPUs of the VM. The threads of the others run at the same time.
 
 use core::{
     marker::PhantomData,

@@ -117,8 +117,8 @@ pub(super) fn steal_time(vcpu: Vcpu<'_>) {
     vcpu.flush_guest_in_kvm();
 }
 
-/// Executes what is required. While the tracepoint is on, a cold copy does it, so that it costs one
-/// NOP while it is off, and no registers.
+/// Executes what is required. A tracepoint that is off costs one NOP and no registers: while it is
+/// on, a cold copy runs.
 #[inline(always)]
 fn execute(vcpu: Vcpu<'_>, cause: Cause, required: impl FnOnce() -> Option<Invalidation>) {
     if vcpu.traces_flush() {

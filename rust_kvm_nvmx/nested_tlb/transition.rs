@@ -4,8 +4,7 @@
 //!
 //! Nothing is flushed here: KVM handles the requests when the new context is complete.
 //!
-//! While the tracepoint is on, a cold copy of each function runs. So it costs one NOP while it is
-//! off, and no registers.
+//! A tracepoint that is off costs one NOP and no registers: while it is on, a cold copy runs.
 
 use kernel::warn_on;
 

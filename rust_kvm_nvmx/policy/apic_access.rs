@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flushes around the APIC-access page (rules A1 to A4).
+//! The flushes around the APIC-access page (rules A2 to A4, X7).
 //!
 //! SDM volume 3C, "Virtualizing Memory-Mapped APIC Accesses": the translation that an access uses
 //! decides whether it is an access to the APIC-access page. The CPU may still use a translation

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What to invalidate on this CPU for each kind of flush that KVM asks for (rules H1 to H5, H15).
+//! What to invalidate on this CPU for each kind of flush that KVM asks for (rules H1 to H5, H15,
+//! X3).
 //!
 //! Two facts from the SDM ("Operations that Invalidate Cached Mappings") decide nearly all of it:
 //!

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a flush hypercall asks for (rules E5 to E7, E9, X2, X4, X5).
+//! What a flush hypercall asks for (rules E2, E5 to E7, E9, X2, X5, X6).
 //!
 //! The four calls (TLFS, `HvCallFlushVirtualAddressSpace[Ex]`, `HvCallFlushVirtualAddressList[Ex]`)
 //! have their input as 8-byte words in the same order, be it in one page of memory ("slow") or in

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! L2's flush hypercalls, which L0 handles for an enlightened L1 (rules E1, E2, E8, E11, E12, X8;
-//! TLFS, "Nested Virtualization", "Direct Virtual Flush").
+//! L2's flush hypercalls, which L0 handles for an enlightened L1 (rules E1, E2, E8, E11, E12, X8,
+//! X10; TLFS, "Nested Virtualization", "Direct Virtual Flush").
 
 use super::hv_call::{
     result_of_failure,
@@ -86,9 +86,9 @@ pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
     }
 }
 
-/// X10: what is pending for L2 after the exit, if a #DB was queued for it that puts `queued_db` into
-/// DR6: the single step over the VMCALL. The exit is like a trap, so the #DB comes after it (SDM,
-/// "Saving Non-Register State").
+/// X10: what is pending for L2 after the exit, if a #DB was queued that puts `queued_db` into DR6:
+/// the single step over the VMCALL. The exit is like a trap, so the #DB comes after it (SDM, "Saving
+/// Non-Register State").
 #[inline]
 pub(crate) fn pending_after_flush(queued_db: u64) -> Option<u64> {
     // BD: an access to a debug register is a fault, and never pending.

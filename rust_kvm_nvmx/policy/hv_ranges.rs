@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, X1, X4, X9).
+//! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, X1, X4, X6, X9).
 //!
 //! The queue is KVM's own: C may handle what Rust has queued, or the reverse. Its entries have the
 //! basic range format: a 4 KiB page's address, and in bits 11:0 the number of pages that follow it.

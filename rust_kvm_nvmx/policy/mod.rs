@@ -8,17 +8,17 @@
 //!
 //! - [`types`]: VPIDs, EPT pointers and addresses, each with a type of its own,
 //! - [`flush`]: what to invalidate when KVM asks for everything, the current context, one address,
-//!   or the guest's own translations (rules H1 to H5, H15),
+//!   or the guest's own translations (rules H1 to H5, H15, X3),
 //! - [`eptp`]: which EPT pointer names a root (H6),
 //! - [`transition`]: what a nested VM entry, VM exit or VMFUNC requires, and L2's VPID (T1 to T5,
 //!   T8, T11),
 //! - [`invalidate`]: L1's own INVVPID and INVEPT (T6, T13),
-//! - [`apic_access`]: the APIC-access page (A1 to A4),
+//! - [`apic_access`]: the APIC-access page (A2 to A4, X7),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
-//! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E5 to E7, E9, X2, X4, X5),
+//! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E2, E5 to E7, E9, X2, X5, X6),
 //! - [`hv_ranges`]: what a call queues, and how a queue is handled (E7, E10, X1, X4, X6, X9),
 //! - [`hv_l2`]: which of L2's hypercalls L0 handles, for which vCPUs, and how they end (E1, E2, E8,
-//!   E11, E12, X8).
+//!   E11, E12, X8, X10).
 //!
 //! "SDM" is the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3C; chapter
 //! "VMX support for address translation", section "Caching translation information".

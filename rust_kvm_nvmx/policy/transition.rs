@@ -3,7 +3,7 @@
 //! Which flush a nested VM entry, VM exit or VMFUNC requires, and the VPID that L2 runs with (rules
 //! T1 to T5, T8 and T11).
 //!
-//! Each rule is a question of its own. A caller asks those that apply, in this order: T1, then T4
+//! There is a function for each question. A caller asks those that apply, in this order: T1, T3, T4
 //! and its record of the new owner, then the flush (T2, T4, T5), then the VPID (T8).
 
 use super::types::{
