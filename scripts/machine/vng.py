@@ -21,8 +21,9 @@ from session import KERNEL_LOG, TESTS_LOG, read_lines
 
 FRAGMENT = Path(__file__).resolve().parents[1] / "kernel" / "virtme-ng.config"
 ENTER = Path(__file__).resolve().parent / "guest" / "vng-enter"
-# As in the emulated machine (image.py). virtme-ng itself adds that a panic ends the guest.
-_KERNEL_ARGUMENTS = ("oops=panic", "printk.devkmsg=on", "nokaslr")
+# As in the emulated machine (image.py). virtme-ng itself adds that a panic ends the guest. It
+# gives the root no name, which a kernel without block devices needs to find it.
+_KERNEL_ARGUMENTS = ("root=/dev/root", "oops=panic", "printk.devkmsg=on", "nokaslr")
 # QEMU's plainest CPU has no SSE4.2, which the selftests are built for.
 _EMULATED_CPU = "max,vendor=GenuineIntel"
 
