@@ -47,7 +47,11 @@ fi
 
 mkdir -p "$objects"
 cd "$tree"
-say "building and running User-Mode Linux (from nothing about 4 min on 2 cores)"
-# kunit.py sets the terminal's state back, which it can only if there is one.
-exec "$here/in-toolchain.sh" ./tools/testing/kunit/kunit.py run --build_dir "$objects" \
-	--jobs "$JOBS" --kunitconfig "$module" --kunitconfig "$checkout/scripts/kernel/kunit.config"
+kunit=(in_tools ./tools/testing/kunit/kunit.py)
+options=(--build_dir "$objects" --kunitconfig "$module"
+	--kunitconfig "$checkout/scripts/kernel/kunit.config")
+# kunit.py builds without a word, so make goes first.
+"${kunit[@]}" config "${options[@]}" >&2
+run "building User-Mode Linux (from nothing about 4 min on 2 cores)" 0 \
+	in_tools bash -c 'time "$@"' x make ARCH=um "O=$objects" "-j$JOBS" all
+"${kunit[@]}" run "${options[@]}" --jobs "$JOBS"
