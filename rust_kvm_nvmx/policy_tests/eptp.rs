@@ -13,7 +13,8 @@ mod tests {
 
     #[test]
     fn h6_pointers_are_those_of_the_sdm() {
-        // Write-back (6), 4 levels (3 << 3): 0x1e; 5 levels (4 << 3): 0x26; accessed and dirty: 0x40.
+        // Write-back (6), 4 levels (3 << 3): 0x1e; 5 levels (4 << 3): 0x26; accessed and dirty:
+        // 0x40.
         for (page, ad_enabled, low) in [
             (DUMMY, false, 0x1e),
             (DUMMY, true, 0x1e),

@@ -16,8 +16,8 @@ mod tests {
 
     const ROOT: Eptp = Eptp(0x1234_5000 | 0x1e);
 
-    /// What an invalidation drops, in the terms of the SDM: (this VPID's linear and combined mappings,
-    /// this root's guest-physical mappings).
+    /// What an invalidation drops, in the terms of the SDM: (this VPID's linear and combined
+    /// mappings, this root's guest-physical mappings).
     fn drops(
         invalidation: Option<Invalidation>,
         vpid: Option<Vpid>,

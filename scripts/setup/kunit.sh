@@ -53,5 +53,5 @@ options=(--build_dir "$objects" --kunitconfig "$module"
 # kunit.py builds without a word, so make goes first.
 "${kunit[@]}" config "${options[@]}" >&2
 run "building User-Mode Linux (from nothing about 4 min on 2 cores)" 0 \
-	in_tools bash -c 'time "$@"' x make ARCH=um "O=$objects" "-j$JOBS" all
+	in_tools make ARCH=um "O=$objects" "-j$JOBS" all
 "${kunit[@]}" run "${options[@]}" --jobs "$JOBS"
