@@ -17,13 +17,15 @@ esac
 out=$checkout/build/in-tree
 patch=$out/KVM-nVMX-Add-TLB-flushes-in-Rust.patch
 mkdir -p "$out"
-in_tools python3 -B "$checkout/scripts/machine/in_tree.py" --tree "$tree" --out "$patch" "${update[@]}" ||
+in_tools python3 -B "$checkout/scripts/machine/in_tree.py" --tree "$tree" --out "$patch.new" "${update[@]}" ||
 	exit 1
-if [ ! -s "$patch" ]; then
-	rm "$patch"
+if [ ! -s "$patch.new" ]; then
+	rm "$patch.new"
 	say "$tree has all of it already: nothing to do"
 	exit 0
 fi
+
+mv "$patch.new" "$patch"
 
 # A repository around the tree must not be taken for the tree's own.
 export GIT_CEILING_DIRECTORIES=${tree%/*}
