@@ -87,8 +87,8 @@ pub(crate) fn completion(result: u64, lock_count: Option<u32>) -> Completion {
 }
 
 /// X10: what is pending for L2 after the exit, if a #DB was queued that puts `queued_db` into DR6:
-/// the single step over the VMCALL. The exit is like a trap, so the #DB comes after it (SDM, "Saving
-/// Non-Register State").
+/// that of the single step over the VMCALL. The exit is like a trap, so the #DB comes after it
+/// (SDM, "Saving Non-Register State").
 #[inline]
 pub(crate) fn pending_after_flush(queued_db: u64) -> Option<u64> {
     // BD: an access to a debug register is a fault, and never pending.
