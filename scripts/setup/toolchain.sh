@@ -53,7 +53,7 @@ host_instead() {
 		release_suffices ||
 			die "$cannot, and $(os_release PRETTY_NAME) has not what Linux $KERNEL_SERIES needs: use a container of debian:$DEBIAN_RELEASE, or $(entering_remedy)"
 		[ "$(id -u)" != 0 ] ||
-			need_space /usr 2200 "the toolchain" "$(entering_remedy)"
+			need_space /usr 2700 "the toolchain" "$(entering_remedy)"
 		install_on_host "$cannot" "${missing[@]}"
 	fi
 	why=$(host_suffices) || {
