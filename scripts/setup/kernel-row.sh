@@ -12,7 +12,7 @@ row_toolchain() {
 # row_config FILE: the whole configuration. An option of the fragment comes in the place of the
 # same one of the base.
 row_config() {
-	grep '^CONFIG_' "$config" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
+	grep -h '^CONFIG_' "${config[@]}" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
 	grep '^CONFIG_' "$1" || true
 }
 
