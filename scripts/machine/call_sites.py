@@ -3,7 +3,8 @@
 
 kvm_nvmx_call() is a branch on the hook's static key. As long as the key is off, the CPU goes on
 after the branch, to C. A kprobe there counts how often. It needs no name of a C function, most
-of which the compiler inlines.
+of which the compiler inlines. Where C's function is empty there is no code of C's to count: what
+comes after the branch is executed on every way, with gcc and lockdep the function's end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ from plan import Probe
 HEADER = "arch/x86/kvm/nvmx-hooks.h"
 _HOOK = re.compile(r"^KVM_NVMX_HOOK\(\s*[^,()]+,\s*(\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# A call, C's functions that do nothing, and those that do. One that does nothing in another
+# configuration is both.
+_CALL = re.compile(r"\bkvm_nvmx_call\(\s*(\w+),\s*(\w+)")
+_EMPTY = re.compile(r"\b(\w+)\([^()]*\)\s*\{\s*\}")
+_NOT_EMPTY = re.compile(r"\b(\w+)\([^()]*\)\s*\{\s*[^}\s]")
 _KEYS = "kvm_nvmx_keys"
 # struct jump_entry: code and target, 4 bytes each, and the key, 8 bytes.
 _CODE, _KEY, _ENTRY = 0, 8, 16
@@ -40,6 +46,8 @@ class Hook:
 
     name: str
     sites: tuple[Probe, ...]
+    # C's function is empty: C is not counted.
+    empty_in_c: bool = False
 
     def in_rust(self, counters: Mapping[str, int]) -> int:
         """How often Rust handled it, by the module's counters."""
@@ -53,6 +61,7 @@ class Hook:
 def read_hooks(kernel: Path) -> list[Hook]:
     """All hooks of a built kernel."""
     names = read_names(kernel / HEADER)
+    empty = read_empty(kernel / HEADER)
     sites: dict[str, list[Probe]] = {name: [] for name in names}
     files = image.module_files(kernel)
     size = None
@@ -74,7 +83,10 @@ def read_hooks(kernel: Path) -> list[Hook]:
                     own.append(Probe(event, f"{module}{place}"))
         except OSError as error:
             raise MachineError(f"{path}: {error.strerror}") from error
-    return [Hook(name, tuple(places)) for name, places in sites.items()]
+    return [
+        Hook(name, (), True) if name in empty else Hook(name, tuple(places))
+        for name, places in sites.items()
+    ]
 
 
 def read_names(header: Path) -> list[str]:
@@ -90,6 +102,18 @@ def read_names(header: Path) -> list[str]:
     if twice:
         raise MachineError(f"{header}: {twice[0]} is there twice")
     return names
+
+
+def read_empty(header: Path) -> set[str]:
+    """The hooks whose function in C is empty, by the source around HEADER."""
+    texts = [
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(header.parent.rglob("*.[ch]"))
+    ]
+    empty = {name for text in texts for name in _EMPTY.findall(text)}
+    empty -= {name for text in texts for name in _NOT_EMPTY.findall(text)}
+    calls = [call for text in texts for call in _CALL.findall(text)]
+    return {hook for hook, _ in calls} - {hook for hook, c in calls if c not in empty}
 
 
 class _Object:

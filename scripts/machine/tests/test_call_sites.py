@@ -121,6 +121,26 @@ class CallSites(unittest.TestCase):
         self.module("kvm", KEYS.format(48))
         self.assertEqual(read_hooks(self.kernel)[2], Hook("hv_flush", ()))
 
+    def test_a_function_of_c_that_is_empty(self) -> None:
+        source = self.kernel / "arch/x86/kvm/vmx/nested.c"
+        source.parent.mkdir()
+        source.write_text(
+            "static void c_enter(struct kvm_vcpu *vcpu) { }\n"
+            "static void c_flush(struct kvm_vcpu *vcpu) { flush(); }\n"
+            "static void c_flush(struct kvm_vcpu *vcpu) {}\n"
+            "#define kvm_nvmx_call(hook, c_fn, args...) c_fn(args)\n"
+            "\tkvm_nvmx_call(enter, c_enter, vcpu, true);\n"
+            "\tkvm_nvmx_call(flush_all, c_flush, vcpu);\n"
+            "\tkvm_nvmx_call(hv_flush, c_enter, vcpu);\n"
+            "\tkvm_nvmx_call(hv_flush,\n\t\t      c_flush, vcpu);\n",
+            encoding="utf-8",
+        )
+        by_name = {hook.name: hook for hook in read_hooks(self.kernel)}
+        self.assertEqual(by_name["enter"], Hook("enter", (), True))
+        self.assertTrue(by_name["flush_all"].sites)
+        # One of its two functions does something.
+        self.assertTrue(by_name["hv_flush"].sites)
+
     def test_another_number_of_keys(self) -> None:
         self.module("kvm", KEYS.format(64))
         self.refused("kvm.ko", "3 hooks", "build the kernel again")

@@ -175,6 +175,12 @@ class Takeover(unittest.TestCase):
             self.assertIn("kvm:f+0x5: C cannot be counted here", first.reasons[0])
         # Also where nothing was hit, and a hook that is not called anywhere.
         self.assertIs(self._judge(0, 0, 0, 0, False, missing="b_0")[0].status, Status.FAILED)
+        for count, status in ((3, Status.PASSED), (0, Status.FAILED)):
+            console = Console()
+            console._step("loaded/a").counters = {"hook.c.rust": count}
+            plan = Plan((Group("loaded", "", "loaded", (Step("a", ("a",), takeover=True),)),))
+            judged = hooks.judge_takeover([(plan, console)], [Hook("c", (), True)], True)
+            self.assertIs(judged[0].status, status)
         nowhere = hooks.judge_takeover([], [Hook("c", ())], False)[0]
         self.assertIs(nowhere.status, Status.FAILED)
         self.assertIn("no call site", nowhere.reasons[0])
