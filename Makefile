@@ -13,7 +13,7 @@ help:
 #: make test            all tests, in the emulated machine
 #: make test T=NAME     one test, or several: T="NAME NAME"
 #: make test-full       the same, and those of KVM's own tests that take long
-#: make vng             all tests in virtme-ng's guests; without VMX they skip (scripts/vng: status 4)
+#: make vng             all tests in virtme-ng's guests; without VMX all skip
 #: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
 #: make top             on a host with the module: flushes by vCPU and cause, live
 #: make shell           a console in the emulated machine

@@ -169,7 +169,9 @@ def _run(boot: Boot) -> Finished:
         root.mkdir()
         _fill(boot, root, extra)
         machine = VngMachine(parts.emulator, parts.kernel, root)
-        outcome = Session(boot.plan, machine, directory, parts.limits, parts.verbose).run()
+        # A whole user space comes up, with udev, on QEMU's emulation at worst.
+        limits = replace(parts.limits, boot=2 * parts.limits.boot)
+        outcome = Session(boot.plan, machine, directory, limits, parts.verbose).run()
         shutil.rmtree(root)
         return Finished(boot, outcome, None)
     iso = make_image(boot, extra)

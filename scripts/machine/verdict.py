@@ -16,6 +16,8 @@ _SKIP = 4
 # The exit code of TEST_ASSERT().
 _FAIL = 254
 _KILLED = 128 + 9
+# What kselftest's library puts before the reason.
+_SKIP_MARK = "1..0 # SKIP - "
 MACHINE = "machine"
 _UNSEEN = (
     "it shows a KVM bug, and passed in C: here nothing counts flushes or finds uses of stale"
@@ -78,7 +80,7 @@ def _judge_step(
     status = Status.FAILED if reasons else Status.PASSED
     if skipped and not reasons:
         status = Status.SKIPPED
-        reasons = record.output[-1:]
+        reasons = [line.removeprefix(_SKIP_MARK) for line in record.output[-1:]]
     elif witness is None and wanted and not reasons and not leave_out:
         status = Status.SKIPPED
         reasons = [f"{len(wanted)} expectations need the witness, which is off"]

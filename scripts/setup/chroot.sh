@@ -13,7 +13,7 @@ mount --make-rprivate /
 new=$RUST_KVM_NVMX_CACHE/chroot
 mkdir -p "$new"
 mount -t tmpfs -o mode=755 none "$new"
-mkdir "$new"/{dev,proc,tmp}
+mkdir "$new"/{dev,proc,run,sys,tmp}
 while [ "$1" != -- ]; do
 	source=$2 place=$new$3
 	if [ -d "$source" ]; then mkdir -p "$place"; else touch "$place" 2>/dev/null || true; fi

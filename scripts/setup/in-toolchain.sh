@@ -69,10 +69,11 @@ if bwrap_works "${namespaces[@]}"; then
 		[ "${binds[i]}" = ro ] && option=--ro-bind || option=--bind
 		mounts+=("$option" "${binds[@]:i+1:2}")
 	done
+	# /run and /sys are empty: a guest that virtme-ng boots from this mounts its own there.
 	exec env -i "${vars[@]}" bwrap "${namespaces[@]}" --die-with-parent \
 		--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \
 		--dev /dev --dev-bind-try /dev/kvm /dev/kvm --proc /proc \
-		--tmpfs /tmp --dir /var/tmp "${mounts[@]}" --chdir "$directory" "$@"
+		--tmpfs /tmp --dir /var/tmp --dir /run --dir /sys "${mounts[@]}" --chdir "$directory" "$@"
 fi
 
 chroot_works || die "$(cannot_enter): $(entering_remedy), or use TOOLCHAIN=auto"

@@ -13,7 +13,7 @@
  * real CPU it is the instruction's own.  What is lost by a flush, and walked for again, is not
  * in it.
  *
- * For any kernel: it needs nothing of this project's patches.
+ * For a kernel from 6.16 on (rdmsrq_safe()). It needs nothing of this project's patches.
  */
 #include <asm/asm.h>
 #include <asm/msr.h>
