@@ -47,6 +47,7 @@ help:
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
+#:            UPDATE=1           make in-tree: replace what the tree has of it
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
 demo test test-full shell bench kselftest mutants removals:
