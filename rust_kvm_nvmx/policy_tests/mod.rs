@@ -39,11 +39,14 @@ macro_rules! check {
 macro_rules! check_eq {
     ($left:expr, $right:expr, $($message:tt)+) => {
         match (&$left, &$right) {
-            (left, right) => check!(
-                *left == *right,
-                "{left:?}, but expected {right:?}, for {}",
-                format_args!($($message)+)
-            ),
+            (left, right) => {
+                let equal = *left == *right;
+                check!(
+                    equal,
+                    "{left:?}, but expected {right:?}, for {}",
+                    format_args!($($message)+)
+                );
+            }
         }
     };
 }
