@@ -3,7 +3,8 @@
 """Shows what rust_kvm_nvmx flushes on this host, by vCPU and cause, while guests run.
 
 The kernel counts, with histograms of the module's tracepoints (CONFIG_HIST_TRIGGERS): nothing is
-copied for each flush. Run as root, on the host; Ctrl-C ends it."""
+copied for each flush. Run as root, on the host; Ctrl-C ends it. End it before the module is
+unloaded: the kernel warns if a module goes whose tracepoints have histograms."""
 
 from __future__ import annotations
 
@@ -19,18 +20,19 @@ from pathlib import Path
 
 TRACING = Path("/sys/kernel/tracing")
 SYSTEM = "rust_kvm_nvmx"
-# The histograms: event, and the fields that are told apart.
+# The histograms: event, and the fields that are told apart; the kernel takes three.
 HISTOGRAMS = {
     "nvmx_flush": ("vcpu_id", "cause", "executed"),
-    "nvmx_transition": ("vcpu_id", "step", "vpid12", "why"),
+    "nvmx_transition": ("vcpu_id", "vpid12", "why"),
     "nvmx_hv_flush": ("vcpu_id", "l2", "status"),
     "nvmx_hv_drain": ("vcpu_id", "l2", "outcome"),
 }
+# Of nested VM entries alone.
+_FILTERS = {"nvmx_transition": " if step == 0"}
 _LINE = re.compile(r"^\{ (?P<keys>.*?) \} hitcount: +(?P<hits>\d+)$")
 _CAUSE = ["all", "current", "address", "guest", "reset", "steal time"]
 _EXECUTED = ["nothing", "INVVPID address", "INVVPID single", "INVVPID all", "INVEPT single"]
 _EXECUTED += ["INVEPT all"]
-_ENTER = 0
 _OTHER_VPID12 = 4
 
 Key = tuple[int, ...]
@@ -53,9 +55,9 @@ def parse(text: str, fields: tuple[str, ...]) -> Counter[Key]:
     return counts
 
 
-def trigger(fields: tuple[str, ...]) -> str:
-    """The trigger that makes the histogram."""
-    return f"hist:keys={','.join(fields)}:size=4096"
+def trigger(event: str) -> str:
+    """The trigger that makes the event's histogram."""
+    return f"hist:keys={','.join(HISTOGRAMS[event])}:size=4096{_FILTERS.get(event, '')}"
 
 
 @contextmanager
@@ -66,15 +68,15 @@ def histograms(tracing: Path) -> Iterator[dict[str, Path]]:
         raise TopError(f"{events} does not exist: load rust_kvm_nvmx, and run this as root")
     made: list[tuple[Path, str]] = []
     try:
-        for event, fields in HISTOGRAMS.items():
+        for event in HISTOGRAMS:
             path = events / event / "trigger"
             try:
-                path.write_text(trigger(fields), encoding="ascii")
+                path.write_text(trigger(event), encoding="ascii")
             except OSError as error:
                 raise TopError(
                     f"{path}: {error.strerror}: the kernel needs CONFIG_HIST_TRIGGERS"
                 ) from error
-            made.append((path, "!" + trigger(fields)))
+            made.append((path, "!" + trigger(event)))
         yield {event: events / event / "hist" for event in HISTOGRAMS}
     finally:
         for path, off in made:
@@ -104,12 +106,11 @@ def vcpus(counts: dict[str, Counter[Key]]) -> dict[int, dict]:
         empty = {"vpid12s": set(), "entries": 0, "switches": 0, "flushes": Counter()}
         return found.setdefault(vcpu, empty | {"executed": Counter(), "calls": 0})
 
-    for (vcpu, step, vpid12, why), hits in counts["nvmx_transition"].items():
-        if step == _ENTER:
-            own = of(vcpu)
-            own["vpid12s"].add(vpid12)
-            own["entries"] += hits
-            own["switches"] += hits if why == _OTHER_VPID12 else 0
+    for (vcpu, vpid12, why), hits in counts["nvmx_transition"].items():
+        own = of(vcpu)
+        own["vpid12s"].add(vpid12)
+        own["entries"] += hits
+        own["switches"] += hits if why == _OTHER_VPID12 else 0
     for (vcpu, cause, executed), hits in counts["nvmx_flush"].items():
         of(vcpu)["flushes"][_name(_CAUSE, cause)] += hits
         of(vcpu)["executed"][_name(_EXECUTED, executed)] += hits
@@ -135,12 +136,14 @@ def report(counts: dict[str, Counter[Key]]) -> str:
 
 def table(now: dict[str, Counter[Key]], before: dict[str, Counter[Key]], seconds: float):
     """The screen."""
+    from rich import box
     from rich.table import Table
 
-    shown = Table(title="TLB flushes of nested VMX by rust_kvm_nvmx, a second (in all)")
-    for column in ("vCPU", "vpid12s", "entries", "switches", *_CAUSE[:4], "INVVPID", "INVEPT"):
+    title = "TLB flushes of nested VMX by rust_kvm_nvmx: a second (in all)"
+    shown = Table(title=title, box=box.SIMPLE)
+    for column in ("vCPU", "vpid12s", "entries", "other", *_CAUSE[:4], "INVVPID", "INVEPT"):
         shown.add_column(column, justify="right")
-    shown.add_column("Hyper-V calls", justify="right")
+    shown.add_column("calls", justify="right")
     old = vcpus(before)
     for number, own in vcpus(now).items():
         past = old.get(number, {"entries": 0, "switches": 0, "calls": 0})

@@ -24,10 +24,9 @@ Totals:
     Dropped: 0
 """
 TRANSITION = """
-{ vcpu_id:          0, step:          0, vpid12:          1, why:          4 } hitcount:         10
-{ vcpu_id:          0, step:          0, vpid12:          2, why:          0 } hitcount:          5
-{ vcpu_id:          0, step:          0, vpid12:          0, why:          2 } hitcount:          1
-{ vcpu_id:          0, step:          1, vpid12:          2, why:          0 } hitcount:         16
+{ vcpu_id:          0, vpid12:          1, why:          4 } hitcount:         10
+{ vcpu_id:          0, vpid12:          2, why:          0 } hitcount:          5
+{ vcpu_id:          0, vpid12:          0, why:          2 } hitcount:          1
 """
 
 
