@@ -45,7 +45,7 @@ judge() {
 		;;
 	"refused "*)
 		if [ "$2" != 0 ] && [[ $reason = *"${expected#refused }"* ]]; then
-			echo "refused: ${reason#error: }"
+			echo "$expected"
 		else
 			echo "not refused: ${summary:-${reason:-no result}}"
 			return 1
@@ -55,31 +55,37 @@ judge() {
 	esac
 }
 
-failed=()
-for row; do
-	mkdir -p "$out/$row"
-	log=$out/$row/log
-	rm -f "$out/$row/started" "$out/$row/kernel"
-	say "=== $row: $(row_value "$rows/$row.config" for)"
-	status=0
-	(run_row "$row") > >(tee "$log") 2> >(tee -a "$log" >&2) || status=$?
-	wait
-	verdict=0
-	what=$(judge "$row" "$status" "$log") || verdict=$?
-	[ "$verdict" = 0 ] || failed+=("$row")
-	kernel=$(cat "$out/$row/kernel" 2>/dev/null || true)
-	built=$(cat "$kernel/.nvmx-seconds" 2>/dev/null || echo)
-	seconds=''
-	[ ! -f "$out/$row/started" ] || seconds=$(($(date +%s) - $(cat "$out/$row/started")))
-	printf '| %s | %s | %s | %s |\n' "$row" "${what//|/\\|}" "${built:+$(clock "$built")}" \
-		"${seconds:+$(clock "$seconds")}" >"$out/$row/${table##*/}"
-	say "=== $row: $what"
-done
+# bash reads a script as it goes: nothing after this function, should the file change while a row
+# is built.
+main() {
+	local row log status verdict what kernel built seconds failed=()
+	for row; do
+		mkdir -p "$out/$row"
+		log=$out/$row/log
+		rm -f "$out/$row/started" "$out/$row/kernel"
+		say "=== $row: $(row_value "$rows/$row.config" for)"
+		status=0
+		(run_row "$row") > >(tee "$log") 2> >(tee -a "$log" >&2) || status=$?
+		wait
+		verdict=0
+		what=$(judge "$row" "$status" "$log") || verdict=$?
+		[ "$verdict" = 0 ] || failed+=("$row")
+		kernel=$(cat "$out/$row/kernel" 2>/dev/null || true)
+		built=$(cat "$kernel/.nvmx-seconds" 2>/dev/null || echo)
+		seconds=''
+		[ ! -f "$out/$row/started" ] || seconds=$(($(date +%s) - $(cat "$out/$row/started")))
+		printf '| %s | %s | %s | %s |\n' "$row" "${what//|/\\|}" "${built:+$(clock "$built")}" \
+			"${seconds:+$(clock "$seconds")}" >"$out/$row/${table##*/}"
+		say "=== $row: $what"
+	done
 
-{
-	echo '| row | result | kernel built in | tests run in |'
-	echo '|---|---|---|---|'
-	cat "$out"/*/"${table##*/}"
-} >"$table"
-cat "$table"
-[ ${#failed[@]} = 0 ] || die "not as expected: ${failed[*]}: see build/matrix/ROW/log"
+	{
+		echo '| row | result | kernel built in | tests run in |'
+		echo '|---|---|---|---|'
+		cat "$out"/*/"${table##*/}"
+	} >"$table"
+	cat "$table"
+	[ ${#failed[@]} = 0 ] || die "not as expected: ${failed[*]}: see build/matrix/ROW/log"
+}
+
+main "$@"; exit
