@@ -153,14 +153,9 @@ impl<'h> AnyVcpu<'h> {
 }
 
 /// A set of a VM's vCPUs, in the buffer that KVM has for it in the sender.
-///
-/// # Invariants
-///
-/// `words` is valid for `'a`, and nothing else uses it.
 pub(crate) struct VcpuSet<'a> {
     sender: Vcpu<'a>,
-    words: *mut [c_ulong; SET_WORDS],
-    _hv: PhantomData<&'a mut bindings::kvm_vcpu_hv>,
+    words: &'a mut [c_ulong; SET_WORDS],
 }
 
 impl<'a> VcpuSet<'a> {
@@ -168,35 +163,27 @@ impl<'a> VcpuSet<'a> {
     ///
     /// # Safety
     ///
-    /// The type's invariant.
+    /// `words` is valid for `'a`, and nothing else uses it.
     #[inline]
     pub(super) unsafe fn new(sender: Vcpu<'a>, words: *mut [c_ulong; SET_WORDS]) -> Self {
-        // SAFETY: The caller promises that `words` is valid. All zeroes are a value of the array.
-        unsafe { words.write_bytes(0, 1) };
-        Self {
-            sender,
-            words,
-            _hv: PhantomData,
-        }
+        // SAFETY: The caller promises just this.
+        let words = unsafe { &mut *words };
+
+        words.fill(0);
+        Self { sender, words }
     }
 
     /// Adds the vCPU with that index.
     #[inline]
     pub(crate) fn add(&mut self, index: usize) {
-        // SAFETY: By the type invariant this is the only reference to the array.
-        let words = unsafe { &mut *self.words };
-
-        if let Some(word) = words.get_mut(index / BITS) {
+        if let Some(word) = self.words.get_mut(index / BITS) {
             *word |= 1 << (index % BITS);
         }
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> u32 {
-        // SAFETY: By the type invariant nobody else uses the array.
-        let words = unsafe { &*self.words };
-
-        words.iter().map(|word| word.count_ones()).sum()
+        self.words.iter().map(|word| word.count_ones()).sum()
     }
 
     /// E16: makes one request of all of them, KVM_REQ_HV_TLB_FLUSH. Returns when each has left its
@@ -211,7 +198,7 @@ impl<'a> VcpuSet<'a> {
             call!(sender.kvm_functions.kvm_make_vcpus_request_mask(
                 sender.kvm(),
                 request,
-                self.words.cast(),
+                self.words.as_mut_ptr(),
             ))
         };
     }
