@@ -80,7 +80,13 @@ fn each_vpid(vcpu: Vcpu<'_>) {
 /// H4: the running guest's own translations.
 #[inline(always)]
 pub(crate) fn guest(vcpu: Vcpu<'_>) {
-    execute(vcpu, flush::context(vcpu.caps(), current_vpid(vcpu)));
+    execute(vcpu, required_for_guest(vcpu));
+}
+
+/// H4: what [`guest`] executes.
+#[inline(always)]
+pub(crate) fn required_for_guest(vcpu: Vcpu<'_>) -> Option<Invalidation> {
+    flush::context(vcpu.caps(), current_vpid(vcpu))
 }
 
 /// The same as [`guest`], where speed does not matter.
@@ -137,6 +143,12 @@ impl<'h> Addresses<'h> {
     /// H3. `gva` is canonical.
     #[inline(always)]
     pub(crate) fn flush(&self, gva: Gva) {
-        execute(self.vcpu, flush::address(self.vcpu.caps(), self.vpid, gva));
+        execute(self.vcpu, self.required(gva));
+    }
+
+    /// H3: what [`Addresses::flush`] executes.
+    #[inline(always)]
+    pub(crate) fn required(&self, gva: Gva) -> Option<Invalidation> {
+        flush::address(self.vcpu.caps(), self.vpid, gva)
     }
 }

@@ -85,17 +85,15 @@ pub(super) fn address(vcpu: Vcpu<'_>, gva: Gva) {
 #[cold]
 #[inline(never)]
 fn trace_address(vcpu: Vcpu<'_>, gva: Gva) {
-    execute(vcpu, Cause::Address, move || {
-        policy::flush::address(vcpu.caps(), flush::current_vpid(vcpu), gva)
-    });
+    let addresses = flush::Addresses::of_running(vcpu);
+
+    trace_and_execute(vcpu, Cause::Address, || addresses.required(gva));
 }
 
 /// H4: the running guest's own translations may be stale.
 #[inline(always)]
 pub(super) fn guest(vcpu: Vcpu<'_>) {
-    execute(vcpu, Cause::Guest, move || {
-        policy::flush::context(vcpu.caps(), flush::current_vpid(vcpu))
-    });
+    execute(vcpu, Cause::Guest, move || flush::required_for_guest(vcpu));
 }
 
 /// H15: the vCPU has left nested operation, so its VPID is vpid01.

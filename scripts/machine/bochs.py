@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from errors import MachineError
+from process_group import ProcessGroup
 from session import KERNEL_LOG, TESTS_LOG, read_lines
 
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
@@ -118,7 +118,7 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-class Process:
+class Process(ProcessGroup):
     """A running Bochs. Leaving the `with` block kills its whole process group."""
 
     def __init__(self, emulator: Emulator, config: Path, witness: Path) -> None:
@@ -152,16 +152,6 @@ class Process:
                 )
             except OSError as error:
                 raise MachineError(f"cannot start {emulator.binary}: {error}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._process.wait()
 
     def ended(self) -> bool:
         """Whether it is gone; keeps the memory and time it has used."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from errors import MachineError
+from process_group import ProcessGroup
 from session import KERNEL_LOG, TESTS_LOG, read_lines
 
 FRAGMENT = Path(__file__).resolve().parents[1] / "kernel" / "virtme-ng.config"
@@ -84,7 +84,7 @@ def lacks(kernel: Path) -> list[str]:
     return [line for line in wanted if line not in has]
 
 
-class Process:
+class Process(ProcessGroup):
     """A running virtme-ng. Leaving the `with` block kills its whole process group."""
 
     def __init__(self, command: list[str], directory: Path) -> None:
@@ -116,16 +116,6 @@ class Process:
         ]
         for copy in self._copies:
             copy.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._process.wait()
 
     def ended(self) -> bool:
         """Whether it is gone, and all that it wrote is in the files."""

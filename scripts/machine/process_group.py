@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A started program and all that it starts: none of them outlives the `with` block."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from typing import Self
+
+
+class ProcessGroup:
+    """Of a program that was started with a session of its own."""
+
+    _process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
