@@ -5,8 +5,9 @@
 //! Functions of more than a few lines are in files of their own:
 //!
 //! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, X3),
-//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11),
-//! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13),
+//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V3, V16),
+//! - [`history`]: the VPIDs of several vpid12s (V1 to V7, V19),
+//! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13, V5, V18),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
 //! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_send`]: a Hyper-V flush hypercall, from its input to the targets' queues,
@@ -40,6 +41,7 @@ use crate::{
 mod apic;
 mod control_regs;
 mod flushes;
+mod history;
 mod hv_drain;
 mod hv_l2;
 mod hv_send;
@@ -109,6 +111,11 @@ impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn vmfunc_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
         transition::vmfunc(vcpu, vmcs12);
+    }
+
+    #[inline(always)]
+    fn vmcs12_released(vcpu: Vcpu<'_>) {
+        instructions::vmcs12_released(vcpu);
     }
 
     #[inline(always)]

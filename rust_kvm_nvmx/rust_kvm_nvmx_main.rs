@@ -29,6 +29,7 @@ use kvm::{
     }, //
 };
 use nested_tlb::NestedTlb;
+use policy::options::Options;
 
 /// The loaded module: a directory in debugfs that owns the registration with KVM. The directory is
 /// removed first, because its files switch hooks.
@@ -46,10 +47,32 @@ impl kernel::InPlaceModule for NestedVmxFlushes {
             Mode::Rust
         };
 
+        let options = options();
+
         try_pin_init!(Self {
-            _registration <- Directory::new(c"rust_kvm_nvmx", Registration::new(mode)),
+            _registration <- Directory::new(
+                c"rust_kvm_nvmx",
+                Registration::new(mode, options?),
+            ),
         }? Error)
     }
+}
+
+/// What the module's parameters say.
+fn options() -> Result<Options> {
+    let slots = module_parameters::vpid_slots.value();
+
+    if !(1..=Options::MAX_SLOTS).contains(&slots) {
+        pr_err!("vpid_slots={slots} is not one of 1 to {}\n", Options::MAX_SLOTS);
+        return Err(EINVAL);
+    }
+    let skip = module_parameters::skip_needless.value();
+
+    Ok(Options::STOCK
+        .with_slots(slots)
+        .with(Options::KEEP_ROOTS, module_parameters::keep_roots.value())
+        .with(Options::NO_EXIT_FLUSH, skip)
+        .with(Options::SKIP_EMPTY_QUEUE, skip))
 }
 
 module! {
@@ -62,6 +85,18 @@ module! {
         start_in_c: bool {
             default: false,
             description: "Load with every hook left to C; switch them one by one in debugfs",
+        },
+        vpid_slots: u8 {
+            default: 1,
+            description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, each change of vpid12 flushes",
+        },
+        keep_roots: bool {
+            default: false,
+            description: "Keep the roots of L1's EPTs over VMPTRLD and VMCLEAR",
+        },
+        skip_needless: bool {
+            default: false,
+            description: "Leave out flushes at nested transitions that nothing can need",
         },
     },
 }

@@ -65,6 +65,7 @@ impl<S, T> Field<S, T> {
     }
 
     /// The field `inner` of this field.
+    #[inline(always)]
     pub(super) const fn then<U>(self, inner: Field<T, U>) -> Field<S, U> {
         // INVARIANT: The outer field has a `T`, and that has a `U`.
         Field {
@@ -80,6 +81,21 @@ impl<S, T> Field<S, T> {
             offset: self.offset + inner.offset,
             _types: PhantomData,
         }
+    }
+}
+
+impl<S, T, const N: usize> Field<S, [T; N]> {
+    /// Element `number` of the array; `None` if it has no such element.
+    #[inline(always)]
+    pub(super) const fn at(self, number: usize) -> Option<Field<S, T>> {
+        if number >= N {
+            return None;
+        }
+        // INVARIANT: The array has a `T` there.
+        Some(Field {
+            offset: self.offset + number * size_of::<T>(),
+            _types: PhantomData,
+        })
     }
 }
 
@@ -226,10 +242,22 @@ fields! {
     Field VPID02: nested_vmx.vpid02 as u16;
     /// The vpid12 that vpid02 was last used for.
     Field LAST_VPID: nested_vmx.last_vpid as u16;
+    /// How many entries found no parked VPID.
+    Field VPID_MISSES: nested_vmx.vpid_misses as u16;
+    /// How many VPIDs are parked.
+    Field NR_PARKED: nested_vmx.nr_parked_vpids as u16;
+    /// VPIDs that other vpid12s ran with.
+    Field PARKED: nested_vmx.parked_vpids as [bindings::nested_vpid; super::pairs::MAX_PARKED];
+    /// A parked VPID.
+    Field PAIR_VPID: nested_vpid.vpid as u16;
+    /// The vpid12 that it was last used for.
+    Field PAIR_OWNER: nested_vpid.vpid12 as u16;
     /// KVM's copy of vmcs12.
     Field CACHED_VMCS12: nested_vmx.cached_vmcs12 as *mut bindings::vmcs12;
     /// vmcs02.
     Field VMCS02: nested_vmx.vmcs02 as bindings::loaded_vmcs;
+    /// L1's guest-physical address of the enlightened VMCS, or a number that is none.
+    Field HV_EVMCS_VMPTR: nested_vmx.hv_evmcs_vmptr as u64;
     /// The enlightened VMCS that is mapped.
     Field HV_EVMCS: nested_vmx.hv_evmcs as *mut bindings::hv_enlightened_vmcs;
     /// Secondary controls that L1 is offered.

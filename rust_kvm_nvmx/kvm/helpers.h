@@ -66,6 +66,7 @@ static const u32 NVMX_INVEPT = VMX_EPT_INVEPT_BIT;
 static const u32 NVMX_INVALID_OPERAND = VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID;
 static const u32 NVMX_REQUEST_MASK = KVM_REQUEST_MASK;
 static const u32 NVMX_MAX_VCPUS = KVM_MAX_VCPUS;
+static const u32 NVMX_MAX_PARKED = ARRAY_SIZE(((struct nested_vmx *)NULL)->parked_vpids);
 static const u32 NVMX_FOLL_WRITE = FOLL_WRITE;
 static const u64 NVMX_APIC_GFN = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
 static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
@@ -118,6 +119,7 @@ void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *en
 			 unsigned int nr);
 unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
 			       unsigned int nr);
+bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 
 #endif /* RUST_KVM_NVMX_HELPERS_H */

@@ -385,6 +385,9 @@ hooks! {
     /// L2 has switched to another EPT pointer by VMFUNC; the new EPT is in place (T11).
     fn vmfunc_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);
 
+    /// L1 leaves a VMCS, by VMPTRLD of another one or by VMCLEAR (V18). May sleep.
+    fn vmcs12_released(vcpu);
+
     /// L2's VM id or VP id has changed, or it has none any more (X6). The new ids are in place.
     fn evmcs_ids_changed(vcpu);
 

@@ -67,7 +67,7 @@ impl Evmcs {
 }
 
 impl<'h> Vcpu<'h> {
-    /// The vCPU's Hyper-V state, if it has any. (`to_hv_vcpu`.)
+    /// The vCPU's Hyper-V state, if it has any, be it for SynIC alone. (`to_hv_vcpu`.)
     #[inline(always)]
     pub(crate) fn hyperv(self) -> Option<Hyperv<'h>> {
         let hv = self.get(fields::HYPERV);

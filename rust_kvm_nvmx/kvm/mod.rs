@@ -36,6 +36,7 @@ pub(crate) mod hypercall;
 pub(crate) mod hyperv;
 mod insn;
 pub(crate) mod mmu;
+mod pairs;
 pub(crate) mod peers;
 pub(crate) mod queue;
 pub(crate) mod registration;

@@ -45,7 +45,9 @@ TRACE_EVENT(nvmx_transition,
 		  __entry->vpid12, __entry->last_vpid, nvmx_show_request(__entry->request),
 		  __print_symbolic(__entry->why,
 				   { 0, "L2 has a tag of its own" },
+				   { 1, "L2 has a parked VPID (V1)" },
 				   { 2, "L2 has no VPID (T2)" },
+				   { 3, "the entry left L1 without translations (V16)" },
 				   { 4, "vpid02 was another vpid12's (T4)" },
 				   { 5, "L1 and L2 share vpid01 (T5)" },
 				   { 11, "L2 has no VPID (T11)" }))
@@ -133,7 +135,8 @@ TRACE_EVENT(nvmx_l1_invalidate,
 		  __print_symbolic(__entry->outcome,
 				   { 0, "invalid operand" }, { 1, "flush here" },
 				   { 2, "flush on the next entry, vmcs02 is on another CPU" },
-				   { 3, "free roots" }, { 4, "no root to free" }))
+				   { 3, "free roots" }, { 4, "no root to free" },
+				   { 5, "the VPID in use is not named (V5)" }))
 );
 
 /* A Hyper-V flush hypercall of the running guest (E5 to E9). */

@@ -110,6 +110,14 @@ impl<'h> OwnQueue<'h> {
         }
     }
 
+    /// The queue is empty. Other threads may add entries at any time, and each of them makes its
+    /// request afterwards.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        // SAFETY: The queue is valid by `Queue`'s invariant, and C reads two words of it.
+        unsafe { bindings::nvmx_hv_queue_is_empty(self.0.queue) }
+    }
+
     /// Empties it. This may also discard what other threads queue meanwhile, but each of them makes
     /// its request afterwards.
     #[inline]

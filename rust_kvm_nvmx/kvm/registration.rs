@@ -20,6 +20,11 @@ use kernel::{
     },
     prelude::*,
     str::CStrExt,
+    sync::atomic::{
+        Atomic,
+        Relaxed,
+        Release, //
+    },
     types::Opaque, //
 };
 
@@ -35,7 +40,11 @@ use super::{
     },
     mmu::Pages,
 };
-use crate::policy::types::Caps;
+use crate::policy::{
+    history,
+    options::Options,
+    types::Caps, //
+};
 
 // Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"); KVM keeps the halves
 // apart.
@@ -174,6 +183,7 @@ pub(super) struct Shared {
     #[pin]
     client: Client,
     caps: Caps,
+    options: Atomic<u32>,
     pages: Pages,
 }
 
@@ -182,6 +192,12 @@ impl Shared {
     #[inline(always)]
     pub(super) fn caps(&self) -> Caps {
         self.caps
+    }
+
+    /// Where the rules may flush less than C does.
+    #[inline(always)]
+    pub(super) fn options(&self) -> Options {
+        Options::from_bits(self.options.load(Relaxed))
     }
 
     /// Where the MMU's knowledge of a page is found.
@@ -271,12 +287,13 @@ pub(crate) enum Mode {
 ///
 /// Dropping it gives all hooks back to C, waits until no CPU is in one of `T`'s, and flushes
 /// everything.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T> {
     #[pin]
     shared: Shared,
     #[pin]
     modes: kernel::sync::Mutex<u32>,
+    options: Options,
     _hooks: PhantomData<T>,
 }
 
@@ -286,17 +303,19 @@ unsafe impl<T> Send for Registration<T> {}
 unsafe impl<T> Sync for Registration<T> {}
 
 impl<T: NestedTlbHooks> Registration<T> {
-    /// Registers `T` with KVM, with each hook in `mode`. VMs may be running.
+    /// Registers `T` with KVM, with each hook in `mode`. VMs may be running. `options` apply while
+    /// all hooks are `T`'s.
     ///
     /// Errors, each with one line in the kernel log that says what to do: `ENODEV` without VMX,
     /// KVM or kvm_intel; `EOPNOTSUPP` on a kernel without the hook table or with nested=0; `EPERM`
     /// if KVM itself runs on Hyper-V with enlightened VMCSs; `EBUSY` if there is another client;
     /// `ENOEXEC` if the module was built for another kernel.
-    pub(crate) fn new(mode: Mode) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(mode: Mode, options: Options) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             shared <- try_pin_init!(Shared {
                 client <- Client::register(&Table::<T>::OPS),
                 caps: caps_of(&client),
+                options: Atomic::new(Options::STOCK.bits()),
                 pages: Pages::new(),
             }? Error),
             modes <- kernel::new_mutex!(0),
@@ -308,8 +327,10 @@ impl<T: NestedTlbHooks> Registration<T> {
                 if mode == Mode::Rust {
                     *modes.lock() = Table::<T>::IMPLEMENTED;
                     shared.set_hooks(Table::<T>::IMPLEMENTED);
+                    shared.set_options(options);
                 }
             },
+            options,
             _hooks: PhantomData,
         }? Error)
     }
@@ -342,7 +363,11 @@ impl<T: NestedTlbHooks> Registration<T> {
             return Err(EINVAL);
         }
         if new != *modes {
+            self.shared.set_options(Options::STOCK);
             self.shared.set_hooks(new);
+            if new == Table::<T>::IMPLEMENTED {
+                self.shared.set_options(self.options);
+            }
             *modes = new;
         }
         Ok(())
@@ -353,7 +378,35 @@ impl<T: NestedTlbHooks> Registration<T> {
     }
 }
 
+#[pinned_drop]
+impl<T> PinnedDrop for Registration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // V14. The hooks become C's one by one.
+        self.shared.set_options(Options::STOCK);
+    }
+}
+
 impl Shared {
+    /// V14: where the rules may flush less than C does, from now on.
+    ///
+    /// What a vCPU has parked is only right as long as each INVVPID of L1's goes to Rust. So no
+    /// pair is used from before the first hook becomes C's until all hooks are Rust's again. Then
+    /// every vCPU has a request to flush everything, which it handles before its next L2 runs. So
+    /// the owners of the parked pairs are right again, whatever C did not tell them.
+    ///
+    /// A vCPU's hooks run one after the other on its own thread. If the thread sees C's code at one
+    /// of them, it sees before that, i.e. in any hook of Rust's that comes later, the options that
+    /// were set first: changing the code makes all CPUs serialize.
+    fn set_options(&self, options: Options) {
+        let options = if history::may_park(self.caps) {
+            options
+        } else {
+            options.with_slots(1)
+        };
+
+        self.options.store(options.bits(), Release);
+    }
+
     /// Makes KVM call the client at the hooks of the set, and C's code at all others.
     fn set_hooks(&self, hooks: u32) {
         if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {

@@ -163,6 +163,8 @@ named_facts! {
         FreeRoots = 3,
         /// INVEPT: no root is named.
         NoRoot = 4,
+        /// INVVPID: the VPID in use is not named (V5).
+        NotInUse = 5,
     }
 
     /// What became of a queue's entries.
@@ -218,7 +220,9 @@ impl Fact for Reason {
     fn into_raw(self) -> u8 {
         match self {
             Reason::OwnTag => 0,
+            Reason::ParkedVpid => 1,
             Reason::NoVpid => 2,
+            Reason::FlushedOnEntry => 3,
             Reason::OtherVpid12 => 4,
             Reason::SharedVpid01 => 5,
             Reason::VmfuncNoVpid => 11,

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::policy::{
     eptp::RootPage,
+    options::Options,
     types::{
         Caps,
         Vpid, //
@@ -34,6 +35,9 @@ const INVVPID_TYPES_SHIFT: u32 = 8;
 const INVVPID_TYPES: u32 = 0xf;
 const INVEPT_TYPES_SHIFT: u32 = 24;
 const INVEPT_TYPES: u32 = 0b110;
+
+/// No address of an enlightened VMCS. (KVM's macro of that name, which bindgen cannot evaluate.)
+const EVMPTR_INVALID: u64 = u64::MAX;
 
 /// A vCPU for the time of one hook, with all that its hook may do.
 ///
@@ -73,6 +77,12 @@ impl<'h> Vcpu<'h> {
         self.shared.caps()
     }
 
+    /// Where the rules may flush less than C does, at this moment.
+    #[inline(always)]
+    pub(crate) fn options(self) -> Options {
+        self.shared.options()
+    }
+
     /// The functions of kvm.
     #[inline(always)]
     pub(super) fn kvm_functions(self) -> &'h bindings::kvm_nvmx_kvm_functions {
@@ -110,6 +120,13 @@ impl<'h> Vcpu<'h> {
         // SAFETY: The vCPU is embedded in a `vcpu_vmx` by the type invariant, and by `Field`'s no
         // other thread writes the field now.
         unsafe { field.of(self.vmx()).read() }
+    }
+
+    /// Sets a field of VMX's structure: a VPID, a vpid12, or a count of them.
+    #[inline(always)]
+    pub(super) fn set_vmx(self, field: Field<bindings::vcpu_vmx, u16>, value: u16) {
+        // SAFETY: The field exists, and this thread is the only one that uses it now.
+        unsafe { field.of(self.vmx()).write(value) };
     }
 
     /// The value of a field of VMX's structure that other threads may write.
@@ -157,13 +174,7 @@ impl<'h> Vcpu<'h> {
     /// Records the vpid12 that vpid02 stands for from now on.
     #[inline(always)]
     pub(crate) fn set_last_vpid(self, vpid12: u16) {
-        // SAFETY: The field exists, and this thread is the only one that uses it now.
-        unsafe {
-            fields::NESTED
-                .then(fields::LAST_VPID)
-                .of(self.vmx())
-                .write(vpid12);
-        }
+        self.set_vmx(fields::NESTED.then(fields::LAST_VPID), vpid12);
     }
 
     /// Makes the next VM entry with a VPID flush (T4), because no vpid12 is 0.
@@ -226,6 +237,12 @@ impl<'h> Vcpu<'h> {
         )
     }
 
+    /// L2's VMCS is an enlightened one, be it mapped or not yet. (`nested_vmx_is_evmptr12_set`.)
+    #[inline]
+    pub(crate) fn has_evmcs(self) -> bool {
+        self.get_vmx(fields::NESTED.then(fields::HV_EVMCS_VMPTR)) != EVMPTR_INVALID
+    }
+
     /// INVVPID, as L1 is offered it.
     #[inline]
     pub(crate) fn invvpid_offer(self) -> Offer {
@@ -257,12 +274,6 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn has_async_page_faults(self) -> bool {
         // SAFETY: C reads a field of a vCPU that this thread holds.
         unsafe { bindings::nvmx_has_async_pf(self.as_ptr()) }
-    }
-
-    /// The vCPU has Hyper-V state, be it for SynIC alone. (`to_hv_vcpu`.)
-    #[inline(always)]
-    pub(crate) fn has_hyperv(self) -> bool {
-        !self.get(fields::HYPERV).is_null()
     }
 
     /// Adds to KVM's count of flushes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! L1's own INVVPID and INVEPT (T6 and T13).
+//! L1's own INVVPID and INVEPT (T6, T13, V5), and what it keeps of its EPTs' roots (V18).
 
 use crate::{
     flush,
@@ -25,9 +25,12 @@ use crate::{
             VpidScope,
             Where, //
         },
+        options::Options,
         types::Caps, //
     },
 };
+
+use super::history;
 
 /// T6: L1 executes INVVPID.
 #[inline(always)]
@@ -60,20 +63,35 @@ fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Hand
     vcpu.vm_succeed()
 }
 
-/// T6: flushes the VPID that L2 has, or would have if it ran. L1's own translations need no flush.
+/// T6, V5: flushes the translations of L2s that are named. L1's own need no flush.
 #[inline(always)]
 fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) -> Outcome {
+    let cpu = ThisCpu::stay();
+    let place = invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02());
+
+    if history::is_on(vcpu) {
+        history::invvpid_of_parked(vcpu, scope, place == Where::Now);
+        if !policy::history::invvpid_concerns_pair_in_use(scope, vcpu.last_vpid()) {
+            return Outcome::NotInUse;
+        }
+    }
+    flush_pair_in_use(vcpu, scope, place)
+}
+
+/// T6: flushes the VPID that L2 has, or would have if it ran. Without pairs to tell them apart, all
+/// of L1's VPIDs share it.
+#[inline(always)]
+fn flush_pair_in_use(vcpu: Vcpu<'_>, scope: VpidScope, place: Where) -> Outcome {
     let caps = vcpu.caps();
     let vpid = policy::flush::current_vpid(Some(true), || vcpu.vpid01(), || vcpu.vpid02());
-    let cpu = ThisCpu::stay();
 
-    match invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02()) {
+    match place {
         Where::Now => {
             flush::execute(
                 vcpu,
                 match scope {
-                    VpidScope::Address(gva) => policy::flush::address(caps, vpid, gva),
-                    VpidScope::Context => policy::flush::context(caps, vpid),
+                    VpidScope::Address(_, gva) => policy::flush::address(caps, vpid, gva),
+                    VpidScope::Context(_) | VpidScope::All => policy::flush::context(caps, vpid),
                 },
             );
             Outcome::FlushHere
@@ -120,6 +138,16 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
         vcpu.free_guest_mmu_roots(roots);
     }
     vcpu.vm_succeed()
+}
+
+/// V18: L1 leaves a VMCS by VMPTRLD of another one, or by VMCLEAR. Neither is among the operations
+/// that invalidate mappings (SDM, "Operations that Invalidate Cached Mappings"), and L1's INVEPT
+/// finds the roots of EPTs that are not in use, too. C drops them all the same.
+#[inline(always)]
+pub(super) fn vmcs12_released(vcpu: Vcpu<'_>) {
+    if !vcpu.options().has(Options::KEEP_ROOTS) {
+        vcpu.free_guest_mmu_roots(RootSet::ALL);
+    }
 }
 
 /// T13: the roots that KVM keeps for an EPT pointer of L1's. They are in the context for an L2 with

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nested VM entries, VM exits, and L2's own switch to another EPT (T1 to T5, T8, T11).
+//! Nested VM entries, VM exits, and L2's own switch to another EPT (T1 to T5, T8, T11, V3, V16).
 //!
 //! Nothing is flushed here: KVM handles the requests when the new context is complete.
 //!
@@ -24,9 +24,14 @@ use crate::{
             self,
             Reason, //
         },
-        types::Request, //
+        types::{
+            Level,
+            Request, //
+        },
     },
 };
+
+use super::history;
 
 /// L1 enters L2. Returns the VPID to write to vmcs02.
 #[inline(always)]
@@ -34,7 +39,7 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWr
     if vcpu.traces_transition() {
         return trace_entry(vcpu, vmcs12, dirty);
     }
-    check_hyperv_queue(vcpu);
+    check_hyperv_queue(vcpu, Level::L2);
     // One path each for the compiler, since the rules for L2s with and without a VPID have nothing
     // in common, and an L2 without a VPID often needs no VPID written.
     match vmcs12.vpid12() {
@@ -60,6 +65,12 @@ fn flush_on_entry(
 
     let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
     if let Some(vpid12) = new_owner {
+        if history::is_on(vcpu) {
+            let required = history::enter(vcpu, vpid12);
+            flush::request(vcpu, required);
+            // V3: the pair may have changed, so its VPID is written also if vmcs12 is not dirty.
+            return (required, VpidToWrite::new(vcpu.vpid02()));
+        }
         vcpu.set_last_vpid(vpid12);
     }
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
@@ -87,10 +98,13 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
     let vpid12 = vmcs12.vpid12();
     let last_vpid = vcpu.last_vpid();
 
-    check_hyperv_queue(vcpu);
+    check_hyperv_queue(vcpu, Level::L2);
     warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
     let (required, vpid) = flush_on_entry(vcpu, vpid12, dirty);
-    let why = transition::reason(vpid12.is_some(), required);
+    let why = match transition::reason(vpid12.is_some(), required) {
+        Reason::OwnTag if vpid12 != Some(last_vpid) => Reason::ParkedVpid,
+        why => why,
+    };
 
     vcpu.trace_transition(|| (Step::Enter, vpid12.unwrap_or(0), last_vpid, required, why));
     vpid
@@ -108,9 +122,14 @@ pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
 
 #[inline(always)]
 fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
-    check_hyperv_queue(vcpu);
+    check_hyperv_queue(vcpu, Level::L1);
 
-    let required = transition::required_on_exit(vmcs12.uses_vpid(), || vcpu.vpid02(), vcpu.caps());
+    let required = transition::required_on_exit(
+        vmcs12.uses_vpid(),
+        || vcpu.vpid02(),
+        vcpu.caps(),
+        vcpu.options(),
+    );
     flush::request(vcpu, required);
     required
 }
@@ -124,10 +143,14 @@ fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     trace(vcpu, Step::Exit, vmcs12, required, why);
 }
 
-/// T1.
+/// T1. `level` is the one that becomes active.
 #[inline(always)]
-fn check_hyperv_queue(vcpu: Vcpu<'_>) {
-    if transition::must_check_hyperv_queue(vcpu.has_hyperv(), vcpu.caps()) {
+fn check_hyperv_queue(vcpu: Vcpu<'_>, level: Level) {
+    let hyperv = vcpu.hyperv();
+    let is_empty = || hyperv.is_some_and(|hyperv| hyperv.queue(level).is_empty());
+
+    if transition::must_check_hyperv_queue(hyperv.is_some(), vcpu.caps(), vcpu.options(), is_empty)
+    {
         vcpu.request_hyperv_flush();
     }
 }

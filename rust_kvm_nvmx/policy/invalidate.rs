@@ -15,13 +15,26 @@ pub(crate) const VPID_ALL: u64 = 2;
 /// INVEPT's type "single context". The other type that L1 is offered is "global".
 pub(crate) const EPT_SINGLE: u64 = 1;
 
-/// What an INVVPID of L1 asks for.
+/// What an INVVPID of L1 asks for. The VPIDs are L1's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VpidScope {
     /// One address of one VPID.
-    Address(Gva),
-    /// One VPID, or all. L1's VPIDs share one vpid02, so both mean all of vpid02.
-    Context,
+    Address(u16, Gva),
+    /// One VPID, with or without global translations.
+    Context(u16),
+    /// All VPIDs.
+    All,
+}
+
+impl VpidScope {
+    /// Whether translations of `vpid12` are among those to invalidate.
+    #[inline]
+    pub(crate) fn names(self, vpid12: u16) -> bool {
+        match self {
+            Self::Address(named, _) | Self::Context(named) => named == vpid12,
+            Self::All => true,
+        }
+    }
 }
 
 /// What an INVVPID of type `kind` asks for; `None` if its operand is invalid. `canonical` says
@@ -36,13 +49,17 @@ pub(crate) fn vpid_scope(
 
     // Bits 63:16 are reserved for all types. VPID 0 is L1's own. Only "all contexts" accepts it, as
     // it ignores the VPID.
-    if vpid > u64::from(u16::MAX) || (vpid == 0 && kind != VPID_ALL) {
+    let vpid = u16::try_from(vpid).ok()?;
+    if kind == VPID_ALL {
+        return Some(VpidScope::All);
+    }
+    if vpid == 0 {
         return None;
     }
     if kind != VPID_ADDRESS {
-        return Some(VpidScope::Context);
+        return Some(VpidScope::Context(vpid));
     }
-    canonical(Gva(address)).then_some(VpidScope::Address(Gva(address)))
+    canonical(Gva(address)).then_some(VpidScope::Address(vpid, Gva(address)))
 }
 
 /// T6: where and when an INVVPID of L1 takes effect.

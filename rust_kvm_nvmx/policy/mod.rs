@@ -12,9 +12,11 @@
 //! - [`eptp`]: which EPT pointer names a root (H6),
 //! - [`transition`]: what a nested VM entry, VM exit or VMFUNC requires, and L2's VPID (T1 to T5,
 //!   T8, T11),
+//! - [`history`]: how the translations of several vpid12s are kept (V1, V4, V5, V7, V15),
 //! - [`invalidate`]: L1's own INVVPID and INVEPT (T6, T13),
 //! - [`apic_access`]: the APIC-access page (A2 to A4, X7),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
+//! - [`options`]: where the rules may flush less than C (T1, V1, V16, V18),
 //! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E2, E5 to E7, E9, X2, X5, X6),
 //! - [`hv_ranges`]: what a call queues, and how a queue is handled (E7, E10, X1, X4, X6, X9),
 //! - [`hv_l2`]: which of L2's hypercalls L0 handles, for which vCPUs, and how they end (E1, E2, E8,
@@ -29,10 +31,12 @@
 pub(crate) mod apic_access;
 pub(crate) mod eptp;
 pub(crate) mod flush;
+pub(crate) mod history;
 pub(crate) mod hv_call;
 pub(crate) mod hv_l2;
 pub(crate) mod hv_ranges;
 pub(crate) mod invalidate;
+pub(crate) mod options;
 pub(crate) mod roles;
 pub(crate) mod transition;
 pub(crate) mod types;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Which flush a nested VM entry, VM exit or VMFUNC requires, and the VPID that L2 runs with (rules
-//! T1 to T5, T8 and T11).
+//! T1 to T5, T8, T11 and V16).
 //!
 //! There is a function for each question. A caller asks those that apply, in this order: T1, T3, T4
 //! and its record of the new owner, then the flush (T2, T4, T5), then the VPID (T8).
 
-use super::types::{
-    Caps,
-    Request,
-    Vpid, //
+use super::{
+    options::Options,
+    types::{
+        Caps,
+        Request,
+        Vpid, //
+    },
 };
 
 /// T1: whether the queue of Hyper-V flushes of the level that becomes active must be handled.
@@ -17,9 +20,18 @@ use super::types::{
 /// One request stands for both levels, but each level has a queue. What was queued for the level
 /// that was not active is still there. Without EPT, a request flushes all translations of both
 /// levels, and nothing is left for a transition (X9).
+///
+/// C checks the queue always. [`Options::SKIP_EMPTY_QUEUE`] leaves that out for an empty one. Who
+/// adds an entry makes the request afterwards, so there is a request for an entry that `is_empty`
+/// comes too early for.
 #[inline(always)]
-pub(crate) fn must_check_hyperv_queue(has_hyperv: bool, caps: Caps) -> bool {
-    has_hyperv && caps.has(Caps::EPT)
+pub(crate) fn must_check_hyperv_queue(
+    has_hyperv: bool,
+    caps: Caps,
+    options: Options,
+    is_empty: impl FnOnce() -> bool,
+) -> bool {
+    has_hyperv && caps.has(Caps::EPT) && !(options.has(Options::SKIP_EMPTY_QUEUE) && is_empty())
 }
 
 /// T3: L2 has a VPID although KVM uses none. KVM does not offer VPIDs then, so this is a bug.
@@ -53,12 +65,21 @@ pub(crate) fn required_on_entry(
 }
 
 /// T2, T5: the flush that a VM exit requires.
+///
+/// V16: with EPT, [`Options::NO_EXIT_FLUSH`] leaves T2's out. L1 and L2 then run on roots of their
+/// own, and the EPT pointer tags their mappings in addition to the VPID. The flush of the VM entry
+/// left L1 without mappings, and none of L1's can have come while L2 ran. L2's own are flushed by
+/// the VM entry that comes before L2 runs again.
 #[inline(always)]
 pub(crate) fn required_on_exit(
     uses_vpid: bool,
     vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
+    options: Options,
 ) -> Option<Request> {
+    if !uses_vpid && caps.has(Caps::EPT) && options.has(Options::NO_EXIT_FLUSH) {
+        return None;
+    }
     required(uses_vpid, vpid02, caps)
 }
 
@@ -85,6 +106,10 @@ fn required(uses_vpid: bool, vpid02: impl FnOnce() -> Option<Vpid>, caps: Caps) 
 pub(crate) enum Reason {
     /// L2's translations have a tag that neither L1 nor another L2 has.
     OwnTag,
+    /// V1: a parked VPID has the translations of this vpid12.
+    ParkedVpid,
+    /// V16.
+    FlushedOnEntry,
     /// T2.
     NoVpid,
     /// T4.
@@ -98,6 +123,7 @@ pub(crate) enum Reason {
 /// Why [`required_on_entry`] or [`required_on_exit`] answered `required`.
 pub(crate) fn reason(uses_vpid: bool, required: Option<Request>) -> Reason {
     match required {
+        None if !uses_vpid => Reason::FlushedOnEntry,
         None => Reason::OwnTag,
         Some(_) if !uses_vpid => Reason::NoVpid,
         Some(Request::Guest) => Reason::OtherVpid12,

@@ -48,14 +48,23 @@ mod tests {
     }
 
     #[test]
-    fn t6_an_address_stays_an_address_and_the_rest_is_all_of_vpid02() {
-        let address = vpid_scope(0, [1, GVA], |_| true);
-        assert_eq!(address, Some(VpidScope::Address(Gva(GVA))));
-        for kind in 1..4 {
-            assert_eq!(
-                vpid_scope(kind, [1, GVA], |_| true),
-                Some(VpidScope::Context)
-            );
+    fn t6_a_type_says_how_much_of_which_vpid() {
+        let scope = |kind| vpid_scope(kind, [7, GVA], |_| true);
+        assert_eq!(scope(0), Some(VpidScope::Address(7, Gva(GVA))));
+        assert_eq!(scope(1), Some(VpidScope::Context(7)));
+        assert_eq!(scope(2), Some(VpidScope::All));
+        assert_eq!(scope(3), Some(VpidScope::Context(7)));
+    }
+
+    #[test]
+    fn t6_all_contexts_names_each_vpid_and_the_other_types_one() {
+        for named in [1, 2, 0x8001, u16::MAX] {
+            for vpid12 in [1, 2, 0x8001, u16::MAX] {
+                let same = named == vpid12;
+                assert_eq!(VpidScope::Address(named, Gva(GVA)).names(vpid12), same);
+                assert_eq!(VpidScope::Context(named).names(vpid12), same);
+                assert!(VpidScope::All.names(vpid12));
+            }
         }
     }
 

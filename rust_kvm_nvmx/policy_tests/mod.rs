@@ -54,10 +54,12 @@ macro_rules! check_eq {
 mod apic_access;
 mod eptp;
 mod flush;
+mod history;
 mod hv_call;
 mod hv_l2;
 mod hv_ranges;
 mod invalidate;
+mod options;
 mod roles;
 mod transition;
 mod types;

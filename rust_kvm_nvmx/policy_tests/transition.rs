@@ -6,6 +6,7 @@
 mod tests {
     use crate::{
         policy::{
+            options::Options,
             transition::{
                 is_impossible, must_check_hyperv_queue, must_write_vpid, new_owner, reason,
                 required_on_entry, required_on_exit, vmfunc_requires_guest_flush, Reason,
@@ -35,16 +36,12 @@ mod tests {
     }
 
     /// Every combination of facts that can make a difference at a VM exit.
-    fn exits(check: impl Fn(bool, Option<Vpid>, Caps, Option<Request>)) {
+    fn exits(options: Options, check: impl Fn(bool, Option<Vpid>, Caps, Option<Request>)) {
         for uses_vpid in [false, true] {
             for vpid02 in vpids() {
                 for caps in all_caps() {
-                    check(
-                        uses_vpid,
-                        vpid02,
-                        caps,
-                        required_on_exit(uses_vpid, || vpid02, caps),
-                    );
+                    let required = required_on_exit(uses_vpid, || vpid02, caps, options);
+                    check(uses_vpid, vpid02, caps, required);
                 }
             }
         }
@@ -54,8 +51,15 @@ mod tests {
     fn t1_the_other_levels_hyperv_queue_is_checked_with_ept_and_only_then() {
         for caps in all_caps() {
             for hyperv in [false, true] {
+                let must =
+                    |options, empty| must_check_hyperv_queue(hyperv, caps, options, || empty);
                 let expected = hyperv && caps.has(Caps::EPT);
-                check_eq!(must_check_hyperv_queue(hyperv, caps), expected, "{caps:?}");
+                for empty in [false, true] {
+                    check_eq!(must(Options::STOCK, empty), expected, "{caps:?}");
+                    check_eq!(must(Options::NO_EXIT_FLUSH, empty), expected, "{caps:?}");
+                }
+                check_eq!(must(Options::SKIP_EMPTY_QUEUE, false), expected, "{caps:?}");
+                assert!(!must(Options::SKIP_EMPTY_QUEUE, true));
             }
         }
     }
@@ -69,7 +73,7 @@ mod tests {
                 assert!(!is_impossible(vpid12, caps));
             }
         });
-        exits(|uses_vpid, _, caps, required| {
+        exits(Options::STOCK, |uses_vpid, _, caps, required| {
             check!(
                 uses_vpid || required == Some(Request::Guest),
                 "{caps:?} {required:?}"
@@ -125,11 +129,26 @@ mod tests {
                 check_eq!(required, expected(vpid02, caps), "{vpid02:?} {caps:?}");
             }
         });
-        exits(|uses_vpid, vpid02, caps, required| {
+        exits(Options::STOCK, |uses_vpid, vpid02, caps, required| {
             if uses_vpid {
                 check_eq!(required, expected(vpid02, caps), "{vpid02:?} {caps:?}");
             }
         });
+    }
+
+    #[test]
+    fn v16_the_exit_of_an_l2_without_a_vpid_flushes_nothing_with_ept_if_that_is_allowed() {
+        exits(
+            Options::NO_EXIT_FLUSH,
+            |uses_vpid, vpid02, caps, required| {
+                let stock = required_on_exit(uses_vpid, || vpid02, caps, Options::STOCK);
+                if !uses_vpid && caps.has(Caps::EPT) {
+                    check_eq!(required, None, "{caps:?}");
+                } else {
+                    check_eq!(required, stock, "{uses_vpid} {caps:?}");
+                }
+            },
+        );
     }
 
     #[test]
@@ -156,6 +175,7 @@ mod tests {
             };
             check_eq!(reason(vpid12.is_some(), required), expected, "{caps:?}");
         });
+        assert_eq!(reason(false, None), Reason::FlushedOnEntry);
     }
 
     #[test]

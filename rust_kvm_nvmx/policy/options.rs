@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the rules may flush less than KVM's C code does.
+//!
+//! Each option leaves out flushes that no guest is owed. Without it, the rules are C's.
+
+/// A set of options, in a word that can be read at once.
+///
+/// Bits 7:0 are the number of VPIDs that the L2s of a vCPU may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Options(u32);
+
+impl Options {
+    /// The rules are C's.
+    pub(crate) const STOCK: Self = Self(0);
+    /// V18: KVM keeps its roots for L1's EPTs when L1 leaves a VMCS.
+    pub(crate) const KEEP_ROOTS: Self = Self(1 << 8);
+    /// V16: a VM exit of an L2 without a VPID requires no flush with EPT.
+    pub(crate) const NO_EXIT_FLUSH: Self = Self(1 << 9);
+    /// T1: an empty queue of Hyper-V flushes is not handled at a transition.
+    pub(crate) const SKIP_EMPTY_QUEUE: Self = Self(1 << 10);
+
+    const SLOTS: u32 = 0xff;
+
+    /// The most VPIDs that the L2s of a vCPU may have: KVM's own, and 15 more.
+    pub(crate) const MAX_SLOTS: u8 = 16;
+
+    /// The set with `option` added if `on`.
+    pub(crate) const fn with(self, option: Self, on: bool) -> Self {
+        if on {
+            Self(self.0 | option.0)
+        } else {
+            self
+        }
+    }
+
+    /// The set with this number of VPIDs for L2s.
+    pub(crate) const fn with_slots(self, slots: u8) -> Self {
+        Self(self.0 & !Self::SLOTS | slots as u32)
+    }
+
+    /// The set from its word.
+    #[inline(always)]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// The word.
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether `option` is in the set.
+    #[inline(always)]
+    pub(crate) const fn has(self, option: Self) -> bool {
+        self.0 & option.0 != 0
+    }
+
+    /// V1: whether a vCPU's L2s may have more than one VPID.
+    #[inline(always)]
+    pub(crate) const fn parks(self) -> bool {
+        self.slots() > 1
+    }
+
+    /// How many VPIDs a vCPU's L2s may have. Less than two stand for KVM's own alone.
+    #[inline(always)]
+    pub(crate) const fn slots(self) -> usize {
+        (self.0 & Self::SLOTS) as usize
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The options of T1, V1, V16 and V18.
+
+#[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_options))]
+mod tests {
+    use crate::policy::options::Options;
+
+    const ALL: [Options; 3] = [
+        Options::KEEP_ROOTS,
+        Options::NO_EXIT_FLUSH,
+        Options::SKIP_EMPTY_QUEUE,
+    ];
+
+    #[test]
+    fn stock_has_no_option_and_parks_nothing() {
+        assert!(ALL.iter().all(|&option| !Options::STOCK.has(option)));
+        assert!(!Options::STOCK.parks());
+        assert_eq!(Options::from_bits(0), Options::STOCK);
+    }
+
+    #[test]
+    fn options_and_slots_are_independent_of_each_other() {
+        for slots in 0..=Options::MAX_SLOTS {
+            for set in 0..8 {
+                let on = |number: usize| set & 1 << number != 0;
+                let options = Options::STOCK
+                    .with(ALL[0], on(0))
+                    .with_slots(3)
+                    .with(ALL[1], on(1))
+                    .with(ALL[2], on(2))
+                    .with_slots(slots);
+                assert_eq!(options.slots(), usize::from(slots));
+                assert_eq!(options.parks(), slots > 1);
+                for (number, &option) in ALL.iter().enumerate() {
+                    assert_eq!(options.has(option), on(number));
+                }
+                assert_eq!(Options::from_bits(options.bits()), options);
+            }
+        }
+    }
+}
