@@ -87,15 +87,15 @@ module! {
             description: "Load with every hook left to C; switch them one by one in debugfs",
         },
         vpid_slots: u8 {
-            default: 1,
+            default: 16,
             description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, each change of vpid12 flushes",
         },
         keep_roots: bool {
-            default: false,
+            default: true,
             description: "Keep the roots of L1's EPTs over VMPTRLD and VMCLEAR",
         },
         skip_needless: bool {
-            default: false,
+            default: true,
             description: "Leave out flushes at nested transitions that nothing can need",
         },
     },

@@ -335,6 +335,11 @@ impl<T: NestedTlbHooks> Registration<T> {
         }? Error)
     }
 
+    /// Where the rules flush less than C does at this moment.
+    pub(crate) fn options(&self) -> Options {
+        self.shared.options()
+    }
+
     /// Which side decides at hook `number`; `None` if there is no such hook.
     pub(crate) fn mode(&self, number: usize) -> Option<Mode> {
         let bit = Self::bit(number)?;
