@@ -70,6 +70,7 @@ fn options() -> Result<Options> {
 
     Ok(Options::STOCK
         .with_slots(slots)
+        .with(Options::COUNT_CALLS, slots > 1)
         .with(Options::KEEP_ROOTS, module_parameters::keep_roots.value())
         .with(Options::NO_EXIT_FLUSH, skip)
         .with(Options::SKIP_EMPTY_QUEUE, skip))

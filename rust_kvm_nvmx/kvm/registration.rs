@@ -315,7 +315,7 @@ impl<T: NestedTlbHooks> Registration<T> {
             shared <- try_pin_init!(Shared {
                 client <- Client::register(&Table::<T>::OPS),
                 caps: caps_of(&client),
-                options: Atomic::new(Options::STOCK.bits()),
+                options: Atomic::new(options.while_a_hook_is_c_s().bits()),
                 pages: Pages::new(),
             }? Error),
             modes <- kernel::new_mutex!(0),
@@ -368,7 +368,7 @@ impl<T: NestedTlbHooks> Registration<T> {
             return Err(EINVAL);
         }
         if new != *modes {
-            self.shared.set_options(Options::STOCK);
+            self.shared.set_options(self.options.while_a_hook_is_c_s());
             self.shared.set_hooks(new);
             if new == Table::<T>::IMPLEMENTED {
                 self.shared.set_options(self.options);
@@ -387,7 +387,7 @@ impl<T: NestedTlbHooks> Registration<T> {
 impl<T> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         // V14. The hooks become C's one by one.
-        self.shared.set_options(Options::STOCK);
+        self.shared.set_options(self.options.while_a_hook_is_c_s());
     }
 }
 
@@ -398,6 +398,10 @@ impl Shared {
     /// pair is used from before the first hook becomes C's until all hooks are Rust's again. Then
     /// every vCPU has a request to flush everything, which it handles before its next L2 runs. So
     /// the owners of the parked pairs are right again, whatever C did not tell them.
+    ///
+    /// Flush calls of L2s are counted from before Rust handles the first one. KVM waits for those
+    /// that C was handling before [`Shared::set_hooks`] returns, so none is left that is not
+    /// counted when the options are set.
     ///
     /// A vCPU's hooks run one after the other on its own thread. If the thread sees C's code at one
     /// of them, it sees before that, i.e. in any hook of Rust's that comes later, the options that

@@ -123,6 +123,11 @@ pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
 #[inline(always)]
 fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
     check_hyperv_queue(vcpu, Level::L1);
+    if let Some(hv) = vcpu.hyperv() {
+        if history::is_on(vcpu) && vmcs12.uses_vpid() {
+            history::exit(vcpu, hv);
+        }
+    }
 
     let required = transition::required_on_exit(
         vmcs12.uses_vpid(),
