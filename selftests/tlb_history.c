@@ -10,11 +10,16 @@
  *            each type, whatever VMCS is current, or none
  *   others   INVVPID of other L2s, which must not cost this one its translations
  *   moved    an L2 changes a page itself, on another CPU, and comes back
+ *
+ * With the path of rust_kvm_nvmx.ko, which must not be loaded, and --slots, it loads the
+ * module for that number of VPIDs.
  */
+#include <stdlib.h>
 #include <sys/sysinfo.h>
 
 #include "backing.h"
 #include "invalidate.h"
+#include "modules.h"
 #include "options.h"
 #include "witness.h"
 
@@ -224,11 +229,32 @@ static void try_ept(bool ept)
 	kvm_vm_free(vm);
 }
 
+static void unload(void)
+{
+	module_unload("rust_kvm_nvmx");
+}
+
+static void load(const char *path, const char *slots)
+{
+	char options[64];
+	int error;
+
+	snprintf(options, sizeof(options), "vpid_slots=%s", slots);
+	error = module_load(path, options);
+	TEST_ASSERT(!error, "Loading %s: error %d", path, error);
+	atexit(unload);
+	TEST_ASSERT_EQ(nvmx_vpid_slots(), (u64)atoi_positive("slots", slots));
+}
+
 int main(int argc, char *argv[])
 {
 	bool ept = argc == 2 && !strcmp(argv[1], "--ept");
+	bool slots = argc == 4 && !strcmp(argv[2], "--slots");
 
-	TEST_ASSERT(argc == 1 || ept, "Usage: %s [--ept]", argv[0]);
+	TEST_ASSERT(argc == 1 || ept || slots, "Usage: %s [--ept | MODULE.ko --slots NUMBER]",
+		    argv[0]);
+	if (slots)
+		load(argv[1], argv[3]);
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");
 	TEST_REQUIRE(!ept || kvm_cpu_has_ept());
