@@ -92,7 +92,11 @@ fn show_options(options: Options, to: &SeqFile) {
     let skip = options.has(Options::NO_EXIT_FLUSH) && options.has(Options::SKIP_EMPTY_QUEUE);
 
     seq_print!(to, "vpid_slots {}\n", options.slots().max(1));
-    seq_print!(to, "keep_roots {}\n", u8::from(options.has(Options::KEEP_ROOTS)));
+    seq_print!(
+        to,
+        "keep_roots {}\n",
+        u8::from(options.has(Options::KEEP_ROOTS))
+    );
     seq_print!(to, "skip_needless {}\n", u8::from(skip));
 }
 

@@ -63,7 +63,10 @@ fn options() -> Result<Options> {
     let slots = module_parameters::vpid_slots.value();
 
     if !(1..=Options::MAX_SLOTS).contains(&slots) {
-        pr_err!("vpid_slots={slots} is not one of 1 to {}\n", Options::MAX_SLOTS);
+        pr_err!(
+            "vpid_slots={slots} is not one of 1 to {}\n",
+            Options::MAX_SLOTS
+        );
         return Err(EINVAL);
     }
     let skip = module_parameters::skip_needless.value();

@@ -34,8 +34,9 @@ struct step {
 static const struct step steps[] = {
 	/* Nobody calls. */
 	{ A }, { B }, { PLAIN }, { A }, { B }, { PLAIN },
-	{ A, .region = "rest.none" }, { B, .region = "rest.none" }, { PLAIN, .region = "rest.none" },
-	{ A, .region = "rest.none" }, { PLAIN, .region = "rest.none" }, { B, .region = "rest.none" },
+	{ A, .region = "rest.none" }, { B, .region = "rest.none" },
+	{ PLAIN, .region = "rest.none" }, { A, .region = "rest.none" },
+	{ PLAIN, .region = "rest.none" }, { B, .region = "rest.none" },
 	/* For A, while B's VMCS is current; for B; for both. */
 	{ B, .call = BIT(VP_A) }, { A, .region = "rest.called", .flushes = 1 },
 	{ B, .region = "rest.not_called" },

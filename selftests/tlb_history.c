@@ -119,7 +119,7 @@ static void resting(enum invvpid_type type, int what)
 }
 
 /* Each INVVPID names an L2 that does not run: the others need no flush. */
-static void others(void)
+static void invalidate_others(void)
 {
 	int i;
 
@@ -168,7 +168,7 @@ static void l1_code(void)
 	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
 		for (what = 0; what < 4; what++)
 			resting(type, what);
-	others();
+	invalidate_others();
 	if (two_cpus)
 		moved();
 	run_all(NR_CONTEXTS, 3);

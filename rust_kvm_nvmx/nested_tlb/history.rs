@@ -32,8 +32,8 @@ pub(super) fn is_on(vcpu: Vcpu<'_>) -> bool {
     vcpu.options().parks() && vcpu.vpid02().is_some()
 }
 
-/// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for a
-/// while. Makes it the owner of the pair that is in use from now on, and returns the request that
+/// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for
+/// a while. Makes it the owner of the pair that is in use from now on, and returns the request that
 /// this requires.
 #[inline(never)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Request> {
@@ -49,8 +49,8 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Request> {
     (!kept).then_some(Request::Guest)
 }
 
-/// V1, V4: puts the right pair in use. Returns what is known of the translations that it has of this
-/// vpid12, if it has any.
+/// V1, V4: puts the right pair in use. Returns what is known of the translations that it has of
+/// this vpid12, if it has any.
 #[inline(always)]
 fn use_pair(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Rest> {
     if vcpu.owner_in_use() == vpid12 {

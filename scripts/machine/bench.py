@@ -164,9 +164,7 @@ def samples_of(finished: Finished) -> list[Sample]:
                     for name, of in _FLUSHES.items()
                 }
                 misses = simulated.per_round(counters, rounds)
-                samples.append(
-                    Sample(group.name, match[1], total / rounds, root, executed, misses)
-                )
+                samples.append(Sample(group.name, match[1], total / rounds, root, executed, misses))
     return samples
 
 

@@ -148,9 +148,7 @@ def _boot(name: str, share: list[Trial], parts: Parts) -> Boot:
             continue
         # The rules of C are broken where nothing is left out.
         options = "" if mutant.rule.startswith("V") or mutant.name == INTACT else STOCK
-        groups.append(
-            Group(mutant.name, mutant.rule, "loaded", trial.steps, mutant.name, options)
-        )
+        groups.append(Group(mutant.name, mutant.rule, "loaded", trial.steps, mutant.name, options))
         groups.append(Group(f"after-{mutant.name}", "", "absent", ()))
     parameters = share[0].parameters
     plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})
