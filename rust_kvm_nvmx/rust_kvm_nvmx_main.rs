@@ -92,7 +92,7 @@ module! {
         },
         vpid_slots: u8 {
             default: 16,
-            description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, each change of vpid12 flushes",
+            description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, a change of vpid12 flushes",
         },
         keep_roots: bool {
             default: true,
