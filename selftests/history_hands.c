@@ -69,8 +69,11 @@ static void l1_code(void)
 		GUEST_SYNC(TAKE);
 		change_all();
 		/* While C still handles INVVPID, and later. */
-		if (round & 1)
+		if (round & 1) {
 			run_all();
+			change_all();
+			run_all();
+		}
 		change_all();
 		GUEST_SYNC(GIVE);
 		run_all();
