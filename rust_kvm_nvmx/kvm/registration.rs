@@ -22,7 +22,6 @@ use kernel::{
     str::CStrExt,
     sync::atomic::{
         Atomic,
-        Relaxed,
         Release, //
     },
     types::Opaque, //
@@ -197,7 +196,9 @@ impl Shared {
     /// Where the rules may flush less than C does.
     #[inline(always)]
     pub(super) fn options(&self) -> Options {
-        Options::from_bits(self.options.load(Relaxed))
+        // SAFETY: The word is aligned, and other threads access it atomically. (A relaxed load,
+        // without the function call that the `kernel` crate makes of it.)
+        Options::from_bits(unsafe { self.options.as_ptr().read_volatile() })
     }
 
     /// Where the MMU's knowledge of a page is found.
