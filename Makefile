@@ -28,7 +28,8 @@ help:
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
-#: make check           formatters and linters
+#: make rustdoc         the module's documentation as pages, of all its items
+#: make check           formatters and linters, and rustdoc
 #: make check-policy    the rules alone, with every input, on this host
 #: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
 #: make clean           remove build/; make distclean: the cache, too
@@ -77,6 +78,9 @@ hook-cost:
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
+rustdoc:
+	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
+
 check check-policy check-policy-mutants in-tree kunit:
 	@$(setup)/$@.sh
 
@@ -86,4 +90,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules rustdoc check check-policy check-policy-mutants clean distclean

@@ -48,6 +48,12 @@ else
 	dirty+=(clippy)
 fi
 
+if KDIR='' ROW='' "$here/setup.sh" rustdoc >/dev/null; then
+	say "rustdoc: clean"
+else
+	dirty+=(rustdoc)
+fi
+
 # Without git: checkpatch would ask our history about the kernel's commits.
 mapfile -t c < <(files '*.c' '*.h' | grep -vE '^tlbsan/(instrument|tests)/|_trace\.h$')
 checkpatch=(env GIT_DIR=/nonexistent "$kernel/scripts/checkpatch.pl" --root="$kernel" --strict --terse --no-summary --show-types)

@@ -43,13 +43,14 @@ need() {
 	kselftests-upstream) upstream ;;
 	selftests-own) own ;;
 	module) modules "$checkout" module rust_kvm_nvmx ;;
+	rustdoc) rustdoc ;;
 	test-modules) modules "$checkout/selftests/module" test-modules vpid_exhausted ;;
 	cost-module) modules "$checkout/selftests/invalidation_cost" cost-module invalidation_cost ;;
 	other-modules) other_modules ;;
 	hook-cost) hook_cost ;;
 	ruff) ruff ;;
 	cargo-mutants) cargo_mutants ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module test-modules cost-module other-modules hook-cost ruff cargo-mutants" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants" ;;
 	esac
 }
 
