@@ -6,26 +6,24 @@
  *
  * Takes the path of rust_kvm_nvmx.ko, which must not be loaded.
  */
-#include <fcntl.h>
-
 #include "contexts.h"
 #include "invalidate.h"
 #include "modules.h"
+#include "tracing.h"
 
 #define MODULE	"rust_kvm_nvmx"
-#define TRACING	"/sys/kernel/tracing/"
-#define EVENTS	TRACING "events/" MODULE "/"
+#define NO_IDS	"eptp12 0x0 vm_id 0 vp_id 0: "
 
 static const char *const lines[] = {
 	"nvmx_flush: vcpu 0 all (H1): INV",
-	"enter vpid12 1 last_vpid 0: guest flush, vpid02 was another vpid12's (T4)",
+	"enter vpid12 1 last_vpid 0 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
 	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
-	"exit vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
-	"enter vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
-	"enter vpid12 2 last_vpid 1: guest flush, vpid02 was another vpid12's (T4)",
+	"exit vpid12 1 last_vpid 1 " NO_IDS "nothing, L2 has a tag of its own",
+	"enter vpid12 1 last_vpid 1 " NO_IDS "nothing, L2 has a tag of its own",
+	"enter vpid12 2 last_vpid 1 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
 	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
-	"enter vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
-	"exit vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
+	"enter vpid12 0 last_vpid 2 " NO_IDS "guest flush, L2 has no VPID (T2)",
+	"exit vpid12 0 last_vpid 2 " NO_IDS "guest flush, L2 has no VPID (T2)",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: flush here",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 0 operand 0x10000 0x0: invalid operand",
 };
@@ -61,30 +59,6 @@ static void l1_code(struct l2_context *first, struct l2_context *second)
 	GUEST_DONE();
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	TEST_ASSERT(fd >= 0, "%s: %s", path, strerror(errno));
-	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void check_trace(void)
-{
-	FILE *trace = fopen(TRACING "trace", "r");
-	char line[512];
-	int next = 0;
-
-	TEST_ASSERT(trace, TRACING "trace: %s", strerror(errno));
-	while (next < ARRAY_SIZE(lines) && fgets(line, sizeof(line), trace))
-		if (strstr(line, lines[next]))
-			next++;
-	fclose(trace);
-	TEST_ASSERT(next == ARRAY_SIZE(lines), "no line \"%s\" after the %d before it",
-		    lines[next], next);
-}
-
 int main(int argc, char *argv[])
 {
 	struct kvm_vcpu *vcpu;
@@ -98,8 +72,7 @@ int main(int argc, char *argv[])
 
 	error = module_load(argv[1], "");
 	TEST_ASSERT(!error, "%s: %s", argv[1], strerror(-error));
-	write_file(TRACING "trace", "\n");
-	write_file(EVENTS "enable", "1");
+	tracing_start();
 
 	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
 	for (i = 0; i < 2; i++)
@@ -109,7 +82,7 @@ int main(int argc, char *argv[])
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 	kvm_vm_free(vm);
 
-	check_trace();
+	tracing_expect_lines(lines, ARRAY_SIZE(lines));
 	error = module_unload(MODULE);
 	TEST_ASSERT(!error, MODULE ": %s", strerror(-error));
 	return 0;

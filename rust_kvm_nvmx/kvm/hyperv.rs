@@ -131,6 +131,12 @@ impl<'h> Hyperv<'h> {
         self.get_published(fields::VM_ID)
     }
 
+    /// The VP id of the L2 that this vCPU runs.
+    #[inline]
+    pub(crate) fn vp_id(self) -> u32 {
+        self.get_published(fields::VP_ID)
+    }
+
     /// X8: if KVM has mapped the enlightened VMCS without reading L2's ids from it, as after a
     /// restore, reads them now.
     #[inline]
