@@ -82,6 +82,8 @@ check "ruff format" "$ruff/bin/ruff" format --no-cache --line-length 100 --check
 
 check rules python3 -B scripts/machine/check_rules.py -- docs/rules.md
 
+check pictures python3 -B scripts/machine/check_pictures.py -- docs/one-flush.svg
+
 mapfile -t unlicensed < <(files ':!patches' ':!*.md' ':!COPYING' ':!*.lock' | while read -r file; do
 	[ ! -f "$file" ] || head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"
 done)
