@@ -350,4 +350,10 @@ impl Vmcs12<'_> {
     pub(crate) fn vpid12(self) -> Option<u16> {
         self.uses_vpid().then(|| self.get(fields::VPID12))
     }
+
+    /// The EPT pointer that L1 gave L2, if it gave one.
+    #[inline]
+    pub(crate) fn eptp12(self) -> Option<u64> {
+        self.uses_ept().then(|| self.get(fields::EPTP12))
+    }
 }
