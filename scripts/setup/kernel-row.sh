@@ -23,9 +23,11 @@ row_tools_id() {
 		grep -E '^(clang|lld|llvm|pahole|libdw)' || true
 }
 
-# copy_base TREE: less the largest directory, of a driver that no row builds.
+# copy_base TREE: less the largest directory, of a driver that no row builds. $base itself is left
+# out, too: another run that uses it changes its time, and tar fails.
 copy_base() {
-	tar -C "$base" --exclude=./drivers/gpu/drm/amd/include -cf - . | tar -C "$1" -xf -
+	find "$base" -mindepth 1 -maxdepth 1 -printf '%P\0' |
+		tar -C "$base" --exclude=drivers/gpu/drm/amd/include --null -T - -cf - | tar -C "$1" -xf -
 }
 
 # trim TREE: of what the build has read, keep what the module's build and the machine take.
