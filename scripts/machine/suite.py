@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -271,6 +272,9 @@ def _report(
     used = sum(each.outcome.cpu_seconds for each in finished)
     print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
     print(f"# results: {output}/results.json")
+    races = Counter(race for each in finished for race in each.outcome.console.races)
+    for race, count in races.most_common():
+        print(f"# KCSAN, no code of this project: {count} times {race}")
     print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0
@@ -306,6 +310,7 @@ def write_json(
                 "boot_seconds": round(each.outcome.boot_seconds, 1),
                 "cpu_seconds": round(each.outcome.cpu_seconds, 1),
                 "peak_kib": each.outcome.peak_kib,
+                "races": each.outcome.console.races,
                 "logs": str(each.outcome.directory),
             }
             for each in finished
