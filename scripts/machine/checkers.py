@@ -21,6 +21,8 @@ _CHECKERS = (
     ("UBSAN_SHIFT", "ubsan", "UBSAN"),
     ("KCSAN", "kcsan", "KCSAN"),
     ("KASAN", "kasan", "KASAN"),
+    # Else the kernel does not go on after a report.
+    ("CFI_PERMISSIVE", "cfi", "CFI"),
     ("PROVE_LOCKING", "lockdep", "lockdep"),
 )
 
