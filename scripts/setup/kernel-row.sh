@@ -32,6 +32,13 @@ copy_base() {
 		tar -C "$base" --exclude=drivers/gpu/drm/amd/include --null -T - -cf - | tar -C "$1" -xf -
 }
 
+# copy_kconfig TREE: what a configuration is made from, for a row that Kconfig must refuse.
+copy_kconfig() {
+	(cd "$base" && find Makefile scripts arch/x86/Makefile* arch/x86/configs kernel/configs -type f -print0 &&
+		find . -name 'Kconfig*' -type f -print0) |
+		tar -C "$base" --null -T - -cf - | tar -C "$1" -xf -
+}
+
 # trim TREE: of what the build has read, keep what the module's build and the machine take.
 trim() {
 	find "$1"/{Documentation,block,crypto,drivers,fs,ipc,mm,net,samples,security,sound,tools/perf,tools/testing} \
@@ -70,10 +77,8 @@ start_from_debian() {
 	in_tools make -C "$1" "${make_variables[@]}" olddefconfig
 }
 
-# put_module TREE: the module, if ROW is to have it in its tree.
-put_module() {
-	[ "$(row_value "$file" in-tree)" != yes ] || KDIR=$1 "$here/in-tree.sh"
-}
+# put_module TREE
+put_module() { KDIR=$1 "$here/in-tree.sh"; }
 
 # in_tree_id: of what put_module puts there and the kernel's build reads.
 in_tree_id() {
@@ -83,10 +88,13 @@ in_tree_id() {
 
 # Of a copy of kernel-patched, make builds what the fragment changes, which may be all.
 build_row() {
-	local make_variables start=$SECONDS
-	run "copying ${base#"$cache"/}" 0 copy_base "$1"
-	run "putting the module into $name" 0 put_module "$1"
-	rm "$1/.config"
+	local make_variables start=$SECONDS copy=copy_base
+	[[ $(row_value "$file" expect) != "refused Kconfig: "* ]] || copy=copy_kconfig
+	run "copying ${base#"$cache"/}" 0 "$copy" "$1"
+	if [ "$(row_value "$file" in-tree)" = yes ]; then
+		run "putting the module into $name" 0 put_module "$1"
+	fi
+	rm -f "$1/.config"
 	row_config "$file" >"$1/.nvmx-config"
 	read -ra make_variables <<<"$(row_value "$file" make)"
 	if [ "$(row_value "$file" base)" = debian ]; then
