@@ -42,6 +42,11 @@ class Parts:
     # For a machine without VMX beside the others.
     vng: Vng | None = None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether the module is part of the kernel."""
+        return image.configured(self.kernel, MODULE.upper(), "y")
+
     def find_program(self, name: str) -> Path:
         """The test or workload NAME."""
         for directory in self.program_directories:

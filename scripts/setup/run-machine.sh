@@ -70,8 +70,12 @@ test | vng | silicon)
 	fi
 	;;
 esac
-module=$(path module)
-args+=(--module "$module/rust_kvm_nvmx.ko")
+if grep -qxF CONFIG_RUST_KVM_NVMX=y "$kernel/.config"; then
+	[ "$what" = test ] || die "the module is part of $kernel: use another kernel, or make test"
+else
+	module=$(path module)
+	args+=(--module "$module/rust_kvm_nvmx.ko")
+fi
 case $what in
 vng | silicon)
 	add_common_args
