@@ -4,9 +4,9 @@
 //!
 //! A declaration makes two things: the constant through which the field is accessed, and the
 //! field's line in [`LAYOUT`]. Registration compares the lines with those of the running kernel,
-//! because neither vermagic nor a version number says anything about a structure's layout. One
-//! field has no line: [`EPTP12`]. Only the parts of a compared field, e.g. the address in a root,
-//! are named elsewhere: they are compared by the size of the whole.
+//! because neither vermagic nor a version number says anything about a structure's layout. Only the
+//! parts of a compared field, e.g. the address in a root, are named elsewhere: they are compared by
+//! the size of the whole.
 //!
 //! Also compared: what the C functions in `helpers.c` use, and the numbers of KVM's requests. The
 //! bits within a word, e.g. the level in an MMU role, come from the headers that the module is
@@ -302,6 +302,8 @@ fields! {
     Field SECONDARY_CONTROL: vmcs12.secondary_vm_exec_control as u32;
     /// vpid12.
     Field VPID12: vmcs12.virtual_processor_id as u16;
+    /// eptp12.
+    Field EPTP12: vmcs12.ept_pointer as u64;
 
     /// Hyper-V's state of a VM.
     Field VM_HYPERV: kvm.arch.hyperv as bindings::kvm_hv;
@@ -349,17 +351,6 @@ fields! {
     /// L2's VP id. L1 may write it at any time.
     SharedField EVMCS_VP_ID: hv_enlightened_vmcs.hv_vp_id as u32;
 }
-
-/// eptp12, if vmcs12 has EPT. The kernels with the hooks have no line for it. But when they are
-/// built, they compare where it is (`vmx_check_vmcs12_offsets`), because vmcs12's layout is an ABI.
-pub(super) const EPTP12: Field<bindings::vmcs12, u64> = {
-    assert!(size_of::<u64>() == size_in!(vmcs12.ept_pointer));
-    // INVARIANT: `offset_of!` finds the field, and the assertion compares its size.
-    Field {
-        offset: offset_of!(bindings::vmcs12, ept_pointer),
-        _types: PhantomData,
-    }
-};
 
 // An enlightened VMCS starts a page, so each of these can be read in one access.
 const _: () = assert!(

@@ -44,8 +44,8 @@ _GROUPS = [
     Group("after", "the module was removed again", "absent", ()),
 ]
 _GROUPS_BUILT_IN = [
-    ("loaded", "the module is part of the kernel", "loaded"),
-    (TRACED, "its tracepoints are on", "loaded"),
+    Group("loaded", "the module is part of the kernel", "loaded", ()),
+    Group(TRACED, "its tracepoints are on", "loaded", ()),
 ]
 
 
