@@ -242,6 +242,8 @@ fields! {
     Field ROOT_HPA: kvm_mmu.root.hpa as u64;
     /// The root in use, by its name for the guest: a CR3, or an EPT pointer of L1's.
     Field ROOT_PGD: kvm_mmu.root.pgd as u64;
+    /// How many roots are kept for later use at most.
+    Field NR_PREVIOUS: kvm_mmu.nr_prev_roots as u32;
     /// The roots that are kept for later use.
     Field PREVIOUS_ROOTS: kvm_mmu.prev_roots as [bindings::kvm_mmu_root_info; super::mmu::PREVIOUS];
     /// What kind of page it is.

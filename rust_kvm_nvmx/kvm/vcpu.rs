@@ -16,7 +16,8 @@ use super::{
     },
     mmu::{
         CachedRoot,
-        Mmu, //
+        Mmu,
+        PREVIOUS, //
     },
     registration::Shared,
 };
@@ -123,7 +124,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// Sets a number in VMX's structure that KVM's memory does not depend on: a VPID, a vpid12, an
-    /// id of L2's, or a count.
+    /// id of L2's, or a count. (Of previous roots there is room for [`PREVIOUS`].)
     #[inline(always)]
     pub(super) fn set_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>, value: T)
     where
@@ -224,6 +225,16 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn guest_mmu(self) -> Mmu<'h> {
         // SAFETY: The vCPU has two contexts, and this is the other one.
         unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
+    }
+
+    /// V18: KVM keeps as many roots of L1's EPTs as there is room for.
+    #[inline]
+    pub(crate) fn keep_more_roots(self) {
+        let number = fields::VCPU
+            .then(fields::GUEST_MMU)
+            .then(fields::NR_PREVIOUS);
+
+        self.set_vmx(number, PREVIOUS as u32);
     }
 
     /// What the MMU knows of the page of `root`.
