@@ -184,10 +184,12 @@ pub(crate) fn for_each_word(vm: u64, targets: &Targets<'_>, mut count: impl FnMu
         return count(word_of_all(vm));
     }
     match *targets {
+        Targets::All => (),
         Targets::Mask(mask) => each_one(vm, 0, mask, &mut count),
-        Targets::All | Targets::Sparse { .. } => {
-            for bank in 0..u64::BITS {
-                each_one(vm, bank, targets.bank(bank), &mut count);
+        Targets::Sparse { mut valid, banks } => {
+            for &mask in banks {
+                each_one(vm, valid.trailing_zeros(), mask, &mut count);
+                valid &= valid.wrapping_sub(1);
             }
         }
     }
@@ -196,7 +198,7 @@ pub(crate) fn for_each_word(vm: u64, targets: &Targets<'_>, mut count: impl FnMu
 #[inline(always)]
 fn each_one(vm: u64, bank: u32, mut mask: u64, count: &mut impl FnMut(usize)) {
     while mask != 0 {
-        count(word_of_one(vm, bank * u64::BITS + mask.trailing_zeros()));
+        count(word_of_one(vm, bank << 6 | mask.trailing_zeros()));
         mask &= mask - 1;
     }
 }
