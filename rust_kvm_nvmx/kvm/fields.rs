@@ -223,6 +223,8 @@ fields! {
     Field KVM: kvm_vcpu.kvm as *mut bindings::kvm;
     /// HF_* flags, among them whether L2 is active.
     Field HFLAGS: kvm_vcpu.arch.hflags as u32;
+    /// A nested VM entry has begun, and L2 has not run yet.
+    Field NESTED_RUN_PENDING: kvm_vcpu.arch.nested_run_pending as u8;
     /// The MMU context in use.
     Field MMU: kvm_vcpu.arch.mmu as *mut bindings::kvm_mmu;
     /// The context of L1, and of an L2 without EPT in its vmcs12.

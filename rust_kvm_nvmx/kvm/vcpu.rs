@@ -153,6 +153,13 @@ impl<'h> Vcpu<'h> {
         self.get(fields::HFLAGS) & bindings::NVMX_HF_GUEST_MASK as u32 != 0
     }
 
+    /// In an exit to L1: it ends a VM entry that has failed. (KVM clears the mark of an entry that
+    /// is pending when L2 has run, or after the exit.)
+    #[inline(always)]
+    pub(crate) fn entry_has_failed(self) -> bool {
+        self.get(fields::NESTED_RUN_PENDING) != 0
+    }
+
     /// The hardware VPID that L1 runs with.
     #[inline(always)]
     pub(crate) fn vpid01(self) -> Option<Vpid> {

@@ -168,7 +168,7 @@ fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
 #[inline(always)]
 fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
     check_hyperv_queue(vcpu, Level::L1);
-    if history::is_on(vcpu) && vmcs12.uses_vpid() {
+    if history::is_on(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
         history::exit(vcpu, hv);
     }
 }
@@ -180,6 +180,7 @@ fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
         || vcpu.vpid02(),
         vcpu.caps(),
         || vcpu.options(),
+        || vcpu.entry_has_failed(),
     );
     flush::request(vcpu, required);
     required
