@@ -282,7 +282,8 @@ pub const ALL: &[Config] = &[
     Config {
         name: "no-ept",
         quick: 17,
-        about: "no EPT, no INVVPID for all VPIDs: 2 vpid12s, an L2 without VPID; VMXOFF, another VM",
+        about:
+            "no EPT, no INVVPID for all VPIDs: 2 vpid12s, an L2 without VPID; VMXOFF, another VM",
         ept: false,
         invvpid_all: false,
         slots: 2,

@@ -64,14 +64,10 @@ pub fn machine(config: &Config, out: Option<Rule>, reach: Reach) -> Found {
         builder = builder.target_max_depth(config.quick);
     }
     let checker = builder.spawn_bfs().join();
-    let violation = checker
-        .discoveries()
-        .into_values()
-        .next()
-        .and_then(|path| {
-            let violation = machine.violation(path.last_state())?;
-            Some((violation, path.into_actions()))
-        });
+    let violation = checker.discoveries().into_values().next().and_then(|path| {
+        let violation = machine.violation(path.last_state())?;
+        Some((violation, path.into_actions()))
+    });
     let depth = checker.max_depth();
 
     Found {

@@ -607,11 +607,11 @@ impl Thread<'_> {
     fn check_hyperv_queue(&mut self, level: Level) {
         let is_empty = !*self.vcpu.queue(level);
 
-        if self.machine.rules.must_check_hyperv_queue(
-            self.config().hyperv,
-            self.options,
-            is_empty,
-        ) {
+        if self
+            .machine
+            .rules
+            .must_check_hyperv_queue(self.config().hyperv, self.options, is_empty)
+        {
             self.vcpu.requests.hyperv = true;
         }
     }
@@ -626,10 +626,10 @@ impl Thread<'_> {
         self.load_vmcs();
         if leave == Leave::Exit {
             self.check_hyperv_queue(Level::L1);
-            let required = self
-                .machine
-                .rules
-                .required_on_exit(uses_vpid, self.vcpu.vpid02(), self.options);
+            let required =
+                self.machine
+                    .rules
+                    .required_on_exit(uses_vpid, self.vcpu.vpid02(), self.options);
             self.vcpu.requests.add(required);
         }
         At::Host

@@ -124,7 +124,10 @@ impl Machine {
                     }
                 }
             }
-            let old = own.1.checked_sub(1).and_then(|e| s.old_tables.get(usize::from(e)));
+            let old = own
+                .1
+                .checked_sub(1)
+                .and_then(|e| s.old_tables.get(usize::from(e)));
             if vcpu.l2 && old.is_some_and(|old| old & 1 << number != 0) {
                 return Some(Violation::OldTables);
             }

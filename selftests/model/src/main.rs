@@ -51,7 +51,10 @@ fn args() -> Result<Args, String> {
                 parsed.config = ALL.iter().find(|config| config.name == name);
                 parsed.config.ok_or_else(|| {
                     let names: Vec<_> = ALL.iter().map(|config| config.name).collect();
-                    format!("no configuration {name}: it must be one of {}", names.join(" "))
+                    format!(
+                        "no configuration {name}: it must be one of {}",
+                        names.join(" ")
+                    )
                 })?;
             }
             "--out" => {
@@ -129,7 +132,11 @@ fn removals(reach: Reach) -> usize {
         };
         unexpected += usize::from(!expected);
         let mark = if expected { "" } else { "  UNEXPECTED" };
-        println!("{:<15} {:<14} {result}{mark}", format!("{:?}", removal.rule), config.name);
+        println!(
+            "{:<15} {:<14} {result}{mark}",
+            format!("{:?}", removal.rule),
+            config.name
+        );
         println!("    {}", removal.rule.text());
     }
     unexpected
@@ -139,7 +146,10 @@ fn protocol() -> usize {
     let (states, steps) = explore::words(None);
     let mut unexpected = usize::from(steps.is_some());
 
-    println!("\nprotocol for L2s at rest: {states} states, {}", outcome(steps));
+    println!(
+        "\nprotocol for L2s at rest: {states} states, {}",
+        outcome(steps)
+    );
     for &omission in Omission::ALL {
         let (_, steps) = explore::words(Some(omission));
         println!("    {}: {}", omission.text(), outcome(steps));
@@ -149,7 +159,9 @@ fn protocol() -> usize {
 }
 
 fn outcome(steps: Option<usize>) -> String {
-    steps.map_or("no violation".into(), |steps| format!("violated after {steps} steps"))
+    steps.map_or("no violation".into(), |steps| {
+        format!("violated after {steps} steps")
+    })
 }
 
 fn print(found: &Found) {

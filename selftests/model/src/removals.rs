@@ -114,7 +114,7 @@ pub const REMOVALS: &[Removal] = &[
         "H9: L2 runs on a CPU only after vmcs02 was loaded there anew",
     ),
     seen(Rule::V6, "pairs-cpus", 17),
-    seen(Rule::V7, "no-ept-host", 0),
+    seen(Rule::V7, "no-ept-host", 14),
     seen(Rule::V13, "recycle", 17),
     seen(Rule::V14Flush, "hooks", 16),
     seen(Rule::V14Order, "hooks", 13),
@@ -154,7 +154,13 @@ mod tests {
                 Effect::Masked(_) => None,
             };
             let found = explore::machine(config, Some(removal.rule), Reach::Quick);
-            assert_eq!(found.steps(), steps, "{:?} in {}", removal.rule, config.name);
+            assert_eq!(
+                found.steps(),
+                steps,
+                "{:?} in {}",
+                removal.rule,
+                config.name
+            );
         }
     }
 
@@ -162,7 +168,12 @@ mod tests {
     fn configurations_hold() {
         for config in ALL {
             let found = explore::machine(config, None, Reach::Quick);
-            assert_eq!(found.violation.is_some(), config.known.is_some(), "{}", config.name);
+            assert_eq!(
+                found.violation.is_some(),
+                config.known.is_some(),
+                "{}",
+                config.name
+            );
         }
     }
 }

@@ -8,15 +8,15 @@ use crate::policy::{
         self,
         All, //
     },
-    hv_call::Targets,
-    hv_l2::{
-        self,
-        Identity, //
-    },
     history::{
         self,
         Choice,
         Parked, //
+    },
+    hv_call::Targets,
+    hv_l2::{
+        self,
+        Identity, //
     },
     hv_ranges::{
         self,
@@ -351,7 +351,6 @@ impl Rules {
         vpid01: Option<Vpid>,
         vpid02: Option<Vpid>,
     ) -> Option<Vpid> {
-        hv_ranges::vpid_of_other_level(uses_vpid, vpid01, vpid02)
-            .filter(|_| !self.is_out(Rule::X9))
+        hv_ranges::vpid_of_other_level(uses_vpid, vpid01, vpid02).filter(|_| !self.is_out(Rule::X9))
     }
 }
