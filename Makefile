@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -46,6 +46,7 @@ help:
 #:            EPT=0              run kvm_intel without EPT
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            ALL=1              make bench: all workloads
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it

@@ -3,6 +3,7 @@
 //! `/sys/kernel/debug/rust_kvm_nvmx`: which side decides at each hook, and the counters.
 //!
 //! - `hooks/NAME`: `rust` or `c`, to read and to write,
+//! - `options`: what applies now of the module's parameters, one `NAME VALUE` on each line,
 //! - `counters`: one `NAME VALUE` on each line,
 //! - `reset`: any write sets all counters to 0.
 
@@ -30,11 +31,13 @@ use crate::{
         },
     },
     nested_tlb::NestedTlb,
+    policy::options::Options,
 };
 
 // Files 0 to `HOOKS` - 1 are the hooks'.
 const COUNTERS_FILE: usize = HOOKS;
 const RESET_FILE: usize = HOOKS + 1;
+const OPTIONS_FILE: usize = HOOKS + 2;
 
 const READ_ONLY: u16 = 0o400;
 const READ_WRITE: u16 = 0o600;
@@ -47,6 +50,7 @@ impl Files for Registration<NestedTlb> {
         for (number, &name) in hooks::NAMES.iter().enumerate() {
             modes.file(name, READ_WRITE, number);
         }
+        directory.file(c"options", READ_ONLY, OPTIONS_FILE);
         directory.file(c"counters", READ_ONLY, COUNTERS_FILE);
         directory.file(c"reset", WRITE_ONLY, RESET_FILE);
     }
@@ -54,6 +58,8 @@ impl Files for Registration<NestedTlb> {
     fn show(&self, number: usize, to: &SeqFile) {
         if let Some(mode) = self.mode(number) {
             seq_print!(to, "{}\n", name(mode));
+        } else if number == OPTIONS_FILE {
+            show_options(self.options(), to);
         } else if number == COUNTERS_FILE {
             for (number, name) in hooks::NAMES.iter().enumerate() {
                 let name = name.to_str().unwrap_or("");
@@ -79,6 +85,19 @@ impl Files for Registration<NestedTlb> {
 
         self.set_mode(number, mode)
     }
+}
+
+/// In terms of the parameters.
+fn show_options(options: Options, to: &SeqFile) {
+    let skip = options.has(Options::NO_EXIT_FLUSH) && options.has(Options::SKIP_EMPTY_QUEUE);
+
+    seq_print!(to, "vpid_slots {}\n", options.slots().max(1));
+    seq_print!(
+        to,
+        "keep_roots {}\n",
+        u8::from(options.has(Options::KEEP_ROOTS))
+    );
+    seq_print!(to, "skip_needless {}\n", u8::from(skip));
 }
 
 fn name(mode: Mode) -> &'static str {

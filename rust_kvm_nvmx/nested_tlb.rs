@@ -121,10 +121,14 @@ impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn evmcs_ids_changed(vcpu: Vcpu<'_>) {
         // X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's
-        // translations in vpid02 may become stale. Make the next entry flush, even with the same
-        // vpid12.
+        // translations in vpid02 may become stale. The next entry flushes, even with the same
+        // vpid12; or finds that no call has come (V9).
         vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));
-        vcpu.forget_last_vpid();
+        if vcpu.options().parks() {
+            vcpu.hide_owner_in_use();
+        } else {
+            vcpu.forget_last_vpid();
+        }
     }
 
     #[inline(always)]

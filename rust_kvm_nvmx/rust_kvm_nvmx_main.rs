@@ -63,13 +63,17 @@ fn options() -> Result<Options> {
     let slots = module_parameters::vpid_slots.value();
 
     if !(1..=Options::MAX_SLOTS).contains(&slots) {
-        pr_err!("vpid_slots={slots} is not one of 1 to {}\n", Options::MAX_SLOTS);
+        pr_err!(
+            "vpid_slots={slots} is not one of 1 to {}\n",
+            Options::MAX_SLOTS
+        );
         return Err(EINVAL);
     }
     let skip = module_parameters::skip_needless.value();
 
     Ok(Options::STOCK
         .with_slots(slots)
+        .with(Options::COUNT_CALLS, slots > 1)
         .with(Options::KEEP_ROOTS, module_parameters::keep_roots.value())
         .with(Options::NO_EXIT_FLUSH, skip)
         .with(Options::SKIP_EMPTY_QUEUE, skip))
@@ -87,15 +91,15 @@ module! {
             description: "Load with every hook left to C; switch them one by one in debugfs",
         },
         vpid_slots: u8 {
-            default: 1,
-            description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, each change of vpid12 flushes",
+            default: 16,
+            description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, a change of vpid12 flushes",
         },
         keep_roots: bool {
-            default: false,
+            default: true,
             description: "Keep the roots of L1's EPTs over VMPTRLD and VMCLEAR",
         },
         skip_needless: bool {
-            default: false,
+            default: true,
             description: "Leave out flushes at nested transitions that nothing can need",
         },
     },

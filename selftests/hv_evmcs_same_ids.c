@@ -10,6 +10,8 @@
  *             flushes once an entry
  *   --calls   another vCPU calls for them while L1 goes from one to the other: at rest in
  *             L1, and at any time from another CPU.  No call may be lost.
+ *   --calls --other
+ *             the same, for one of two with another VP id and vpid12 each
  */
 #include <pthread.h>
 #include <sys/sysinfo.h>
@@ -154,12 +156,22 @@ static void read_while_flushed(void)
 	}
 }
 
+/* Nobody calls for this one. */
+static void read_nothing(void)
+{
+	for (;;)
+		vmcall();
+}
+
 static void l1_enter_each(struct l2_context *context, bool rest)
 {
-	l1_load(context, read_while_flushed);
+	bool other = kind == OTHER && context == l2s[1];
+
+	l1_load(context, other ? read_nothing : read_while_flushed);
 	if (!context->launched) {
 		vmwrite(GUEST_CR3, hv_pair.tables->cr3);
-		l1_allow_direct_flush(context, VM_ID, TARGET);
+		l1_set_vpid(context, 1 + other);
+		l1_allow_direct_flush(context, VM_ID, TARGET + other);
 	}
 	l1_run_to_vmcall(context);
 	if (rest) {
@@ -256,6 +268,7 @@ static void try_calls(void)
 	l2s[0] = hv_pair_context(TARGET);
 	l2s[1] = hv_pair_add(vm, l2s[0], true);
 	sync_global_to_guest(vm, l2s);
+	sync_global_to_guest(vm, kind);
 
 	for (round = 0; round < ROUNDS; round++) {
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), AT_REST);
@@ -295,6 +308,7 @@ int main(int argc, char *argv[])
 	if (has_option(argc, argv, "--calls")) {
 		__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nobody can call meanwhile");
 		pin_self_to_cpu(0);
+		kind = has_option(argc, argv, "--other") ? OTHER : PAIR;
 		try_calls();
 		return 0;
 	}

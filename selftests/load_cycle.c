@@ -4,7 +4,9 @@
  * loaded and unloaded some hundred times and each hook is switched to C and
  * back.  The side that handles a hook must be seen to do it: with the module
  * absent KVM's own count of flushes rises, with it loaded the hook's count in
- * the mode that was set.  The L2s check each page that they read.
+ * the mode that was set.  The L2s check each page that they read.  Now and then L1
+ * exchanges two pages of each, and executes INVVPID: whichever side handles that, no L2
+ * may see what was there before, not even one whose translations Rust had kept.
  *
  * Takes the path of rust_kvm_nvmx.ko, which must not be loaded, and the number
  * of cycles (default 200).
@@ -14,12 +16,14 @@
 
 #include "contexts.h"
 #include "hooks.h"
+#include "invalidate.h"
 #include "modules.h"
 
 #define VCPUS		2
-#define CONTEXTS	2	/* of each vCPU */
+#define CONTEXTS	3	/* of each vCPU */
 #define PAGES		8
 #define SMEP_EVERY	8	/* rounds between two flushes of the current context */
+#define SWAP_EVERY	4	/* rounds between two exchanges of pages */
 #define PATIENCE_MS	20000
 #define MODULE		"rust_kvm_nvmx"
 
@@ -34,17 +38,19 @@ static const char *const idle_hooks[] = { "flush_tlb_gva", "flush_tlb_reset" };
 static bool stop;
 static u64 expected[VCPUS];		/* the context that runs on each vCPU */
 static u64 rounds[VCPUS];		/* how far each has come */
+static u64 swapped[VCPUS];		/* 1 while the first two pages are exchanged */
 static u64 *page_that_comes_and_goes;
 
-static void l2_loop(u64 *number)
+static void l2_loop(int vcpu)
 {
-	u64 page, value;
+	u64 page, by, value;
 
 	sti();
 	for (;;) {
 		for (page = 0; page < PAGES; page++) {
 			value = READ_ONCE(*(u64 *)(L2_DATA_GVA + page * PAGE_SIZE));
-			GUEST_ASSERT_EQ(value, l2_page_value(READ_ONCE(*number), page));
+			by = page < 2 ? page ^ READ_ONCE(swapped[vcpu]) : page;
+			GUEST_ASSERT_EQ(value, l2_page_value(READ_ONCE(expected[vcpu]), by));
 		}
 		vmcall();
 	}
@@ -52,12 +58,27 @@ static void l2_loop(u64 *number)
 
 static void l2_code_of_vcpu0(void)
 {
-	l2_loop(&expected[0]);
+	l2_loop(0);
 }
 
 static void l2_code_of_vcpu1(void)
 {
-	l2_loop(&expected[1]);
+	l2_loop(1);
+}
+
+/* Of all contexts, most of which do not run. */
+static void l1_swap_pages(struct l2_context *contexts[CONTEXTS], int vcpu)
+{
+	u64 first;
+	int i;
+
+	for (i = 0; i < CONTEXTS; i++) {
+		first = contexts[i]->pt[0];
+		contexts[i]->pt[0] = contexts[i]->pt[1];
+		contexts[i]->pt[1] = first;
+		l1_invvpid(INVVPID_SINGLE, contexts[i]->vpid, 0);
+	}
+	WRITE_ONCE(swapped[vcpu], !swapped[vcpu]);
 }
 
 static void l1_code(struct l2_context *contexts[CONTEXTS], int vcpu)
@@ -74,6 +95,8 @@ static void l1_code(struct l2_context *contexts[CONTEXTS], int vcpu)
 			WRITE_ONCE(expected[vcpu], contexts[i]->number);
 			l1_run_to_vmcall(contexts[i]);
 		}
+		if (round % SWAP_EVERY == 0)
+			l1_swap_pages(contexts, vcpu);
 		if (round % SMEP_EVERY == 0) {
 			guest_cr4(X86_CR4_SMEP, false);
 			guest_cr4(X86_CR4_SMEP, true);

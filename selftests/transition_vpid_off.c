@@ -5,8 +5,12 @@
  * the guest: INVVPID single-context on vpid01, no INVEPT.  With VPID off in L0
  * the request is still required, for the sync of shadow page tables: then only the
  * statistics, and with EPT off what L2 reads, can tell.
+ *
+ * With EPT, rust_kvm_nvmx can leave out the flush of the exit: L1 has nothing left
+ * after the one of the entry.
  */
 #include "contexts.h"
+#include "options.h"
 #include "witness.h"
 
 #define WARM_UP	4
@@ -74,6 +78,8 @@ static void l1_code(struct l2_context **contexts, int nr_contexts)
 int main(int argc, char *argv[])
 {
 	struct flushes want = { .single01 = kvm_has_vpid() ? ROUNDS : 0 };
+	bool once = kvm_has_ept() && nvmx_skips_needless();
+	struct flushes want_at_exit = once ? (struct flushes) {} : want;
 	bool with_ept = kvm_cpu_has_ept();
 	int nr_contexts = with_ept ? 2 : 1, i;
 	struct kvm_vcpu *vcpu;
@@ -100,9 +106,10 @@ int main(int argc, char *argv[])
 		TEST_ASSERT_EQ(run_to_sync(vcpu), 1);
 		before = vcpu_get_stat(vcpu, tlb_flush);
 		TEST_ASSERT_EQ(run_to_sync(vcpu), 2);
-		TEST_ASSERT_EQ(vcpu_get_stat(vcpu, tlb_flush) - before, 2 * ROUNDS);
+		TEST_ASSERT_EQ(vcpu_get_stat(vcpu, tlb_flush) - before,
+			       once ? ROUNDS : 2 * ROUNDS);
 		witness_flushes(enter[i], "vmentry.L2", &want);
-		witness_flushes(leave[i], "vmentry.L1", &want);
+		witness_flushes(leave[i], "vmentry.L1", &want_at_exit);
 	}
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 

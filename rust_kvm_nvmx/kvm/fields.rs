@@ -21,6 +21,7 @@ use super::bindings::{
     self,
     kvm_nvmx_layout, //
 };
+use crate::policy::history;
 
 /// A field of type `T` in a structure `S` of C's.
 ///
@@ -37,7 +38,8 @@ pub(super) struct Field<S, T> {
 ///
 /// # Invariants
 ///
-/// There is a `T` at `offset` in each `S`, and it is no larger than a machine word and aligned.
+/// There is a `T` at `offset` in each `S`, and it is no larger than a machine word and aligned; or
+/// an array of such.
 pub(super) struct SharedField<S, T> {
     offset: usize,
     _types: PhantomData<(*const S, *const T)>,
@@ -93,6 +95,21 @@ impl<S, T, const N: usize> Field<S, [T; N]> {
         }
         // INVARIANT: The array has a `T` there.
         Some(Field {
+            offset: self.offset + number * size_of::<T>(),
+            _types: PhantomData,
+        })
+    }
+}
+
+impl<S, T, const N: usize> SharedField<S, [T; N]> {
+    /// Element `number` of the array; `None` if it has no such element.
+    #[inline(always)]
+    pub(super) const fn at(self, number: usize) -> Option<SharedField<S, T>> {
+        if number >= N {
+            return None;
+        }
+        // INVARIANT: The array has a `T` there.
+        Some(SharedField {
             offset: self.offset + number * size_of::<T>(),
             _types: PhantomData,
         })
@@ -242,6 +259,8 @@ fields! {
     Field VPID02: nested_vmx.vpid02 as u16;
     /// The vpid12 that vpid02 was last used for.
     Field LAST_VPID: nested_vmx.last_vpid as u16;
+    /// What is known of vpid02 while its L2 does not run.
+    Field UNUSED_VPID02: nested_vmx.unused_vpid02 as bindings::nested_vpid;
     /// How many entries found no parked VPID.
     Field VPID_MISSES: nested_vmx.vpid_misses as u16;
     /// How many VPIDs are parked.
@@ -252,6 +271,12 @@ fields! {
     Field PAIR_VPID: nested_vpid.vpid as u16;
     /// The vpid12 that it was last used for.
     Field PAIR_OWNER: nested_vpid.vpid12 as u16;
+    /// The VM id of the L2 that it was last used for.
+    Field PAIR_VM: nested_vpid.vm_id as u64;
+    /// Its VP id.
+    Field PAIR_VP: nested_vpid.vp_id as u32;
+    /// The flush calls for it when it last ran.
+    Field PAIR_CALLS: nested_vpid.calls as u64;
     /// KVM's copy of vmcs12.
     Field CACHED_VMCS12: nested_vmx.cached_vmcs12 as *mut bindings::vmcs12;
     /// vmcs02.
@@ -277,6 +302,11 @@ fields! {
     Field SECONDARY_CONTROL: vmcs12.secondary_vm_exec_control as u32;
     /// vpid12.
     Field VPID12: vmcs12.virtual_processor_id as u16;
+
+    /// Hyper-V's state of a VM.
+    Field VM_HYPERV: kvm.arch.hyperv as bindings::kvm_hv;
+    /// Counts of L2s' flush calls.
+    SharedField L2_FLUSH_CALLS: kvm_hv.l2_flush_calls as [u64; history::WORDS];
 
     /// The virtual processor's index for Hyper-V. User space may set it at any time.
     SharedField VP_INDEX: kvm_vcpu_hv.vp_index as u32;
@@ -343,7 +373,6 @@ used_by_helpers! {
     kvm.memslots;
     kvm.online_vcpus;
     kvm.vcpu_array;
-    kvm.arch.hyperv;
     kvm_hv.num_mismatched_vp_indexes;
     kvm_memslots.id_hash;
     kvm_memslots.node_idx;

@@ -21,7 +21,10 @@ use super::{
     },
     vcpu::Vcpu,
 };
-use crate::policy::types::Level;
+use crate::policy::{
+    history::Named,
+    types::Level, //
+};
 
 /// No guest-physical address. (KVM's macro of that name, which bindgen cannot evaluate.)
 pub(super) const INVALID_GPA: u64 = u64::MAX;
@@ -86,6 +89,23 @@ impl<'h> Vcpu<'h> {
     }
 }
 
+impl<'h> Vcpu<'h> {
+    /// What flush calls of other vCPUs name the L2 by that this vCPU runs, or enters.
+    #[inline]
+    pub(crate) fn l2_is_named(self) -> Named {
+        if !self.has_evmcs() {
+            return Named::Nobody;
+        }
+        match self.hyperv() {
+            Some(hv) if hv.partition_assist_page() != INVALID_GPA => Named::Ids {
+                vm: hv.vm_id(),
+                vp: hv.vp_id(),
+            },
+            _ => Named::Unknown,
+        }
+    }
+}
+
 impl<'h> Hyperv<'h> {
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu_hv, T>) -> T {
@@ -129,6 +149,12 @@ impl<'h> Hyperv<'h> {
     #[inline]
     pub(crate) fn vm_id(self) -> u64 {
         self.get_published(fields::VM_ID)
+    }
+
+    /// The VP id of the L2 that this vCPU runs.
+    #[inline]
+    pub(crate) fn vp_id(self) -> u32 {
+        self.get_published(fields::VP_ID)
     }
 
     /// X8: if KVM has mapped the enlightened VMCS without reading L2's ids from it, as after a

@@ -31,6 +31,7 @@ pub(crate) mod cpu;
 pub(crate) mod debugfs;
 mod example;
 mod fields;
+mod flush_calls;
 pub(crate) mod hooks;
 pub(crate) mod hypercall;
 pub(crate) mod hyperv;

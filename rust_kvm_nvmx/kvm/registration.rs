@@ -22,7 +22,6 @@ use kernel::{
     str::CStrExt,
     sync::atomic::{
         Atomic,
-        Relaxed,
         Release, //
     },
     types::Opaque, //
@@ -197,7 +196,9 @@ impl Shared {
     /// Where the rules may flush less than C does.
     #[inline(always)]
     pub(super) fn options(&self) -> Options {
-        Options::from_bits(self.options.load(Relaxed))
+        // SAFETY: The word is aligned, and other threads access it atomically. (A relaxed load,
+        // without the function call that the `kernel` crate makes of it.)
+        Options::from_bits(unsafe { self.options.as_ptr().read_volatile() })
     }
 
     /// Where the MMU's knowledge of a page is found.
@@ -315,7 +316,7 @@ impl<T: NestedTlbHooks> Registration<T> {
             shared <- try_pin_init!(Shared {
                 client <- Client::register(&Table::<T>::OPS),
                 caps: caps_of(&client),
-                options: Atomic::new(Options::STOCK.bits()),
+                options: Atomic::new(options.while_a_hook_is_c_s().bits()),
                 pages: Pages::new(),
             }? Error),
             modes <- kernel::new_mutex!(0),
@@ -333,6 +334,11 @@ impl<T: NestedTlbHooks> Registration<T> {
             options,
             _hooks: PhantomData,
         }? Error)
+    }
+
+    /// Where the rules flush less than C does at this moment.
+    pub(crate) fn options(&self) -> Options {
+        self.shared.options()
     }
 
     /// Which side decides at hook `number`; `None` if there is no such hook.
@@ -363,7 +369,7 @@ impl<T: NestedTlbHooks> Registration<T> {
             return Err(EINVAL);
         }
         if new != *modes {
-            self.shared.set_options(Options::STOCK);
+            self.shared.set_options(self.options.while_a_hook_is_c_s());
             self.shared.set_hooks(new);
             if new == Table::<T>::IMPLEMENTED {
                 self.shared.set_options(self.options);
@@ -382,7 +388,7 @@ impl<T: NestedTlbHooks> Registration<T> {
 impl<T> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         // V14. The hooks become C's one by one.
-        self.shared.set_options(Options::STOCK);
+        self.shared.set_options(self.options.while_a_hook_is_c_s());
     }
 }
 
@@ -393,6 +399,10 @@ impl Shared {
     /// pair is used from before the first hook becomes C's until all hooks are Rust's again. Then
     /// every vCPU has a request to flush everything, which it handles before its next L2 runs. So
     /// the owners of the parked pairs are right again, whatever C did not tell them.
+    ///
+    /// Flush calls of L2s are counted from before Rust handles the first one. KVM waits for those
+    /// that C was handling before [`Shared::set_hooks`] returns, so none is left that is not
+    /// counted when the options are set.
     ///
     /// A vCPU's hooks run one after the other on its own thread. If the thread sees C's code at one
     /// of them, it sees before that, i.e. in any hook of Rust's that comes later, the options that

@@ -122,9 +122,13 @@ impl<'h> Vcpu<'h> {
         unsafe { field.of(self.vmx()).read() }
     }
 
-    /// Sets a field of VMX's structure: a VPID, a vpid12, or a count of them.
+    /// Sets a number in VMX's structure that KVM's memory does not depend on: a VPID, a vpid12, an
+    /// id of L2's, or a count.
     #[inline(always)]
-    pub(super) fn set_vmx(self, field: Field<bindings::vcpu_vmx, u16>, value: u16) {
+    pub(super) fn set_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>, value: T)
+    where
+        u64: From<T>,
+    {
         // SAFETY: The field exists, and this thread is the only one that uses it now.
         unsafe { field.of(self.vmx()).write(value) };
     }
@@ -181,6 +185,7 @@ impl<'h> Vcpu<'h> {
     #[inline(always)]
     pub(crate) fn forget_last_vpid(self) {
         self.set_last_vpid(0);
+        self.set_unused_owner(0);
     }
 
     /// The vmcs12 of the L2 that is active; `None` while L1 runs.

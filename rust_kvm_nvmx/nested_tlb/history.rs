@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The translations of several vpid12s, each under a hardware VPID of its own (V1 to V7, V19).
+//! The translations of several vpid12s, each under a hardware VPID of its own (V1 to V10, V19).
 
 use crate::{
     flush,
-    kvm::vcpu::Vcpu,
+    kvm::{
+        hyperv::Hyperv,
+        vcpu::Vcpu, //
+    },
     policy::{
         self,
         history::{
             self,
+            Calls,
             Choice,
-            Parked, //
+            Named,
+            Parked,
+            Rest, //
         },
         invalidate::VpidScope,
-        types::Request, //
+        types::{
+            Level,
+            Request, //
+        },
     },
 };
 
@@ -23,43 +32,45 @@ pub(super) fn is_on(vcpu: Vcpu<'_>) -> bool {
     vcpu.options().parks() && vcpu.vpid02().is_some()
 }
 
-/// L1 enters an L2 with another vpid12 than the last one. Makes it the owner of the pair that is in
-/// use from now on, and returns the request that this requires.
-///
-/// An L2 on an enlightened VMCS may be named by flush calls of other vCPUs, which find it only
-/// while it is on this vCPU. So its pair is not kept: T4 as in C. KVM takes the owner from that
-/// pair when the VMCS or its ids change (X6), so such a pair is never parked.
+/// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for
+/// a while. Makes it the owner of the pair that is in use from now on, and returns the request that
+/// this requires.
 #[inline(never)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Request> {
-    if vcpu.has_evmcs() {
-        forget(vcpu, vpid12);
-    } else if let Some(kept) = find(vcpu, vpid12) {
-        return kept;
-    }
-    vcpu.set_last_vpid(vpid12);
-    Some(Request::Guest)
+    let named = vcpu.l2_is_named();
+    let kept = use_pair(vcpu, vpid12).is_some_and(|rest| {
+        rest.missed_nothing(named, || match named {
+            Named::Ids { vm, vp } => vcpu.flush_calls(vm, vp),
+            Named::Nobody | Named::Unknown => Calls::NONE,
+        })
+    });
+
+    vcpu.set_owner_in_use(vpid12, Rest::running(named));
+    (!kept).then_some(Request::Guest)
 }
 
-/// V1, V4: finds a parked pair to use. `None` if it is the pair in use that changes its owner.
+/// V1, V4: puts the right pair in use. Returns what is known of the translations that it has of
+/// this vpid12, if it has any.
 #[inline(always)]
-fn find(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Option<Request>> {
-    match choose(vcpu, vpid12, vcpu.options().slots()) {
-        Choice::Keep(number) => vcpu.exchange_pair(number, vpid12).then_some(None),
-        Choice::Take(number) => take(vcpu, number, vpid12),
-        Choice::InUse => None,
-        Choice::Grow => grow(vcpu, vpid12),
+fn use_pair(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Rest> {
+    if vcpu.owner_in_use() == vpid12 {
+        return Some(vcpu.rest_in_use());
     }
+    let taken = match choose(vcpu, vpid12, vcpu.options().slots()) {
+        Choice::Keep(number) => return vcpu.exchange_pair(number),
+        Choice::Take(number) => number,
+        Choice::InUse => return None,
+        Choice::Grow => grow(vcpu, vpid12)?,
+    };
+
+    // Its translations are another vpid12's.
+    vcpu.exchange_pair(taken).and(None)
 }
 
 #[inline(always)]
 fn choose(vcpu: Vcpu<'_>, vpid12: u16, slots: usize) -> Choice {
-    let choice = history::choose(
-        vpid12,
-        vcpu.last_vpid(),
-        vcpu.owners(),
-        slots,
-        vcpu.vpid_misses(),
-    );
+    let (in_use, misses) = (vcpu.owner_in_use(), vcpu.vpid_misses());
+    let choice = history::choose(vpid12, in_use, vcpu.owners(), slots, misses);
 
     if !matches!(choice, Choice::Keep(_) | Choice::Grow) {
         vcpu.count_vpid_miss();
@@ -67,16 +78,9 @@ fn choose(vcpu: Vcpu<'_>, vpid12: u16, slots: usize) -> Choice {
     choice
 }
 
-/// V4.
-#[inline]
-fn take(vcpu: Vcpu<'_>, number: usize, vpid12: u16) -> Option<Option<Request>> {
-    vcpu.exchange_pair(number, vpid12)
-        .then_some(Some(Request::Guest))
-}
-
 /// V15: a VPID more, if there is one.
 #[cold]
-fn grow(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Option<Request>> {
+fn grow(vcpu: Vcpu<'_>, vpid12: u16) -> Option<usize> {
     let slots = if vcpu.park_vpid() {
         vcpu.options().slots()
     } else {
@@ -84,19 +88,26 @@ fn grow(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Option<Request>> {
     };
 
     match choose(vcpu, vpid12, slots) {
-        Choice::Take(number) => take(vcpu, number, vpid12),
+        Choice::Take(number) => Some(number),
         _ => None,
     }
 }
 
-/// V19: no two pairs have the same owner, so that what changes for it need not be done twice.
+/// V8, V9: the L2 that exits has its ids still in place. What comes from now on is in its queue if
+/// it finds the ids, and is counted if it does not.
 #[inline]
-fn forget(vcpu: Vcpu<'_>, vpid12: u16) {
-    for (number, owner) in vcpu.owners().enumerate() {
-        if owner == vpid12 {
-            vcpu.forget_parked(number);
+pub(super) fn exit(vcpu: Vcpu<'_>, hv: Hyperv<'_>) {
+    let named = vcpu.l2_is_named();
+    let rest = match named {
+        // The queue is looked at after the counts are read.
+        Named::Ids { vm, vp } => {
+            let seen = vcpu.flush_calls(vm, vp);
+            Rest::at_exit(named, seen, hv.queue(Level::L2).is_empty())
         }
-    }
+        Named::Nobody | Named::Unknown => Rest::running(named),
+    };
+
+    vcpu.set_rest_in_use(rest);
 }
 
 /// V5: L1's INVVPID, for the pairs that are parked. `here`: vmcs02 was last loaded on this CPU.

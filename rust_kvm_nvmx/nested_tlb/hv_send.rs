@@ -37,6 +37,7 @@ use crate::{
             self,
             Queued, //
         },
+        options::Options,
         types::Level, //
     },
 };
@@ -128,10 +129,15 @@ fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
 }
 
 /// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU
-/// that enters such an L2 later flushes on that VM entry if it must (T2, T4).
+/// that enters such an L2 later flushes on that VM entry if it must (T2, T4, V9).
 fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     hv.learn_identity();
     let vm = hv.vm_id();
+    let options = vcpu.options();
+    // V9. Until the end of this function.
+    let _counted = options
+        .has(Options::COUNT_CALLS)
+        .then(|| vcpu.count_flush_call(vm, call.targets));
     let mut set = hv.empty_vcpu_set();
 
     for (index, target) in vcpu.all_vcpus() {

@@ -71,7 +71,7 @@ fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) -> Outcome {
 
     if history::is_on(vcpu) {
         history::invvpid_of_parked(vcpu, scope, place == Where::Now);
-        if !policy::history::invvpid_concerns_pair_in_use(scope, vcpu.last_vpid()) {
+        if !policy::history::invvpid_concerns_pair_in_use(scope, vcpu.owner_in_use()) {
             return Outcome::NotInUse;
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     flush,
     kvm::{
         hooks::VpidToWrite,
+        hyperv::Hyperv,
         trace::Step,
         vcpu::{
             Vcpu,
@@ -34,22 +35,60 @@ use crate::{
 use super::history;
 
 /// L1 enters L2. Returns the VPID to write to vmcs02.
+///
+/// What takes long is in functions of its own, which end the hook: so it needs no stack frame.
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
     if vcpu.traces_transition() {
-        return trace_entry(vcpu, vmcs12, dirty);
+        trace_entry(vcpu, vmcs12, dirty)
+    } else if vcpu.hyperv().is_some() {
+        enter_with_hyperv(vcpu, vmcs12, dirty)
+    } else {
+        enter_with_vpid12(vcpu, vmcs12, dirty)
     }
+}
+
+#[inline(never)]
+fn enter_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
     check_hyperv_queue(vcpu, Level::L2);
-    // One path each for the compiler, since the rules for L2s with and without a VPID have nothing
-    // in common, and an L2 without a VPID often needs no VPID written.
+    enter_with_vpid12(vcpu, vmcs12, dirty)
+}
+
+/// One path each for the compiler, since the rules for L2s with and without a VPID have nothing in
+/// common, and an L2 without a VPID often needs no VPID written.
+#[inline(always)]
+fn enter_with_vpid12(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
     match vmcs12.vpid12() {
         vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => {
             enter_impossible(vcpu, vpid12, dirty)
         }
+        Some(vpid12) if needs_other_pair(vcpu, vpid12) => enter_other_pair(vcpu, vpid12),
         vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty).1,
         None if dirty => flush_on_entry(vcpu, None, true).1,
         None => flush_on_entry(vcpu, None, false).1,
     }
+}
+
+/// V1: the pair in use is another vpid12's, and there may be a parked one.
+#[inline(always)]
+fn needs_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> bool {
+    transition::new_owner(Some(vpid12), vcpu.last_vpid()).is_some() && history::is_on(vcpu)
+}
+
+#[inline(never)]
+fn enter_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
+    flush_on_other_pair(vcpu, vpid12).1
+}
+
+/// Makes the request that the entry of a vpid12 requires that does not own the pair in use. Returns
+/// it, and the VPID to write.
+#[inline(always)]
+fn flush_on_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> (Option<Request>, VpidToWrite) {
+    let required = history::enter(vcpu, vpid12);
+
+    flush::request(vcpu, required);
+    // V3: the pair may have changed, so its VPID is written also if vmcs12 is not dirty.
+    (required, VpidToWrite::new(vcpu.vpid02()))
 }
 
 /// Makes the request that the entry requires. Returns it, and the VPID to write.
@@ -65,12 +104,6 @@ fn flush_on_entry(
 
     let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
     if let Some(vpid12) = new_owner {
-        if history::is_on(vcpu) {
-            let required = history::enter(vcpu, vpid12);
-            flush::request(vcpu, required);
-            // V3: the pair may have changed, so its VPID is written also if vmcs12 is not dirty.
-            return (required, VpidToWrite::new(vcpu.vpid02()));
-        }
         vcpu.set_last_vpid(vpid12);
     }
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
@@ -100,7 +133,10 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
 
     check_hyperv_queue(vcpu, Level::L2);
     warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
-    let (required, vpid) = flush_on_entry(vcpu, vpid12, dirty);
+    let (required, vpid) = match vpid12 {
+        Some(vpid12) if needs_other_pair(vcpu, vpid12) => flush_on_other_pair(vcpu, vpid12),
+        _ => flush_on_entry(vcpu, vpid12, dirty),
+    };
     let why = match transition::reason(vpid12.is_some(), required) {
         Reason::OwnTag if vpid12 != Some(last_vpid) => Reason::ParkedVpid,
         why => why,
@@ -115,20 +151,35 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     if vcpu.traces_transition() {
         trace_exit(vcpu, vmcs12);
+    } else if let Some(hv) = vcpu.hyperv() {
+        exit_with_hyperv(vcpu, vmcs12, hv);
     } else {
         flush_on_exit(vcpu, vmcs12);
     }
 }
 
+#[inline(never)]
+fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
+    leave_hyperv_queue(vcpu, vmcs12, hv);
+    flush_on_exit(vcpu, vmcs12);
+}
+
+/// T1, V8, V9.
+#[inline(always)]
+fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
+    check_hyperv_queue(vcpu, Level::L1);
+    if history::is_on(vcpu) && vmcs12.uses_vpid() {
+        history::exit(vcpu, hv);
+    }
+}
+
 #[inline(always)]
 fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
-    check_hyperv_queue(vcpu, Level::L1);
-
     let required = transition::required_on_exit(
         vmcs12.uses_vpid(),
         || vcpu.vpid02(),
         vcpu.caps(),
-        vcpu.options(),
+        || vcpu.options(),
     );
     flush::request(vcpu, required);
     required
@@ -137,6 +188,9 @@ fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
 #[cold]
 #[inline(never)]
 fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    if let Some(hv) = vcpu.hyperv() {
+        leave_hyperv_queue(vcpu, vmcs12, hv);
+    }
     let required = flush_on_exit(vcpu, vmcs12);
     let why = transition::reason(vmcs12.uses_vpid(), required);
 
@@ -149,8 +203,12 @@ fn check_hyperv_queue(vcpu: Vcpu<'_>, level: Level) {
     let hyperv = vcpu.hyperv();
     let is_empty = || hyperv.is_some_and(|hyperv| hyperv.queue(level).is_empty());
 
-    if transition::must_check_hyperv_queue(hyperv.is_some(), vcpu.caps(), vcpu.options(), is_empty)
-    {
+    if transition::must_check_hyperv_queue(
+        hyperv.is_some(),
+        vcpu.caps(),
+        || vcpu.options(),
+        is_empty,
+    ) {
         vcpu.request_hyperv_flush();
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Keeps the translations of several vpid12s at a time, each under a hardware VPID of its own
-//! (rules V1, V4, V5, V7, V15).
+//! (rules V1, V4, V5, V7 to V10, V15).
 //!
 //! KVM's C code runs all L2s of a vCPU on one hardware VPID, and flushes it whenever L1 enters an
 //! L2 with another vpid12 than the last one (T4). Here a vCPU has several *pairs*. A pair is a
@@ -16,14 +16,182 @@
 //! change places, and nothing is flushed. If L1 executes INVVPID for the owner of a parked pair,
 //! the pair loses its owner, and nothing is flushed until it is used again.
 //!
+//! An L2 on an enlightened VMCS may make flush calls for other L2s of its VM, and KVM looks for
+//! them among the L2s that run. So each call is counted, and a pair remembers the count of the time
+//! when its L2 last left the CPU. If it is another one when the L2 comes back, or if its ids are
+//! others, the pair is flushed (V9, V10).
+//!
 //! This needs EPT (V7). With EPT, a change of KVM's page tables requires INVEPT, which reaches the
 //! combined mappings of all VPIDs. Without EPT, it requires INVVPID of each VPID that may tag a
 //! translation, and KVM's C code knows only two of them.
 
 use super::{
+    hv_call::Targets,
     invalidate::VpidScope,
     types::Caps, //
 };
+
+/// The L2 that a pair's translations are of, as other vCPUs name it in flush calls (V10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// On an ordinary VMCS: no flush call names it.
+    Nobody,
+    /// On an enlightened VMCS whose ids KVM has not read: any flush call may mean it (X8).
+    Unknown,
+    /// By its ids.
+    Ids {
+        /// The VM id.
+        vm: u64,
+        /// The VP id.
+        vp: u32,
+    },
+}
+
+/// [`Rest::calls`] if calls may have been missed.
+const MISSED: u64 = u64::MAX;
+
+/// What is known of the L2 that a pair's translations are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// Which L2 it is.
+    pub(crate) named: Named,
+    /// How many flush calls there were for it when it last left the CPU.
+    calls: u64,
+}
+
+impl Rest {
+    /// Nothing is known of what the pair may have missed.
+    pub(crate) const UNKNOWN: Self = Self {
+        named: Named::Unknown,
+        calls: MISSED,
+    };
+
+    /// An L2 that runs. Until it leaves the CPU, calls for it are in its queue (E8).
+    #[inline]
+    pub(crate) const fn running(named: Named) -> Self {
+        Self {
+            named,
+            calls: MISSED,
+        }
+    }
+
+    /// V8, V9: an L2 that has just exited, with its ids still in place.
+    ///
+    /// If a call was under way when the counts were read, it may find the ids or not. If the queue
+    /// was not empty afterwards, it has what a finished call queued.
+    #[inline]
+    pub(crate) const fn at_exit(named: Named, seen: Calls, queue_is_empty: bool) -> Self {
+        Self {
+            named,
+            calls: if seen.under_way || !queue_is_empty {
+                MISSED
+            } else {
+                seen.count
+            },
+        }
+    }
+
+    /// From KVM's fields.
+    pub(crate) const fn from_fields(named: Named, calls: u64) -> Self {
+        Self { named, calls }
+    }
+
+    /// For KVM's field.
+    pub(crate) const fn calls(self) -> u64 {
+        self.calls
+    }
+
+    /// V9, V10: whether a pair's translations are still right for an entry of the L2 `entering`.
+    /// `now` are the counts of its calls, read after its ids were in place.
+    #[inline]
+    pub(crate) fn missed_nothing(self, entering: Named, now: impl FnOnce() -> Calls) -> bool {
+        match (self.named, entering) {
+            (Named::Nobody, Named::Nobody) => true,
+            (Named::Ids { .. }, Named::Ids { .. }) if self.named == entering => {
+                self.calls != MISSED && self.calls == now().count
+            }
+            _ => false,
+        }
+    }
+}
+
+/// V9: how many flush calls of L2s there were so far for what an L2 is named by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Calls {
+    /// All that have begun.
+    pub(crate) count: u64,
+    /// Some of them have not ended.
+    pub(crate) under_way: bool,
+}
+
+impl Calls {
+    /// Bits 15:0 of a word are the calls that are under way, the others those that have begun.
+    const BEGUN: u64 = 1 << 16;
+
+    /// What a call adds to each of its words before it looks for targets.
+    pub(crate) const BEGIN: u64 = Self::BEGUN + 1;
+
+    /// Those of an L2 that no call names.
+    pub(crate) const NONE: Self = Self {
+        count: 0,
+        under_way: false,
+    };
+
+    /// What it takes from them when all targets have their entries and requests.
+    pub(crate) const END: u64 = 1;
+
+    /// Of an L2 that both words are for.
+    #[inline]
+    pub(crate) const fn of(one: u64, all: u64) -> Self {
+        Self {
+            count: (one >> 16) + (all >> 16),
+            under_way: (one | all) % Self::BEGUN != 0,
+        }
+    }
+}
+
+/// Words for single virtual processors.
+const ONES: usize = 64;
+/// Words for all virtual processors of a VM.
+const ALLS: usize = 16;
+/// All words.
+pub(crate) const WORDS: usize = ONES + ALLS;
+/// A call for more processors than this counts as one for all of the VM.
+const FEW: u32 = 8;
+
+/// The word that counts calls for one virtual processor. Others may share it, which costs a flush.
+#[inline]
+pub(crate) const fn word_of_one(vm: u64, vp: u32) -> usize {
+    (mix(vm) as usize).wrapping_add(vp as usize) % ONES
+}
+
+/// The word that counts calls for all virtual processors of a VM.
+#[inline]
+pub(crate) const fn word_of_all(vm: u64) -> usize {
+    ONES + (mix(vm) >> 8) as usize % ALLS
+}
+
+/// Fibonacci hashing: multiplication by 2^64 divided by the golden ratio.
+const fn mix(vm: u64) -> u64 {
+    vm.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
+}
+
+/// V9: the words that count a call of the VM `vm` for `targets`, once for each processor that they
+/// are for.
+#[inline]
+pub(crate) fn words_of_call<'a>(
+    vm: u64,
+    targets: Targets<'a>,
+) -> impl Iterator<Item = usize> + use<'a> {
+    let few = targets.are_at_most(FEW);
+    let ones = few
+        .then(|| targets.indexes())
+        .into_iter()
+        .flatten()
+        .map(move |vp| word_of_one(vm, vp as u32));
+
+    ones.chain((!few).then(|| word_of_all(vm)))
+}
 
 /// The owner of a pair that has none. No vpid12 is 0, as VM entry fails for a vmcs12 that uses
 /// VPIDs and has VPID 0.

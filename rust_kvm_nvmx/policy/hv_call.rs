@@ -310,6 +310,19 @@ impl<'a> Targets<'a> {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
 
+    /// There are no more than `number`.
+    #[inline]
+    pub(crate) fn are_at_most(self, number: u32) -> bool {
+        match self {
+            Self::All => false,
+            Self::Mask(mask) => mask.count_ones() <= number,
+            Self::Sparse { banks, .. } => {
+                let ones = |&bank: &u64| bank.count_ones();
+                banks.iter().map(ones).sum::<u32>() <= number
+            }
+        }
+    }
+
     /// X6: all of them, in no order. For [`Targets::All`] these are 4,096, so avoid it.
     pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
         let banks = match self {

@@ -20,6 +20,9 @@ impl Options {
     /// T1: an empty queue of Hyper-V flushes is not handled at a transition.
     pub(crate) const SKIP_EMPTY_QUEUE: Self = Self(1 << 10);
 
+    /// V9: flush calls of L2s are counted. This holds from before the first call that Rust handles.
+    pub(crate) const COUNT_CALLS: Self = Self(1 << 11);
+
     const SLOTS: u32 = 0xff;
 
     /// The most VPIDs that the L2s of a vCPU may have: KVM's own, and 15 more.
@@ -37,6 +40,11 @@ impl Options {
     /// The set with this number of VPIDs for L2s.
     pub(crate) const fn with_slots(self, slots: u8) -> Self {
         Self(self.0 & !Self::SLOTS | slots as u32)
+    }
+
+    /// V14: what is left of the set while a hook is C's.
+    pub(crate) const fn while_a_hook_is_c_s(self) -> Self {
+        Self::STOCK.with(Self::COUNT_CALLS, self.has(Self::COUNT_CALLS))
     }
 
     /// The set from its word.

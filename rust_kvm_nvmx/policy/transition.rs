@@ -28,10 +28,10 @@ use super::{
 pub(crate) fn must_check_hyperv_queue(
     has_hyperv: bool,
     caps: Caps,
-    options: Options,
+    options: impl FnOnce() -> Options,
     is_empty: impl FnOnce() -> bool,
 ) -> bool {
-    has_hyperv && caps.has(Caps::EPT) && !(options.has(Options::SKIP_EMPTY_QUEUE) && is_empty())
+    has_hyperv && caps.has(Caps::EPT) && !(options().has(Options::SKIP_EMPTY_QUEUE) && is_empty())
 }
 
 /// T3: L2 has a VPID although KVM uses none. KVM does not offer VPIDs then, so this is a bug.
@@ -75,9 +75,9 @@ pub(crate) fn required_on_exit(
     uses_vpid: bool,
     vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
-    options: Options,
+    options: impl FnOnce() -> Options,
 ) -> Option<Request> {
-    if !uses_vpid && caps.has(Caps::EPT) && options.has(Options::NO_EXIT_FLUSH) {
+    if !uses_vpid && caps.has(Caps::EPT) && options().has(Options::NO_EXIT_FLUSH) {
         return None;
     }
     required(uses_vpid, vpid02, caps)

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! V1, V4, V5, V7 and V15.
+//! V1, V4, V5, V7 to V10 and V15.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_history))]
 mod tests {
     use crate::{
         policy::{
             history::{
-                choose, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park, Choice, Parked,
-                NOBODY,
+                choose, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park, word_of_all,
+                word_of_one, words_of_call, Calls, Choice, Named, Parked, Rest, NOBODY, WORDS,
             },
+            hv_call::Targets,
             invalidate::VpidScope,
             types::{Caps, Gva},
         },
@@ -156,6 +157,117 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    const NAMED: [Named; 5] = [
+        Named::Nobody,
+        Named::Unknown,
+        Named::Ids { vm: 1, vp: 0 },
+        Named::Ids { vm: 1, vp: 1 },
+        Named::Ids { vm: 2, vp: 0 },
+    ];
+
+    fn calls(begun: u64, under_way: u64) -> Calls {
+        Calls::of(begun * (Calls::BEGIN - Calls::END) + under_way, 0)
+    }
+
+    #[test]
+    fn v9_translations_are_right_if_the_same_l2_comes_back_and_no_call_has_begun() {
+        for left in NAMED {
+            for enters in NAMED {
+                let rest = Rest::at_exit(left, calls(5, 0), true);
+                for now in [5, 6] {
+                    let expected = match left {
+                        Named::Nobody => enters == Named::Nobody,
+                        Named::Unknown => false,
+                        Named::Ids { .. } => left == enters && now == 5,
+                    };
+                    let right = rest.missed_nothing(enters, || calls(now, 0));
+                    check_eq!(right, expected, "{left:?} {enters:?} {now}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn v9_a_call_that_was_under_way_at_the_exit_may_have_been_missed() {
+        let ids = NAMED[2];
+        let rest = Rest::at_exit(ids, calls(5, 1), true);
+        assert!(!rest.missed_nothing(ids, || calls(5, 0)));
+        assert!(!rest.missed_nothing(ids, || calls(5, 1)));
+    }
+
+    #[test]
+    fn v8_what_a_finished_call_has_queued_may_be_spent_on_another_l2() {
+        let ids = NAMED[2];
+        let rest = Rest::at_exit(ids, calls(5, 0), false);
+        assert!(!rest.missed_nothing(ids, || calls(5, 0)));
+    }
+
+    #[test]
+    fn v9_an_l2_that_has_not_exited_may_have_missed_anything() {
+        for named in NAMED {
+            let right = Rest::running(named).missed_nothing(named, || calls(0, 0));
+            check_eq!(right, named == Named::Nobody, "{named:?}");
+            assert!(!Rest::UNKNOWN.missed_nothing(named, || calls(0, 0)));
+        }
+    }
+
+    #[test]
+    fn v9_both_words_of_an_l2_count() {
+        for (one, all) in [(0, 1), (1, 0)] {
+            let begin = Calls::of(one * Calls::BEGIN, all * Calls::BEGIN);
+            assert!(begin.under_way);
+            assert_eq!(begin.count, 1);
+            let end = Calls::of(
+                one * (Calls::BEGIN - Calls::END),
+                all * (Calls::BEGIN - Calls::END),
+            );
+            assert!(!end.under_way);
+            assert_eq!(end.count, 1);
+        }
+    }
+
+    #[test]
+    fn v9_a_call_is_counted_for_each_l2_that_it_names() {
+        let banks = [1 << 5 | 1 << 63, 1];
+        let many = [u64::MAX, 0];
+        for targets in [
+            Targets::All,
+            Targets::Mask(0),
+            Targets::Mask(0b1011),
+            Targets::Mask(u64::MAX),
+            Targets::Sparse {
+                valid: 0b101,
+                banks: &banks,
+            },
+            Targets::Sparse {
+                valid: 0b11,
+                banks: &many,
+            },
+        ] {
+            for vm in [0, 1, 2, 0xffff_ffff, u64::MAX] {
+                for vp in 0..192 {
+                    if targets.contains(vp) {
+                        let counted = words_of_call(vm, targets)
+                            .any(|word| word == word_of_one(vm, vp) || word == word_of_all(vm));
+                        check!(counted, "{targets:?} {vm} {vp}");
+                    }
+                }
+                assert!(words_of_call(vm, targets).all(|word| word < WORDS));
+                assert!(words_of_call(vm, targets).count() <= 8);
+            }
+        }
+    }
+
+    #[test]
+    fn v9_neighbours_do_not_share_a_word() {
+        for vm in [0, 1, 7, u64::MAX] {
+            for vp in 0..63 {
+                assert!(word_of_one(vm, vp) != word_of_one(vm, vp + 1));
+            }
+            assert!(word_of_all(vm) >= 64);
         }
     }
 

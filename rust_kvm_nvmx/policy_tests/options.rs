@@ -20,6 +20,20 @@ mod tests {
     }
 
     #[test]
+    fn v14_only_the_count_of_calls_goes_on_while_a_hook_is_c_s() {
+        let all = Options::STOCK
+            .with_slots(Options::MAX_SLOTS)
+            .with(Options::KEEP_ROOTS, true)
+            .with(Options::NO_EXIT_FLUSH, true)
+            .with(Options::SKIP_EMPTY_QUEUE, true);
+        assert_eq!(all.while_a_hook_is_c_s(), Options::STOCK);
+        let counting = all.with(Options::COUNT_CALLS, true);
+        let left = counting.while_a_hook_is_c_s();
+        assert!(left.has(Options::COUNT_CALLS));
+        assert!(!left.parks() && ALL.iter().all(|&option| !left.has(option)));
+    }
+
+    #[test]
     fn options_and_slots_are_independent_of_each_other() {
         for slots in 0..=Options::MAX_SLOTS {
             for set in 0..8 {

@@ -40,7 +40,7 @@ mod tests {
         for uses_vpid in [false, true] {
             for vpid02 in vpids() {
                 for caps in all_caps() {
-                    let required = required_on_exit(uses_vpid, || vpid02, caps, options);
+                    let required = required_on_exit(uses_vpid, || vpid02, caps, || options);
                     check(uses_vpid, vpid02, caps, required);
                 }
             }
@@ -52,7 +52,7 @@ mod tests {
         for caps in all_caps() {
             for hyperv in [false, true] {
                 let must =
-                    |options, empty| must_check_hyperv_queue(hyperv, caps, options, || empty);
+                    |options, empty| must_check_hyperv_queue(hyperv, caps, || options, || empty);
                 let expected = hyperv && caps.has(Caps::EPT);
                 for empty in [false, true] {
                     check_eq!(must(Options::STOCK, empty), expected, "{caps:?}");
@@ -141,7 +141,7 @@ mod tests {
         exits(
             Options::NO_EXIT_FLUSH,
             |uses_vpid, vpid02, caps, required| {
-                let stock = required_on_exit(uses_vpid, || vpid02, caps, Options::STOCK);
+                let stock = required_on_exit(uses_vpid, || vpid02, caps, || Options::STOCK);
                 if !uses_vpid && caps.has(Caps::EPT) {
                     check_eq!(required, None, "{caps:?}");
                 } else {

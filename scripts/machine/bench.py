@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`run.py bench`: instructions per nested round trip, and per call of each hook: stock C, patched
-C and Rust.
+"""`run.py bench`: instructions and flushes per nested round trip, and per call of each hook: stock
+C, patched C, Rust with C's flushes, and Rust as it is by default.
 
 The workload prints `# bench REGION ROUNDS` for each region it marked. What is counted is
 what the emulator executed in the region: L0 (root), L1 and L2.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+import plan
 import simulated
 import verdict
 from boots import Boot, Finished, Parts, run_boots
@@ -25,11 +26,31 @@ from session import console_tail
 
 # What a round trip costs depends on how many L2s take turns and what they use.
 _WORKLOAD = "nested_workload --rounds"
-DEFAULT_WORKLOADS = (
-    f"{_WORKLOAD} 2000 --contexts 1 --region one_l2",
-    f"{_WORKLOAD} 500 --contexts 4 --region four_l2",
-    f"{_WORKLOAD} 500 --contexts 4 --ept own --region four_l2_ept",
-    f"{_WORKLOAD} 500 --contexts 4 --vpid off --region four_l2_no_vpid",
+_ROUND_TRIPS = 2000
+_EPTS = {"": "", "_ept": "--ept shared", "_epts": "--ept own"}
+
+
+def _workload(contexts: int, name: str, arguments: str) -> str:
+    rounds = _ROUND_TRIPS // contexts
+    region = f"{contexts}_l2{'s' if contexts > 1 else ''}{name}"
+    return f"{_WORKLOAD} {rounds} --contexts {contexts} {arguments} --region {region}"
+
+
+def _workloads(contexts: tuple[int, ...]) -> tuple[str, ...]:
+    return (
+        *(_workload(n, name, ept) for name, ept in _EPTS.items() for n in contexts),
+        _workload(4, "_no_vpid", "--vpid off"),
+        _workload(4, "_evmcs", "--evmcs"),
+    )
+
+
+DEFAULT_WORKLOADS = (*_workloads((1, 4, 8)), "hook_costs")
+ALL_WORKLOADS = (
+    *_workloads((1, 2, 4, 8, 16)),
+    _workload(4, "_no_vpid_ept", "--vpid off --ept shared"),
+    _workload(4, "_one_vpid", "--vpid shared"),
+    _workload(4, "_evmcs_ept", "--evmcs --ept shared"),
+    *(_workload(4, f"_{pages}_pages", f"--pages {pages}") for pages in (1, 16)),
     "hook_costs",
 )
 _LIMIT = 300
@@ -39,10 +60,16 @@ _MARK = re.compile(r"^# bench (\S+) ([1-9]\d*)$")
 # round trip. One hook alone is a larger share of one call, which hook_costs is for.
 _PATCH_MAY_COST = 0.005
 _CALLS = "costs."
-_HEADS = ("stock C", "patched C", "Rust", "patched/stock", "Rust/C", "spread of C")
-_WIDTHS = (10, 11, 10, 15, 9, 13)
-STOCK, PATCHED, RUST = "stock", "patched", "rust"
-_KINDS = {STOCK: "stock C", PATCHED: "patched C", RUST: "Rust"}
+_HEADS = ("stock C", "patched C", "like C", "Rust", "patched/stock", "like C/C", "Rust/C", "spread")
+_NAME = 22
+_WIDTHS = (9, 11, 8, 8, 15, 10, 8, 8)
+STOCK, PATCHED, LIKE_C, RUST = "stock", "patched", "like-c", "rust"
+_KINDS = {STOCK: "stock C", PATCHED: "patched C", LIKE_C: "like C", RUST: "Rust"}
+# What a flush is, in the emulator's counters.
+_FLUSHES = {
+    "INVVPID": ("invvpid.addr", "invvpid.single", "invvpid.all", "invvpid.nonglobal"),
+    "INVEPT": ("invept.single", "invept.all"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +80,8 @@ class Sample:
     region: str
     instructions: float
     root: float
+    # INVVPIDs and INVEPTs.
+    flushes: dict[str, float] = field(default_factory=dict)
     # What the simulated TLB missed, if one was simulated.
     simulated_tlb: simulated.Misses = field(default_factory=dict)
 
@@ -61,6 +90,8 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
     """Measure, print the table, write bench.json; 0 unless the patch costs too much."""
     if not parts.emulator.has_witness:
         raise MachineError("bench counts by the emulator's witness: not with TLBSAN=0")
+    if workloads == ["all"]:
+        workloads = list(ALL_WORKLOADS)
     commands = [workload.split() for workload in workloads or DEFAULT_WORKLOADS]
     steps = tuple(
         Step(f"run-{number}-{index}", (f"/tests/{name}", *arguments), _LIMIT)
@@ -68,20 +99,21 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
         for index, (name, *arguments) in enumerate(commands, start=1)
     )
     kinds = {
-        STOCK: (replace(parts, kernel=stock, module=None), "absent"),
-        PATCHED: (parts, "absent"),
-        RUST: (parts, "loaded"),
+        STOCK: (replace(parts, kernel=stock, module=None), "absent", ""),
+        PATCHED: (parts, "absent", ""),
+        LIKE_C: (parts, "loaded", plan.STOCK),
+        RUST: (parts, "loaded", ""),
     }
     programs = tuple(dict.fromkeys(name for name, *_ in commands))
     todo = [
         Boot(
             f"{kind}-{number}",
-            Plan((Group(kind, kind, state, steps),), heartbeat=False),
+            Plan((Group(kind, kind, state, steps, options=options),), heartbeat=False),
             programs,
             its_parts,
         )
         for number in range(1, boots + 1)
-        for kind, (its_parts, state) in kinds.items()
+        for kind, (its_parts, state, options) in kinds.items()
     ]
     finished = run_boots(todo)
     problems = [problem for each in finished for problem in _problems(each)]
@@ -96,6 +128,7 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
         "kernels": {each.boot.name: each.outcome.console.kernel for each in finished},
         "unit": "instructions per nested round trip",
         "regions": table,
+        "flushes": flushes(samples),
         "simulated_tlb": {"sizes": parts.emulator.simulated_tlb, "regions": misses},
         "samples": [vars(sample) for sample in samples],
         "problems": problems,
@@ -103,6 +136,7 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
     path = parts.output / "bench.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(render(table))
+    print(render_flushes(flushes(samples)))
     if misses:
         print(simulated.render(parts.emulator.simulated_tlb, _KINDS, misses))
     for problem in problems:
@@ -125,9 +159,41 @@ def samples_of(finished: Finished) -> list[Sample]:
                 counters, rounds = regions[match[1]], int(match[2])
                 total = sum(counters[f"instr.{level}"] for level in _LEVELS)
                 root = counters["instr.root"] / rounds
+                executed = {
+                    name: sum(counters[counter] for counter in of) / rounds
+                    for name, of in _FLUSHES.items()
+                }
                 misses = simulated.per_round(counters, rounds)
-                samples.append(Sample(group.name, match[1], total / rounds, root, misses))
+                samples.append(Sample(group.name, match[1], total / rounds, root, executed, misses))
     return samples
+
+
+def flushes(samples: list[Sample]) -> dict[str, dict[str, dict[str, float]]]:
+    """By region, instruction and kind: how many were executed per round trip, the median."""
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for region in dict.fromkeys(sample.region for sample in samples):
+        of_region = [sample for sample in samples if sample.region == region]
+        table[region] = {
+            name: {
+                kind: median(s.flushes[name] for s in of_region if s.kind == kind)
+                for kind in _KINDS
+                if any(s.kind == kind for s in of_region)
+            }
+            for name in _FLUSHES
+        }
+    return table
+
+
+def render_flushes(table: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The table of flushes as text."""
+    lines = []
+    for name in _FLUSHES:
+        lines.append(f"{name}s executed per nested round trip, or per call (median)")
+        lines.append("region".ljust(_NAME) + "".join(f"{kind:>11}" for kind in _KINDS.values()))
+        for region, row in table.items():
+            cells = [f"{row[name][kind]:.3f}" if kind in row[name] else "-" for kind in _KINDS]
+            lines.append(f"{region:<{_NAME}}" + "".join(f"{cell:>11}" for cell in cells))
+    return "\n".join(lines)
 
 
 def simulated_misses(samples: list[Sample]) -> dict[str, dict[str, simulated.Misses]]:
@@ -147,7 +213,7 @@ def summarise(samples: list[Sample]) -> dict[str, dict]:
     table: dict[str, dict] = {}
     for region in dict.fromkeys(sample.region for sample in samples):
         row: dict = {}
-        for kind in (STOCK, PATCHED, RUST):
+        for kind in _KINDS:
             values = [s.instructions for s in samples if (s.region, s.kind) == (region, kind)]
             if values:
                 row[kind] = {
@@ -156,8 +222,9 @@ def summarise(samples: list[Sample]) -> dict[str, dict]:
                     "most": max(values),
                     "samples": len(values),
                 }
-        if len(row) == 3:
+        if len(row) == len(_KINDS):
             row["patched_to_stock"] = row[PATCHED]["median"] / row[STOCK]["median"]
+            row["like_c_to_c"] = row[LIKE_C]["median"] / row[PATCHED]["median"]
             row["rust_to_c"] = row[RUST]["median"] / row[PATCHED]["median"]
             c = row[PATCHED]
             row["spread_of_c"] = (c["most"] - c["least"]) / c["median"]
@@ -169,23 +236,25 @@ def render(table: dict[str, dict]) -> str:
     """The table as text."""
     lines = [
         "instructions per nested round trip, or per call (L0 + L1 + L2, median)",
-        "region".ljust(24)
+        "region".ljust(_NAME)
         + "".join(head.rjust(width) for head, width in zip(_HEADS, _WIDTHS, strict=True)),
     ]
     for region, row in table.items():
         if "rust_to_c" not in row:
-            lines.append(f"{region:<24} not measured on all kernels")
+            lines.append(f"{region:<{_NAME}} not measured on all kernels")
             continue
         cells = (
             f"{row[STOCK]['median']:.0f}",
             f"{row[PATCHED]['median']:.0f}",
+            f"{row[LIKE_C]['median']:.0f}",
             f"{row[RUST]['median']:.0f}",
             f"{row['patched_to_stock']:.4f}",
+            f"{row['like_c_to_c']:.4f}",
             f"{row['rust_to_c']:.4f}",
             f"{row['spread_of_c']:.2%}",
         )
         line = "".join(cell.rjust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
-        lines.append(f"{region:<24}{line}")
+        lines.append(f"{region:<{_NAME}}{line}")
     return "\n".join(lines)
 
 

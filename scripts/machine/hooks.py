@@ -19,7 +19,8 @@ def judge_takeover(
     boots: list[tuple[Plan, Console]], hooks: list[Hook], complete: bool
 ) -> list[Result]:
     """One result for each of HOOKS, from the steps marked `takeover`. COMPLETE: all tests of the
-    list ran, so a hook that nothing hit is a failure; one test alone need not hit all."""
+    list ran, so a hook that nothing hit is a failure; one test alone need not hit all, and may need
+    one less where Rust flushes less than C."""
     hits = {group: _hits(boots, group) for group in ("absent", "loaded", "after")}
     # Only some of the tests run again after the module was removed.
     before = _hits(boots, "absent", _names(boots, "after"))
@@ -32,7 +33,7 @@ def judge_takeover(
             continue
         if not absent and not hook.empty_in_c:
             reasons.append("C never handled it before the module was loaded")
-        if not rust:
+        if not rust and (complete or loaded):
             reasons.append("Rust's counter did not move while the module was loaded")
         if loaded:
             reasons.append(f"C handled it {loaded} times while the module was loaded")

@@ -23,7 +23,7 @@ from errors import MachineError
 from markdown import wrap
 from module_edits import apply_edit, build_module, copy_sources
 from mutant_list import CHECKOUT, LIST, Mutant, read_mutants
-from plan import Group, Plan, Step
+from plan import STOCK, Group, Plan, Step
 from results import Status
 from testlist import Entry, read_own_plan
 
@@ -146,7 +146,9 @@ def _boot(name: str, share: list[Trial], parts: Parts) -> Boot:
         if mutant.name == C:
             groups.append(Group(C, mutant.rule, "absent", trial.steps))
             continue
-        groups.append(Group(mutant.name, mutant.rule, "loaded", trial.steps, file=mutant.name))
+        # The rules of C are broken where nothing is left out.
+        options = "" if mutant.rule.startswith("V") or mutant.name == INTACT else STOCK
+        groups.append(Group(mutant.name, mutant.rule, "loaded", trial.steps, mutant.name, options))
         groups.append(Group(f"after-{mutant.name}", "", "absent", ()))
     parameters = share[0].parameters
     plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 MODULE = "rust_kvm_nvmx"
 # The group in which the module's tracepoints are on.
 TRACED = "traced"
+# The module's parameters that leave every decision as in C.
+STOCK = "vpid_slots=1 keep_roots=0 skip_needless=0"
 _TRACE = f"echo 1 >/sys/kernel/tracing/events/{MODULE}/enable"
 
 
@@ -43,6 +45,8 @@ class Group:
     steps: tuple[Step, ...]
     # The name of the file that is loaded, without .ko.
     file: str = MODULE
+    # The module's parameters.
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,21 +83,25 @@ class Plan:
 
     def all_steps(self, group: Group) -> tuple[Step, ...]:
         """The group's steps, after those that bring the module into its state."""
-        before = "absent"
+        before = Group("", "", "absent", ())
         for other in self.groups:
             if other is group:
                 break
-            before = other.module
+            before = other
         tracing = (Step("tracing", ("sh", "-c", _TRACE)),) if group.name == TRACED else ()
         return _state_change(before, group) + tracing + group.steps
 
 
-def _state_change(before: str, group: Group) -> tuple[Step, ...]:
-    if before == group.module:
+def _state_change(before: Group, group: Group) -> tuple[Step, ...]:
+    if (before.module, before.options) == (group.module, group.options):
         return ()
+    steps = ()
+    if before.module == "loaded":
+        steps += (Step("rmmod", ("rmmod", MODULE)),)
     if group.module == "loaded":
-        return (Step("insmod", ("insmod", f"/modules/{group.file}.ko")),)
-    return (Step("rmmod", ("rmmod", MODULE)),)
+        command = ("insmod", f"/modules/{group.file}.ko", *group.options.split())
+        steps += (Step("insmod", command),)
+    return steps
 
 
 def probe_lines(probes: Iterable[Probe]) -> list[str]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`run.py silicon`: all tests where a real CPU has VMX, and what INVVPID and INVEPT cost there.
+"""`run.py silicon`: all tests where a real CPU has VMX, and what costs how much time there: INVVPID
+and INVEPT, and a nested round trip in C and in Rust.
 
-result.json has both, and what CPU and kernel they are from; no name of the host or a user.
+result.json has all of it, and what CPU and kernel it is from; no name of the host or a user.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 
+from bench import DEFAULT_WORKLOADS
 from boots import Boot, Parts, run_boots
 from capabilities import CPUINFO, Choice, Host, probe, read_cpuinfo
 from errors import MachineError
@@ -25,7 +29,11 @@ from vng_suite import check_kernel, choose, run_chosen
 SCHEMA = 1
 PROGRAM = "invalidation_costs"
 _SAMPLES = 1001
+_C, _RUST = "costs", "rust"
 _COST = "# cost "
+WORKLOADS = tuple(w.split() for w in DEFAULT_WORKLOADS if w.startswith("nested_workload "))
+_RUNS = 5
+_ROUND_TRIPS = re.compile(r"workload (\S+): round_trips ([1-9]\d*) tsc (\d+) ")
 # Whose time it is. KVM runs the guest in VMX non-root operation, where both instructions exit.
 GUEST = "the host's KVM, to which they trap from the guest's kernel"
 CPU = "the CPU, for the host's own kernel"
@@ -40,6 +48,38 @@ class Cost:
     pages: int
     minimum: int
     median: int
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """Cycles of the TSC for one nested round trip of a workload, and how often each was measured:
+    the median of the runs with C and with Rust in charge."""
+
+    workload: str
+    c: float
+    rust: float
+    runs: int
+
+
+def read_round_trips(steps: list[tuple[str, list[str]]]) -> list[RoundTrip]:
+    """From what the workloads printed, each with the group that it ran in."""
+    cycles: dict[tuple[str, str], list[float]] = {}
+    for group, output in steps:
+        for line in output:
+            match = _ROUND_TRIPS.match(line)
+            if match:
+                cycles.setdefault((match[1], group), []).append(int(match[3]) / int(match[2]))
+    names = dict.fromkeys(name for name, _ in cycles)
+    both = [name for name in names if (name, _C) in cycles and (name, _RUST) in cycles]
+    return [
+        RoundTrip(
+            name,
+            round(median(cycles[name, _C]), 1),
+            round(median(cycles[name, _RUST]), 1),
+            min(len(cycles[name, _C]), len(cycles[name, _RUST])),
+        )
+        for name in both
+    ]
 
 
 def read_costs(lines: list[str]) -> list[Cost]:
@@ -88,20 +128,32 @@ def measure(parts: Parts, only: str | None, order: Order, host: Host, choice: Ch
 
     parts = replace(parts, emulator=replace(parts.emulator, accelerated=True))
     (finished,) = run_boots([_boot(parts)])
-    (result, machine) = finished.results()
-    if result.status is not Status.PASSED or machine.status is not Status.PASSED:
-        why = "; ".join(result.reasons + machine.reasons) or "no reason given"
+    results = finished.results()
+    round_trips = []
+    bad = [result for result in results if result.status is not Status.PASSED]
+    if bad:
+        why = "; ".join(f"{r.name}: {', '.join(r.reasons) or 'no reason given'}" for r in bad)
         print(f"silicon: nothing was measured: {why}", file=sys.stderr)
         code = code or 1
     else:
-        lines = [line[len(_COST) :] for line in result.output if line.startswith(_COST)]
-        costs[GUEST] = read_costs(lines)
+        lines = [line for line in results[0].output if line.startswith(_COST)]
+        costs[GUEST] = read_costs([line[len(_COST) :] for line in lines])
+        round_trips = read_round_trips([(result.group, result.output) for result in results])
     path = parts.output / "result.json"
-    path.write_text(json.dumps(_result(order, host, report, costs), indent=1) + "\n")
+    result = _result(order, host, report, costs)
+    result["round_trips"] = {
+        "unit": "TSC cycles, of one nested round trip",
+        "rows": [asdict(row) for row in round_trips],
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n")
     for whose, rows in costs.items():
         print(f"# the time of {whose}, in cycles: name, pages, minimum, median")
         for row in rows:
             print(f"# {row.name} {row.pages} {row.minimum} {row.median}")
+    if round_trips:
+        print("# cycles of a nested round trip: workload, C, Rust")
+    for row in round_trips:
+        print(f"# {row.workload} {row.c} {row.rust}")
     print(f"# to send back: {path}")
     print(report["summary"], flush=True)
     return code
@@ -109,9 +161,17 @@ def measure(parts: Parts, only: str | None, order: Order, host: Host, choice: Ch
 
 def _boot(parts: Parts) -> Boot:
     command = (f"/tests/{PROGRAM}", "/modules/invalidation_cost.ko", str(_SAMPLES))
-    step = Step(PROGRAM, command, limit=300)
-    plan = Plan((Group("costs", "what the instructions cost", "absent", (step,)),))
-    return Boot("costs", plan, (PROGRAM,), parts)
+    costs = Step(PROGRAM, command, limit=300)
+    trips = tuple(
+        Step(f"{number}-{index}", (f"/tests/{name}", *arguments), limit=300)
+        for number in range(1, _RUNS + 1)
+        for index, (name, *arguments) in enumerate(WORKLOADS, start=1)
+    )
+    groups = [Group(_C, "what the instructions cost, and C", "absent", (costs, *trips))]
+    if parts.module:
+        groups.append(Group(_RUST, "Rust", "loaded", trips))
+    programs = dict.fromkeys([PROGRAM, *(name for name, *_ in WORKLOADS)])
+    return Boot("costs", Plan(tuple(groups)), tuple(programs), parts)
 
 
 def _result(order: Order, host: Host, report: dict, costs: dict[str, list[Cost]]) -> dict:

@@ -22,7 +22,7 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
 from junit import write_junit
-from plan import TRACED, Group, Plan, Probe
+from plan import STOCK, TRACED, Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -31,10 +31,16 @@ UPSTREAM_LIST = Path(__file__).resolve().parent / "upstream-tests.list"
 FAULT_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan-faults.txt"
 OWN_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan.txt"
 _GROUPS = [
-    ("absent", "the module was never loaded", "absent"),
-    ("loaded", "the module is loaded", "loaded"),
-    (TRACED, "the module is loaded and its tracepoints are on", "loaded"),
-    ("after", "the module was removed again", "absent"),
+    Group("absent", "the module was never loaded", "absent", ()),
+    Group("loaded", "the module is loaded", "loaded", ()),
+    Group(
+        TRACED,
+        f"the module is loaded with {STOCK}, and its tracepoints are on",
+        "loaded",
+        (),
+        options=STOCK,
+    ),
+    Group("after", "the module was removed again", "absent", ()),
 ]
 
 
@@ -197,8 +203,8 @@ def _make_boot(
     if parts.emulator.seed:
         share = random.Random(parts.emulator.seed).sample(share, len(share))
     planned = [
-        Group(name, title, state, tuple(e.step for e in share if name in e.groups))
-        for name, title, state in groups
+        replace(group, steps=tuple(e.step for e in share if group.name in e.groups))
+        for group in groups
     ]
     planned = [group for group in planned if group.steps or group.name != TRACED]
     provoked = checkers.group(parts.kernel)

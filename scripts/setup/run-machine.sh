@@ -36,7 +36,11 @@ out=$checkout/build/${ROW:+matrix/$ROW/}$what
 args=("$what" --out "$out")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.
-if [ "$what" = bench ]; then stock=$(path kernel-stock); args+=(--stock "$stock"); fi
+if [ "$what" = bench ]; then
+	stock=$(path kernel-stock)
+	args+=(--stock "$stock")
+	[ -z "${ALL:-}" ] || args+=(--workload all)
+fi
 if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel); fi
 args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)

@@ -140,12 +140,14 @@ class Reports(unittest.TestCase):
             for kind, values in (
                 (bench.STOCK, (100, 101, 102)),
                 (bench.PATCHED, (100, 101, 103)),
+                (bench.LIKE_C, (104, 105, 106)),
                 (bench.RUST, (110, 111, 112)),
             )
             for value in values
         ]
         table = bench.summarise(samples)
         self.assertEqual(table["r"]["patched_to_stock"], 1.0)
+        self.assertAlmostEqual(table["r"]["like_c_to_c"], 105 / 101)
         self.assertAlmostEqual(table["r"]["rust_to_c"], 111 / 101)
         self.assertEqual(bench._too_dear(table), [])
         dear = [
@@ -154,6 +156,16 @@ class Reports(unittest.TestCase):
         ]
         self.assertTrue(bench._too_dear(bench.summarise(dear)))
         self.assertTrue(bench._too_dear(bench.summarise(samples[:3])))
+
+    def test_bench_counts_flushes_by_instruction(self) -> None:
+        samples = [
+            bench.Sample(kind, "r", 1, 1, {"INVVPID": invvpids, "INVEPT": 0.5})
+            for kind, invvpids in ((bench.STOCK, 1.0), (bench.RUST, 0.0), (bench.RUST, 0.25))
+        ]
+        table = bench.flushes(samples)
+        self.assertEqual(table["r"]["INVVPID"], {bench.STOCK: 1.0, bench.RUST: 0.125})
+        self.assertEqual(table["r"]["INVEPT"], {bench.STOCK: 0.5, bench.RUST: 0.5})
+        self.assertIn("0.125", bench.render_flushes(table))
 
     def test_bench_reads_only_its_own_lines(self) -> None:
         self.assertTrue(bench._MARK.match("# bench round 500"))

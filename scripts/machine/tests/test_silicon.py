@@ -39,13 +39,33 @@ class Costs(unittest.TestCase):
                 silicon.read_costs([line])
 
 
+class RoundTrips(unittest.TestCase):
+    """Cycles of workloads."""
+
+    def test_medians_of_both(self) -> None:
+        def ran(group: str, *cycles: int) -> list[tuple[str, list[str]]]:
+            return [
+                (group, ["noise", f"workload w: round_trips 10 tsc {tsc} tlb_flush 3"])
+                for tsc in cycles
+            ]
+
+        (row,) = silicon.read_round_trips(
+            ran("costs", 1000, 3000, 2000) + ran("rust", 900, 1100, 5000)
+        )
+        self.assertEqual(row, silicon.RoundTrip("w", 200.0, 110.0, 3))
+
+    def test_one_side_alone_is_no_row(self) -> None:
+        line = "workload w: round_trips 10 tsc 100 tlb_flush 0"
+        self.assertEqual(silicon.read_round_trips([("costs", [line])]), [])
+
+
 class Result(unittest.TestCase):
     """The whole way, with a guest that is played."""
 
     def setUp(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
         self._directory = Path(self._scratch.name)
-        for name in ("state_test", silicon.PROGRAM):
+        for name in ("state_test", "nested_workload", silicon.PROGRAM):
             shutil.copy(image.BUSYBOX, self._directory / name)
         (self._directory / "tsmark").write_bytes(b"")
         (self._directory / ".config").write_text("CONFIG_KVM=y\nCONFIG_KVM_INTEL=y\n")
@@ -81,6 +101,7 @@ class Result(unittest.TestCase):
         code, result = self._measure(_COSTS)
         self.assertEqual((code, result["commit"]), (0, "abc"))
         self.assertIn(" 0 failed", result["suite"]["summary"])
+        self.assertEqual(result["round_trips"]["rows"], [])
         (costs,) = result["costs"]
         self.assertEqual(costs["time_of"], silicon.GUEST)
         self.assertEqual(

@@ -48,7 +48,7 @@ class Simulated(unittest.TestCase):
 
     def test_median_by_region_and_kind(self) -> None:
         def sample(kind: str, region: str, rounds: int) -> bench.Sample:
-            return bench.Sample(kind, region, 1, 1, simulated.per_round(_COUNTERS, rounds))
+            return bench.Sample(kind, region, 1, 1, {}, simulated.per_round(_COUNTERS, rounds))
 
         samples = [
             *(sample(bench.PATCHED, "r", rounds) for rounds in (1, 2, 100)),
