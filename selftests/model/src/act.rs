@@ -218,6 +218,17 @@ impl Machine {
             Kind::L1 => !mapping.is_guest_physical() && mapping.ctx == 0 && mapping.vcpu != OTHER,
             Kind::L2(vm) => !mapping.is_guest_physical() && config.context(mapping.ctx).vm == vm,
         });
+        // Vcpu::count_flush_call.
+        if let Kind::L2(vm) = kind {
+            s.counted = true;
+            for vcpu in &mut s.vcpus {
+                vcpu.seen.0 = false;
+                vcpu.rest.count(vm);
+                for pair in &mut vcpu.parked {
+                    pair.2.count(vm);
+                }
+            }
+        }
         s.call = match kind {
             Kind::Host => Call::Request(kind, 0, u8::MAX),
             Kind::L1 | Kind::L2(_) => Call::Look(kind, 0, 0),
@@ -269,6 +280,7 @@ impl Machine {
                 Call::Request(kind, number + 1, targets)
             }
             Call::Wait => {
+                s.counted = false;
                 s.tlb.complete();
                 if let Some(number) = s.caller.take() {
                     self.thread(s, number, |thread| thread.exit());

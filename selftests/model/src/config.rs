@@ -326,7 +326,6 @@ pub const ALL: &[Config] = &[
     Config {
         name: "hyperv",
         about: "flush calls of L2s and of L1, queue and request apart; ids change, failed entries",
-        slots: 2,
         skip_empty_queue: true,
         contexts: HYPERV,
         hyperv: true,
@@ -350,6 +349,33 @@ pub const ALL: &[Config] = &[
         ..Config::NONE
     },
     Config {
+        name: "rest",
+        about: "2 eVMCSs' L2s on 2 VPIDs, one at rest; calls of its VM",
+        slots: 2,
+        skip_empty_queue: true,
+        contexts: &[
+            Context::evmcs(1, 1, 1),
+            Context::evmcs(2, 2, 2),
+            Context::plain(1),
+        ],
+        hyperv: true,
+        fine: true,
+        l2_calls: 1,
+        ..Config::NONE
+    },
+    Config {
+        name: "rest-failed",
+        about: "an L2 at rest, calls of its VM, failed entries",
+        known: Some("V10: a failed entry whose rule did not run renames the L2 of the pair in use"),
+        slots: 2,
+        contexts: &[Context::evmcs(1, 1, 1), Context::plain(1)],
+        hyperv: true,
+        fine: true,
+        failures: true,
+        l2_calls: 1,
+        ..Config::NONE
+    },
+    Config {
         name: "restored",
         about: "the same, beginning with a restored L2 whose ids are not read yet",
         slots: 2,
@@ -366,9 +392,10 @@ pub const ALL: &[Config] = &[
         about: "an L2 that moves between 2 vCPUs while L2s of its VM make calls",
         slots: 2,
         skip_empty_queue: true,
+        vpids: 4,
         vcpus: 2,
         cpus: 2,
-        contexts: &[Context::evmcs(1, 1, 1), Context::plain(1)],
+        contexts: &[Context::evmcs(1, 1, 1), Context::evmcs(2, 2, 2)],
         hyperv: true,
         fine: true,
         l2_calls: 1,

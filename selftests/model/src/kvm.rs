@@ -10,8 +10,10 @@ use crate::{
     policy::{
         flush::All,
         history::{
+            Calls,
             Choice,
-            Parked, //
+            Parked,
+            Rest, //
         },
         hv_ranges::Drain,
         invalidate::{
@@ -32,10 +34,12 @@ use crate::{
     rules::Rule,
     state::{
         At,
+        Count,
         Fail,
         FreeVpids,
         Hooks,
         Ids,
+        Known,
         Leave,
         State,
         Then,
@@ -47,6 +51,16 @@ use crate::{
     },
 };
 
+/// The pair that an entry gets.
+enum Pair {
+    /// It has translations of this vpid12.
+    Kept(Known),
+    /// It has another vpid12's, and the rule that flushes them is taken out.
+    Unflushed,
+    /// It has another vpid12's.
+    Other,
+}
+
 /// A vCPU's thread, with what it may change.
 pub(crate) struct Thread<'a> {
     pub(crate) machine: &'a Machine,
@@ -55,6 +69,8 @@ pub(crate) struct Thread<'a> {
     pub(crate) old_tables: &'a mut [u8; 2],
     pub(crate) free_vpids: &'a mut FreeVpids,
     pub(crate) options: Options,
+    /// A flush call of an L2's is under way.
+    pub(crate) under_way: bool,
     /// The hook for INVVPID is C's.
     pub(crate) in_c: bool,
 }
@@ -89,6 +105,7 @@ impl Machine {
             old_tables: &mut s.old_tables,
             free_vpids: &mut s.free_vpids,
             options: self.options(s.options),
+            under_way: s.counted,
             in_c: s.hooks == Hooks::Mixed,
         });
     }
@@ -131,6 +148,7 @@ impl Thread<'_> {
             At::Switch02(fail) => self.switch_to_vmcs02(fail),
             At::Enter(fail) => self.enter(fail),
             At::Switch01(leave) => self.switch_to_vmcs01(leave),
+            At::Rest => self.rest(),
             At::All => self.all(),
             At::Hyperv => self.hyperv(),
             At::Drain => self.drain(),
@@ -418,6 +436,10 @@ impl Thread<'_> {
 
         self.vcpu.ids = ids;
         if changed && !self.out(Rule::X6Ids) {
+            // Vcpu::hide_owner_in_use.
+            if self.options.parks() {
+                self.vcpu.unused_owner = self.owner_in_use();
+            }
             self.vcpu.last_vpid = 0;
         }
     }
@@ -516,19 +538,28 @@ impl Thread<'_> {
 
     /// `history::enter`: the request that is required.
     fn enter_pair(&mut self, vpid12: u8) -> Option<Request> {
-        if self.vcpu.mapped != 0 {
-            if !self.out(Rule::V19) {
-                for pair in &mut self.vcpu.parked {
-                    if pair.1 == vpid12 {
-                        pair.1 = 0;
-                    }
-                }
-            }
-        } else if let Some(kept) = self.find_pair(vpid12) {
-            return kept;
-        }
+        let rules = self.machine.rules;
+        let ids = self.l2_is_named();
+        let named = Known::named(ids);
+        let now = Calls::of(Count::NOW << 16 | u64::from(self.under_way), 0);
+
+        let kept = match self.use_pair(vpid12) {
+            Pair::Kept(known) => rules.missed_nothing(known.rest(), named, now),
+            Pair::Unflushed => true,
+            Pair::Other => false,
+        };
+        // Vcpu::set_owner_in_use.
         self.vcpu.last_vpid = vpid12;
-        Some(Request::Guest)
+        self.vcpu.unused_owner = 0;
+        self.vcpu.rest = Known::new(ids, Rest::running(named));
+        (!kept).then_some(Request::Guest)
+    }
+
+    fn owner_in_use(&self) -> u8 {
+        match self.vcpu.last_vpid {
+            0 => self.vcpu.unused_owner,
+            last_vpid => last_vpid,
+        }
     }
 
     fn choose(&self, vpid12: u8, slots: usize) -> Choice {
@@ -536,52 +567,53 @@ impl Thread<'_> {
 
         self.machine
             .rules
-            .choose(vpid12, self.vcpu.last_vpid, owners, slots, self.vcpu.turn)
+            .choose(vpid12, self.owner_in_use(), owners, slots, self.vcpu.turn)
     }
 
-    /// `history::find`. `None`: the pair in use changes its owner.
-    fn find_pair(&mut self, vpid12: u8) -> Option<Option<Request>> {
-        match self.choose(vpid12, self.options.slots()) {
-            Choice::Keep(number) => {
-                self.exchange_pair(number, vpid12);
-                Some(None)
+    /// `history::use_pair`.
+    fn use_pair(&mut self, vpid12: u8) -> Pair {
+        if self.owner_in_use() == vpid12 {
+            return Pair::Kept(self.vcpu.rest);
+        }
+        let slots = self.options.slots();
+        match self.choose(vpid12, slots) {
+            Choice::Keep(number) => Pair::Kept(self.exchange_pair(number)),
+            Choice::Take(number) => self.take_pair(number, Rule::V4Take),
+            Choice::InUse => Pair::Other,
+            // history::grow, nested_vmx_park_vpid.
+            Choice::Grow => {
+                let vpid = self.free_vpids.allocate();
+                let slots = if vpid == 0 { 0 } else { slots };
+                if vpid != 0 {
+                    self.vcpu.parked.push((vpid, 0, Known::UNKNOWN));
+                }
+                match self.choose(vpid12, slots) {
+                    Choice::Take(number) => self.take_pair(number, Rule::V4),
+                    _ => Pair::Other,
+                }
             }
-            Choice::Take(number) => {
-                self.exchange_pair(number, vpid12);
-                Some(Some(Request::Guest).filter(|_| !self.out(Rule::V4Take)))
-            }
-            Choice::InUse => None,
-            Choice::Grow => self.grow(vpid12),
         }
     }
 
-    /// `history::grow`, `nested_vmx_park_vpid`.
-    fn grow(&mut self, vpid12: u8) -> Option<Option<Request>> {
-        let vpid = self.free_vpids.allocate();
-        let slots = if vpid == 0 {
-            0
+    fn take_pair(&mut self, number: usize, flush: Rule) -> Pair {
+        self.exchange_pair(number);
+        if self.out(flush) {
+            Pair::Unflushed
         } else {
-            self.vcpu.parked.push((vpid, 0));
-            self.options.slots()
-        };
-
-        match self.choose(vpid12, slots) {
-            Choice::Take(number) => {
-                self.exchange_pair(number, vpid12);
-                Some(Some(Request::Guest).filter(|_| !self.out(Rule::V4)))
-            }
-            _ => None,
+            Pair::Other
         }
     }
 
     /// `Vcpu::exchange_pair`.
-    fn exchange_pair(&mut self, number: usize, vpid12: u8) {
-        if let Some(pair) = self.vcpu.parked.get_mut(number) {
-            let (vpid, _) = *pair;
-            *pair = (self.vcpu.vpid02, self.vcpu.last_vpid);
-            self.vcpu.vpid02 = vpid;
-            self.vcpu.last_vpid = vpid12;
-        }
+    fn exchange_pair(&mut self, number: usize) -> Known {
+        let in_use = (self.vcpu.vpid02, self.owner_in_use(), self.vcpu.rest);
+        let Some(pair) = self.vcpu.parked.get_mut(number) else {
+            return Known::UNKNOWN;
+        };
+        let (vpid, _, known) = std::mem::replace(pair, in_use);
+
+        self.vcpu.vpid02 = vpid;
+        known
     }
 
     /// `history::invvpid_of_parked`.
@@ -620,19 +652,55 @@ impl Thread<'_> {
 
     /// `vmx_switch_vmcs`, `load_vmcs12_host_state`, `nested_tlb::transition::exit`.
     fn switch_to_vmcs01(&mut self, leave: Leave) -> At {
-        let uses_vpid = self.config().context(self.vcpu.ctx).vpid12 != 0;
-
         self.vcpu.l2 = false;
         self.load_vmcs();
         if leave == Leave::Exit {
             self.check_hyperv_queue(Level::L1);
-            let required =
-                self.machine
-                    .rules
-                    .required_on_exit(uses_vpid, self.vcpu.vpid02(), self.options);
-            self.vcpu.requests.add(required);
+            // nested_tlb::history::exit.
+            let parks = self.options.parks() && self.vcpu.vpid02 != 0;
+            if self.config().hyperv && parks && self.vpid12().is_some() {
+                self.vcpu.seen = (true, self.under_way);
+                return At::Rest;
+            }
+            self.flush_on_exit();
         }
         At::Host
+    }
+
+    /// `nested_tlb::history::exit`, V8, V9: the counts were read, now the queue is looked at.
+    fn rest(&mut self) -> At {
+        let ids = self.l2_is_named();
+        let named = Known::named(ids);
+        let (now, under_way) = std::mem::take(&mut self.vcpu.seen);
+        let seen = Calls {
+            count: if now { Count::NOW } else { 0 },
+            under_way,
+        };
+
+        let rest = match ids {
+            Some(Ids::Vm(_)) => {
+                let empty = !self.vcpu.queue_l2;
+                self.machine.rules.rest_at_exit(named, seen, empty)
+            }
+            _ => Rest::running(named),
+        };
+        self.vcpu.rest = Known::new(ids, rest);
+        self.flush_on_exit();
+        At::Host
+    }
+
+    /// What flush calls of other vCPUs name L2 by (`Vcpu::l2_is_named`).
+    fn l2_is_named(&self) -> Option<Ids> {
+        (self.vcpu.mapped != 0).then_some(self.vcpu.ids)
+    }
+
+    /// `nested_tlb::transition::flush_on_exit`.
+    fn flush_on_exit(&mut self) {
+        let uses_vpid = self.vpid12().is_some();
+        let rules = self.machine.rules;
+        let required = rules.required_on_exit(uses_vpid, self.vcpu.vpid02(), self.options);
+
+        self.vcpu.requests.add(required);
     }
 
     /// L2's VMFUNC to another EPT pointer (`nested_vmx_eptp_switching`,
@@ -661,7 +729,7 @@ impl Thread<'_> {
         // V5. C's code knows no pairs.
         if self.options.parks() && self.vcpu.vpid02 != 0 && !self.in_c {
             self.invvpid_of_parked(scope, self.vcpu.cpu == self.vcpu.cpu02);
-            if !rules.concerns_pair_in_use(scope, self.vcpu.last_vpid) {
+            if !rules.concerns_pair_in_use(scope, self.owner_in_use()) {
                 return;
             }
         }
@@ -703,13 +771,15 @@ impl Thread<'_> {
         if !self.out(Rule::T12) {
             self.vcpu.last_vpid = 0;
         }
+        self.vcpu.unused_owner = 0;
+        self.vcpu.rest = Known::UNKNOWN;
     }
 
     /// `free_nested`. C does not clear the field.
     pub(crate) fn vmxoff(&mut self) {
         self.vcpu.vmxon = false;
         self.free_vpids.free(self.vcpu.vpid02);
-        for &(vpid, _) in &self.vcpu.parked {
+        for &(vpid, _, _) in &self.vcpu.parked {
             self.free_vpids.free(vpid);
         }
         if !self.out(Rule::V13) {

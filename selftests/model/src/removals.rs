@@ -105,7 +105,7 @@ pub const REMOVALS: &[Removal] = &[
         "pairs",
         "T8: VPID is no shadowed field, so whatever changes vmcs12's makes it dirty",
     ),
-    seen(Rule::V4, "recycle", 17),
+    seen(Rule::V4, "recycle", 18),
     seen(Rule::V4Take, "pairs", 9),
     seen(Rule::V5, "pairs", 11),
     masked(
@@ -120,11 +120,10 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::V14Order, "hooks", 13),
     seen(Rule::V16, "no-ept", 5),
     seen(Rule::V18, "ept-pairs", 10),
-    masked(
-        Rule::V19,
-        "hyperv",
-        "V5: an INVVPID reaches each pair that its VPID owns",
-    ),
+    seen(Rule::V8, "rest", 49),
+    seen(Rule::V9, "rest", 46),
+    seen(Rule::V9UnderWay, "rest", 46),
+    seen(Rule::V10, "rest", 32),
 ];
 
 #[cfg(test)]

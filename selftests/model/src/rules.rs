@@ -10,8 +10,11 @@ use crate::policy::{
     },
     history::{
         self,
+        Calls,
         Choice,
-        Parked, //
+        Named,
+        Parked,
+        Rest, //
     },
     hv_call::Targets,
     hv_l2::{
@@ -99,12 +102,15 @@ rules! {
     V5OtherCpu "INVVPID of L1 with vmcs02 on another CPU: parked pairs are left alone"
     V6 "change of CPU: only vpid01 and the VPID in use are flushed"
     V7 "pairs also without EPT"
+    V8 "L2's queue is not looked at when L2 leaves"
+    V9 "calls are not compared when L2 comes back"
+    V9UnderWay "calls that are under way when L2 leaves are not looked at"
+    V10 "the ids are not compared when L2 comes back"
     V13 "parked VPIDs stay with the vCPU after VMXOFF, which frees them"
     V14Flush "hooks become Rust's: no request to flush everything"
     V14Order "hooks become C's before the options are off"
     V16 "VM exit without VPID: no flush, also without EPT"
     V18 "INVEPT of L1 frees only the root in use"
-    V19 "an eVMCS's vpid12 may be a parked pair's too"
     X9 "without EPT: the other level is not flushed"
 }
 
@@ -211,7 +217,7 @@ impl Rules {
         is_empty: bool,
     ) -> bool {
         !self.is_out(Rule::T1)
-            && transition::must_check_hyperv_queue(has_hyperv, self.caps, options, || is_empty)
+            && transition::must_check_hyperv_queue(has_hyperv, self.caps, || options, || is_empty)
     }
 
     pub(crate) fn new_owner(&self, vpid12: Option<u16>, last_vpid: u16) -> Option<u16> {
@@ -237,7 +243,7 @@ impl Rules {
         options: Options,
     ) -> Option<Request> {
         let caps = self.caps.with(Caps::EPT, self.is_out(Rule::V16));
-        let required = transition::required_on_exit(uses_vpid, || vpid02, caps, options);
+        let required = transition::required_on_exit(uses_vpid, || vpid02, caps, || options);
 
         self.without_t2_t5(uses_vpid, Rule::T2Exit, required)
     }
@@ -311,6 +317,31 @@ impl Rules {
         let misses = if turn == 0 { 0 } else { misses - 1 };
 
         history::choose(vpid12.into(), last_vpid.into(), owners, slots, misses)
+    }
+
+    /// V8, V9: what a pair remembers when its L2 leaves the CPU.
+    pub(crate) fn rest_at_exit(&self, named: Named, seen: Calls, queue_is_empty: bool) -> Rest {
+        let seen = Calls {
+            under_way: seen.under_way && !self.is_out(Rule::V9UnderWay),
+            ..seen
+        };
+
+        Rest::at_exit(named, seen, queue_is_empty || self.is_out(Rule::V8))
+    }
+
+    /// V9, V10: whether a pair's translations are still right.
+    pub(crate) fn missed_nothing(&self, rest: Rest, entering: Named, now: Calls) -> bool {
+        let rest = if self.is_out(Rule::V10) {
+            Rest::from_fields(entering, rest.calls())
+        } else {
+            rest
+        };
+        let now = match (self.is_out(Rule::V9), rest.calls()) {
+            (true, count) => Calls { count, ..now },
+            (false, _) => now,
+        };
+
+        rest.missed_nothing(entering, || now)
     }
 
     pub(crate) fn invvpid_of_parked(&self, scope: VpidScope, owner: u8, here: bool) -> Parked {

@@ -5,6 +5,10 @@
 use crate::{
     config::Config,
     policy::{
+        history::{
+            Named,
+            Rest, //
+        },
         hv_l2::Identity,
         types::{
             Level,
@@ -107,6 +111,8 @@ pub enum At {
     Enter(Fail),
     // __nested_vmx_vmexit.
     Switch01(Leave),
+    /// The exit rule has read the counts of calls, and not yet looked at L2's queue.
+    Rest,
     // vcpu_enter_guest.
     All,
     Hyperv,
@@ -178,8 +184,14 @@ pub struct Vcpu {
     pub vpid01: u8,
     pub vpid02: u8,
     pub last_vpid: u8,
-    /// The parked pairs: VPID and owner.
-    pub parked: Vec<(u8, u8)>,
+    /// The owner of the pair in use while `last_vpid` is 0.
+    pub unused_owner: u8,
+    /// What is known of the L2 of the pair in use.
+    pub rest: Known,
+    /// The parked pairs: VPID, owner, and what is known of its L2.
+    pub parked: Vec<(u8, u8, Known)>,
+    /// The counts that the thread has read: see [`Known`], and whether calls are under way.
+    pub seen: (bool, bool),
     /// The entry that is under way takes that pair if it finds none, and none is free.
     pub turn: u8,
     /// The VPID in vmcs02.
@@ -250,6 +262,75 @@ impl Vcpu {
 
     pub(crate) fn vpid02(&self) -> Option<Vpid> {
         Vpid::new(u16::from(self.vpid02))
+    }
+}
+
+/// A pair's `Rest`. All that is ever asked of its count is whether there were calls since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// `None`: an ordinary VMCS.
+    pub ids: Option<Ids>,
+    pub count: Count,
+}
+
+/// A count of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// It is what the word says now.
+    Now,
+    Before,
+    Missed,
+}
+
+impl Count {
+    /// The number in the words, of which there is one.
+    pub(crate) const NOW: u64 = 1;
+
+    fn number(self) -> u64 {
+        match self {
+            Self::Now => Self::NOW,
+            Self::Before => 0,
+            Self::Missed => u64::MAX,
+        }
+    }
+}
+
+impl Known {
+    pub const UNKNOWN: Self = Self {
+        ids: Some(Ids::Unknown),
+        count: Count::Missed,
+    };
+
+    pub(crate) fn named(ids: Option<Ids>) -> Named {
+        match ids {
+            None => Named::Nobody,
+            Some(Ids::Unknown) => Named::Unknown,
+            Some(Ids::Vm(vm)) => Named::Ids {
+                vm: vm.into(),
+                vp: 0,
+            },
+        }
+    }
+
+    pub(crate) fn rest(self) -> Rest {
+        Rest::from_fields(Self::named(self.ids), self.count.number())
+    }
+
+    pub(crate) fn new(ids: Option<Ids>, rest: Rest) -> Self {
+        let count = match rest.calls() {
+            0 => Count::Before,
+            Count::NOW => Count::Now,
+            _ => Count::Missed,
+        };
+
+        Self { ids, count }
+    }
+
+    /// A call for this L2 begins.
+    pub(crate) fn count(&mut self, vm: u8) {
+        if self.ids == Some(Ids::Vm(vm)) && self.count == Count::Now {
+            self.count = Count::Before;
+        }
     }
 }
 
@@ -338,6 +419,8 @@ pub struct State {
     /// of that vCPU's L1.
     pub old_tables: [u8; 2],
     pub call: Call,
+    /// It is counted, and has not ended.
+    pub counted: bool,
     /// The vCPU that makes the call, if it is one of these.
     pub caller: Option<u8>,
     /// The call's targets that are still in their guest, a bit each.
@@ -357,6 +440,7 @@ impl State {
             free_vpids: FreeVpids(((1 << config.vpids) - 1) << (1 + config.vcpus)),
             old_tables: [0; 2],
             call: Call::None,
+            counted: false,
             caller: None,
             waiting: 0,
             other: OtherVm::default(),
@@ -379,7 +463,10 @@ impl State {
                 vpid01: 1 + number,
                 vpid02,
                 last_vpid: restored.into(),
+                unused_owner: 0,
+                rest: Known::UNKNOWN,
                 parked: Vec::new(),
+                seen: (false, false),
                 turn: 0,
                 vmcs02_vpid: if restored { vpid02 } else { 0 },
                 requests: Requests::default(),
