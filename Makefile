@@ -33,6 +33,7 @@ help:
 #: make check           formatters and linters, and rustdoc
 #: make check-policy    the rules alone, with every input, on this host
 #: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
+#: make model           explore all that the rules and the TLB may do, on this host
 #: make clean           remove build/; make distclean: the cache, too
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
@@ -86,10 +87,16 @@ rustdoc:
 check check-policy check-policy-mutants in-tree kunit:
 	@$(setup)/$@.sh
 
+model:
+	@$(setup)/check-model.sh
+
+model-full:
+	@$(setup)/check-model.sh --full
+
 clean:
 	@$(setup)/clean.sh
 
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules rustdoc check check-policy check-policy-mutants clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean

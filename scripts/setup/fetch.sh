@@ -127,3 +127,16 @@ cargo_mutants() {
 	entry cargo-mutants "$CARGO_MUTANTS_VERSION-$(toolchain_id "$RUST_KVM_NVMX_TOOLS")" 1500 \
 		"the program that breaks the rules, cargo-mutants $CARGO_MUTANTS_VERSION" fetch_cargo_mutants
 }
+
+fetch_model_crates() {
+	run "fetching the model's crates" 0 in_tools --network env "CARGO_HOME=$1" \
+		cargo fetch --locked --manifest-path "$checkout/selftests/model/Cargo.toml"
+}
+
+# model_crates: a CARGO_HOME with the crates that the model checker is built from.
+model_crates() {
+	RUST_KVM_NVMX_TOOLS=$(need toolchain)
+	export RUST_KVM_NVMX_TOOLS
+	entry model-crates "$(hash_files "$checkout/selftests/model/Cargo.lock")" 300 \
+		"the crates of the model checker" fetch_model_crates
+}

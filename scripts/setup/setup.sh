@@ -52,7 +52,8 @@ need() {
 	hook-cost) hook_cost ;;
 	ruff) ruff ;;
 	cargo-mutants) cargo_mutants ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants" ;;
+	model-crates) model_crates ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants model-crates" ;;
 	esac
 }
 
