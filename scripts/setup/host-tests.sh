@@ -6,6 +6,11 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$here/check-policy.sh"
+if "$here/setup.sh" model-crates >/dev/null; then
+	"$here/check-model.sh"
+else
+	say "model: skipped, its crates could not be fetched: see the error above, or make model"
+fi
 
 RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS
