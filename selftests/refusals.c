@@ -145,6 +145,8 @@ static void test_modes(void)
 	must_unload("rust_kvm_nvmx");
 
 	TEST_ASSERT(load("rust_kvm_nvmx", "start_in_c=banana") == -EINVAL, "a bad parameter");
+	refused("rust_kvm_nvmx", "vpid_slots=0", EINVAL, "vpid_slots=0 is not one of 1 to 16");
+	refused("rust_kvm_nvmx", "vpid_slots=17", EINVAL, "vpid_slots=17 is not one of 1 to 16");
 	must_load("rust_kvm_nvmx", "start_in_c=1");
 	mode_is("c\n");
 	must_unload("rust_kvm_nvmx");
