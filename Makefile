@@ -16,6 +16,7 @@ help:
 #: make vng             all tests in virtme-ng's guests; without VMX all skip
 #: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
 #: make top             on a host with the module: flushes by vCPU and cause, live
+#: make trace           what trace-cmd records of a nested run, in the emulated machine
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
@@ -28,7 +29,8 @@ help:
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
-#: make check           formatters and linters
+#: make rustdoc         the module's documentation as pages, of all its items
+#: make check           formatters and linters, and rustdoc
 #: make check-policy    the rules alone, with every input, on this host
 #: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
 #: make model           explore all that the rules and the TLB may do, on this host
@@ -52,7 +54,7 @@ help:
 #:            UPDATE=1           make in-tree: replace what the tree has of it
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell bench kselftest mutants removals:
+demo test test-full shell trace bench kselftest mutants removals:
 	@$(setup)/run-machine.sh $@
 
 # By how much they find.
@@ -79,6 +81,9 @@ hook-cost:
 module modules:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
+rustdoc:
+	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
+
 check check-policy check-policy-mutants in-tree kunit:
 	@$(setup)/$@.sh
 
@@ -94,4 +99,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules check check-policy check-policy-mutants model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean

@@ -19,7 +19,10 @@
 #define VP_A		1
 #define VP_B		2
 
-enum l2 { A, B, PLAIN, A_WITHOUT_VPID, NR_L2S };
+/* The last one is PLAIN with A's vpid12, after an entry that fails early. */
+enum l2 { A, B, PLAIN, A_WITHOUT_VPID, PLAIN_AS_A, NR_L2S };
+
+#define BAD_POINTER	1
 
 enum { DONE, AT_REST };
 
@@ -59,6 +62,8 @@ static const struct step steps[] = {
 	{ A_WITHOUT_VPID, .call = BIT(VP_A) }, { A_WITHOUT_VPID }, { A },
 	{ B }, { A_WITHOUT_VPID, .call = BIT(VP_A) }, { A_WITHOUT_VPID }, { B }, { A },
 	{ A_WITHOUT_VPID }, { B, .call = BIT(VP_A) }, { A_WITHOUT_VPID }, { A },
+	/* The vpid12 of an L2 with other ids. */
+	{ A }, { PLAIN_AS_A, .region = "rest.renamed", .flushes = 1 }, { A },
 };
 
 static struct l2_context *l2s[NR_L2S];
@@ -88,10 +93,34 @@ static void leave(struct l2_context *last)
 	}
 }
 
+static struct l2_context *context_of(enum l2 l2)
+{
+	if (l2 == A_WITHOUT_VPID)
+		return l2s[A];
+	return l2s[l2 == PLAIN_AS_A ? PLAIN : l2];
+}
+
+static u16 vpid12_of(enum l2 l2)
+{
+	if (l2 == A_WITHOUT_VPID)
+		return 0;
+	return l2 == PLAIN_AS_A ? 1 : 1 + l2;
+}
+
+static void fail(struct l2_context *context)
+{
+	u64 good = vmreadz(VMCS_LINK_POINTER);
+
+	vmwrite(VMCS_LINK_POINTER, BAD_POINTER);
+	GUEST_ASSERT_EQ(l1_enter(context), EXIT_REASON_FAILED_VMENTRY | EXIT_REASON_INVALID_STATE);
+	vmwrite(VMCS_LINK_POINTER, good);
+	context->launched = false;
+}
+
 static void run(enum l2 l2)
 {
 	static struct l2_context *last;
-	struct l2_context *context = l2s[l2 == A_WITHOUT_VPID ? A : l2];
+	struct l2_context *context = context_of(l2);
 	bool fresh = !context->launched;
 
 	if (last && !last->hv != !context->hv) {
@@ -104,10 +133,12 @@ static void run(enum l2 l2)
 	last = context;
 	if (fresh)
 		vmwrite(GUEST_CR3, hv_pair.tables->cr3);
-	l1_set_vpid(context, l2 == A_WITHOUT_VPID ? 0 : 1 + l2);
+	l1_set_vpid(context, vpid12_of(l2));
 	if (context->hv)
 		l1_allow_direct_flush(context, VM_ID, l2 == B ? VP_B : VP_A);
 	WRITE_ONCE(now, l2);
+	if (l2 == PLAIN_AS_A)
+		fail(context);
 	l1_run_to_vmcall(context);
 }
 
@@ -179,5 +210,6 @@ int main(int argc, char *argv[])
 	expect("rest.none");
 	expect("rest.called");
 	expect("rest.not_called");
+	expect("rest.renamed");
 	return 0;
 }

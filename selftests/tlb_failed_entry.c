@@ -45,6 +45,7 @@ static gpa_t msr_list_gpa;
 static bool evmcs, has_ept;
 
 static const char new_vpid12[] = "failed.vpid12", new_ept[] = "failed.ept";
+static const char without_vpid[] = "failed.without_vpid";
 
 static void l2_code(void)
 {
@@ -200,6 +201,21 @@ static void fail_everywhere(int first, int second, u16 vpid12, const char *regio
 				run_after_failure(point, first, second, vpid12, region);
 }
 
+/* An L2 without a VPID shares L1's, which each exit flushes, also that of a failed entry. */
+static void fail_without_vpid(void)
+{
+	int round;
+
+	for (round = 0; round < ROUNDS; round++) {
+		run(FIRST, 0);
+		check_page(l1, 0, 0);
+		witness_mark(without_vpid);
+		fail(BY_GUEST_STATE);
+		witness_mark(UNJUDGED);
+		check_page(l1, 0, 0);
+	}
+}
+
 static void l1_code(u64 hypercall_gpa)
 {
 	set_cr3(l1->cr3);
@@ -209,6 +225,7 @@ static void l1_code(u64 hypercall_gpa)
 	check_page(l1, 0, 0);
 	run(SECOND, 2);
 	fail_everywhere(FIRST, SECOND, 2, new_vpid12);
+	fail_without_vpid();
 	/* With one vpid12: EP4TA tells the two apart. */
 	if (has_ept && !evmcs)
 		fail_everywhere(FIRST_EPT, SECOND_EPT, 1, new_ept);
@@ -301,6 +318,8 @@ int main(int argc, char *argv[])
 	/* Without EPT a new root is a flush of the VPID, too. */
 	witness_expect(new_vpid12, own ? "invvpid.single.other" : "invvpid.single.vpid02",
 		       kvm_has_ept() ? "==" : ">=", vpid12s);
+	witness_expect(without_vpid, "vmentry.L1", ">=", ROUNDS);
+	witness_expect(without_vpid, "invvpid.single.vpid01", ">=", ROUNDS);
 	if (has_ept && !evmcs) {
 		witness_expect(new_ept, "vmentry.L2", ">=", vpid12s);
 		witness_expect(new_ept, "invvpid.single.vpid02", "==", 0);

@@ -7,45 +7,40 @@
  *
  * Takes the path of rust_kvm_nvmx.ko, which must not be loaded.
  */
-#include <fcntl.h>
-
 #include "contexts.h"
 #include "invalidate.h"
 #include "modules.h"
+#include "tracing.h"
 
 #define MODULE	"rust_kvm_nvmx"
-#define TRACING	"/sys/kernel/tracing/"
-#define EVENTS	TRACING "events/" MODULE "/"
-
+#define NO_IDS	"eptp12 0x0 vm_id 0 vp_id 0: "
 #define STOCK	"vpid_slots=1 keep_roots=0 skip_needless=0"
 
 static const char *const like_c[] = {
 	"nvmx_flush: vcpu 0 all (H1): INV",
-	"enter vpid12 1 last_vpid 0: guest flush, vpid02 was another vpid12's (T4)",
+	"enter vpid12 1 last_vpid 0 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
 	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
-	"exit vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
-	"enter vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
-	"enter vpid12 2 last_vpid 1: guest flush, vpid02 was another vpid12's (T4)",
+	"exit vpid12 1 last_vpid 1 " NO_IDS "nothing, L2 has a tag of its own",
+	"enter vpid12 1 last_vpid 1 " NO_IDS "nothing, L2 has a tag of its own",
+	"enter vpid12 2 last_vpid 1 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
 	"nvmx_flush: vcpu 0 guest (H4): INVVPID single tag 0x",
-	"enter vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
-	"exit vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
+	"enter vpid12 0 last_vpid 2 " NO_IDS "guest flush, L2 has no VPID (T2)",
+	"exit vpid12 0 last_vpid 2 " NO_IDS "guest flush, L2 has no VPID (T2)",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: flush here",
-	"enter vpid12 1 last_vpid 2: guest flush, vpid02 was another vpid12's (T4)",
+	"enter vpid12 1 last_vpid 2 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: flush here",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 0 operand 0x10000 0x0: invalid operand",
-	NULL
 };
 
 static const char *const by_default[] = {
-	"enter vpid12 1 last_vpid 0: guest flush, vpid02 was another vpid12's (T4)",
-	"exit vpid12 1 last_vpid 1: nothing, L2 has a tag of its own",
-	"enter vpid12 2 last_vpid 1: guest flush, vpid02 was another vpid12's (T4)",
-	"enter vpid12 0 last_vpid 2: guest flush, L2 has no VPID (T2)",
-	"exit vpid12 0 last_vpid 2: nothing, the entry left L1 without translations (V16)",
+	"enter vpid12 1 last_vpid 0 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
+	"exit vpid12 1 last_vpid 1 " NO_IDS "nothing, L2 has a tag of its own",
+	"enter vpid12 2 last_vpid 1 " NO_IDS "guest flush, vpid02 was another vpid12's (T4)",
+	"enter vpid12 0 last_vpid 2 " NO_IDS "guest flush, L2 has no VPID (T2)",
+	"exit vpid12 0 last_vpid 2 " NO_IDS "nothing, the entry left L1 without translations (V16)",
 	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: flush here",
-	"enter vpid12 1 last_vpid 2: nothing, L2 has a parked VPID (V1)",
-	"nvmx_l1_invalidate: vcpu 0 INVVPID type 1 operand 0x2 0x0: the VPID in use is not named",
-	NULL
+	"enter vpid12 1 last_vpid 2 " NO_IDS "nothing, L2 has a parked VPID (V1)",
+	"INVVPID type 1 operand 0x2 0x0: the VPID in use is not named (V5)",
 };
 
 static void l2_code(void)
@@ -81,34 +76,12 @@ static void l1_code(struct l2_context *first, struct l2_context *second)
 	GUEST_DONE();
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC);
-
-	TEST_ASSERT(fd >= 0, "%s: %s", path, strerror(errno));
-	TEST_ASSERT(write(fd, text, strlen(text)) == strlen(text), "%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void check_trace(const char *const *next)
-{
-	FILE *trace = fopen(TRACING "trace", "r");
-	char line[512];
-
-	TEST_ASSERT(trace, TRACING "trace: %s", strerror(errno));
-	while (*next && fgets(line, sizeof(line), trace))
-		if (strstr(line, *next))
-			next++;
-	fclose(trace);
-	TEST_ASSERT(!*next, "no line \"%s\" after those before it", *next);
-}
-
 static void unload(void)
 {
 	module_unload(MODULE);
 }
 
-static void try_options(const char *path, const char *options, const char *const *lines)
+static void try_options(const char *path, const char *options, const char *const *lines, int nr)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
@@ -117,8 +90,7 @@ static void try_options(const char *path, const char *options, const char *const
 
 	error = module_load(path, options);
 	TEST_ASSERT(!error, "%s: %s", path, strerror(-error));
-	write_file(TRACING "trace", "\n");
-	write_file(EVENTS "enable", "1");
+	tracing_start();
 
 	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
 	for (i = 0; i < 2; i++)
@@ -128,7 +100,7 @@ static void try_options(const char *path, const char *options, const char *const
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
 	kvm_vm_free(vm);
 
-	check_trace(lines);
+	tracing_expect_lines(lines, nr);
 	error = module_unload(MODULE);
 	TEST_ASSERT(!error, MODULE ": %s", strerror(-error));
 }
@@ -140,9 +112,9 @@ int main(int argc, char *argv[])
 	pin_self_to_any_cpu();
 	atexit(unload);
 
-	try_options(argv[1], STOCK, like_c);
+	try_options(argv[1], STOCK, like_c, ARRAY_SIZE(like_c));
 	/* Nothing is kept without EPT or VPIDs. */
 	if (kvm_has_ept() && kvm_has_vpid())
-		try_options(argv[1], "", by_default);
+		try_options(argv[1], "", by_default, ARRAY_SIZE(by_default));
 	return 0;
 }

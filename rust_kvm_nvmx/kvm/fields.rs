@@ -223,6 +223,8 @@ fields! {
     Field KVM: kvm_vcpu.kvm as *mut bindings::kvm;
     /// HF_* flags, among them whether L2 is active.
     Field HFLAGS: kvm_vcpu.arch.hflags as u32;
+    /// A nested VM entry has begun, and L2 has not run yet.
+    Field NESTED_RUN_PENDING: kvm_vcpu.arch.nested_run_pending as u8;
     /// The MMU context in use.
     Field MMU: kvm_vcpu.arch.mmu as *mut bindings::kvm_mmu;
     /// The context of L1, and of an L2 without EPT in its vmcs12.
@@ -242,6 +244,8 @@ fields! {
     Field ROOT_HPA: kvm_mmu.root.hpa as u64;
     /// The root in use, by its name for the guest: a CR3, or an EPT pointer of L1's.
     Field ROOT_PGD: kvm_mmu.root.pgd as u64;
+    /// How many roots are kept for later use at most.
+    Field NR_PREVIOUS: kvm_mmu.nr_prev_roots as u32;
     /// The roots that are kept for later use.
     Field PREVIOUS_ROOTS: kvm_mmu.prev_roots as [bindings::kvm_mmu_root_info; super::mmu::PREVIOUS];
     /// What kind of page it is.
@@ -302,6 +306,8 @@ fields! {
     Field SECONDARY_CONTROL: vmcs12.secondary_vm_exec_control as u32;
     /// vpid12.
     Field VPID12: vmcs12.virtual_processor_id as u16;
+    /// eptp12.
+    Field EPTP12: vmcs12.ept_pointer as u64;
 
     /// Hyper-V's state of a VM.
     Field VM_HYPERV: kvm.arch.hyperv as bindings::kvm_hv;

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::policy::{
     history::{
+        for_each_word,
         word_of_all,
         word_of_one,
-        words_of_call,
         Calls, //
     },
     hv_call::Targets,
@@ -46,24 +46,32 @@ impl<'h> Vcpu<'h> {
         Some(unsafe { Atomic::from_ptr(word.of(hyperv)) })
     }
 
-    /// The counts of calls for an L2, as they are after its ids are in place, if they are.
-    ///
-    /// A call whose count is not seen here sees the ids: its sender counts before it looks, with a
-    /// full barrier in between, as there is one here.
+    /// The counts of calls for an L2. What finished calls have queued is seen afterwards.
     #[inline]
     pub(crate) fn flush_calls(self, vm: u64, vp: u32) -> Calls {
-        smp_mb(FullBarrier);
         let read = |number| self.word(number).map_or(1, |word| word.load(Acquire));
 
         Calls::of(read(word_of_one(vm, vp)), read(word_of_all(vm)))
     }
 
+    /// The counts of calls for an L2, as they are after its ids were put in place.
+    ///
+    /// A call whose count is not seen here sees the ids: its sender counts before it looks, with a
+    /// full barrier in between, as there is one here.
+    #[inline]
+    pub(crate) fn flush_calls_after_ids(self, vm: u64, vp: u32) -> Calls {
+        smp_mb(FullBarrier);
+        self.flush_calls(vm, vp)
+    }
+
     /// Counts a call of the VM `vm` before its sender looks for targets.
     #[inline]
     pub(crate) fn count_flush_call(self, vm: u64, targets: Targets<'h>) -> Counted<'h> {
-        for word in words_of_call(vm, targets).filter_map(|number| self.word(number)) {
-            word.fetch_add(Calls::BEGIN, Full);
-        }
+        for_each_word(vm, &targets, |number| {
+            if let Some(word) = self.word(number) {
+                word.fetch_add(Calls::BEGIN, Full);
+            }
+        });
         Counted {
             sender: self,
             vm,
@@ -75,10 +83,10 @@ impl<'h> Vcpu<'h> {
 impl Drop for Counted<'_> {
     #[inline]
     fn drop(&mut self) {
-        let words = words_of_call(self.vm, self.targets);
-
-        for word in words.filter_map(|number| self.sender.word(number)) {
-            word.fetch_sub(Calls::END, Full);
-        }
+        for_each_word(self.vm, &self.targets, |number| {
+            if let Some(word) = self.sender.word(number) {
+                word.fetch_sub(Calls::END, Full);
+            }
+        });
     }
 }

@@ -155,14 +155,30 @@ impl<'h> Mmu<'h> {
         }
     }
 
-    /// The roots that are kept for later use.
-    pub(crate) fn previous(self) -> [CachedRoot<'h>; PREVIOUS] {
+    /// The roots that are kept for later use, in all the room that there is.
+    pub(crate) fn all_previous(self) -> [CachedRoot<'h>; PREVIOUS] {
         // INVARIANT: As for the current one.
         self.get(fields::PREVIOUS_ROOTS).map(|root| CachedRoot {
             hpa: root.hpa,
             pgd: root.pgd,
             _mmu: PhantomData,
         })
+    }
+
+    /// The roots that are kept for later use.
+    pub(crate) fn previous(self) -> impl Iterator<Item = CachedRoot<'h>> {
+        (0..self.get(fields::NR_PREVIOUS) as usize)
+            .filter_map(|number| fields::PREVIOUS_ROOTS.at(number))
+            .map(move |field| {
+                let root = self.get(field);
+
+                // INVARIANT: As for the current one.
+                CachedRoot {
+                    hpa: root.hpa,
+                    pgd: root.pgd,
+                    _mmu: PhantomData,
+                }
+            })
     }
 }
 

@@ -17,10 +17,14 @@
 
 /* A nested VM entry, a nested VM exit, or a VMFUNC of L2's. */
 TRACE_EVENT(nvmx_transition,
-	TP_PROTO(struct kvm_vcpu *vcpu, u8 step, u16 vpid12, u16 last_vpid, u8 request, u8 why),
-	TP_ARGS(vcpu, step, vpid12, last_vpid, request, why),
+	TP_PROTO(struct kvm_vcpu *vcpu, u8 step, u16 vpid12, u16 last_vpid, u64 eptp12,
+		 u64 vm_id, u32 vp_id, u8 request, u8 why),
+	TP_ARGS(vcpu, step, vpid12, last_vpid, eptp12, vm_id, vp_id, request, why),
 
 	TP_STRUCT__entry(
+		__field(u64, eptp12)
+		__field(u64, vm_id)
+		__field(u32, vp_id)
 		__field(u32, vcpu_id)
 		__field(u16, vpid12)
 		__field(u16, last_vpid)
@@ -33,16 +37,20 @@ TRACE_EVENT(nvmx_transition,
 		__entry->vcpu_id = vcpu->vcpu_id;
 		__entry->vpid12 = vpid12;
 		__entry->last_vpid = last_vpid;
+		__entry->eptp12 = eptp12;
+		__entry->vm_id = vm_id;
+		__entry->vp_id = vp_id;
 		__entry->step = step;
 		__entry->request = request;
 		__entry->why = why;
 	),
 
-	TP_printk("vcpu %u %s vpid12 %u last_vpid %u: %s, %s",
+	TP_printk("vcpu %u %s vpid12 %u last_vpid %u eptp12 0x%llx vm_id %llu vp_id %u: %s, %s",
 		  __entry->vcpu_id,
 		  __print_symbolic(__entry->step,
 				   { 0, "enter" }, { 1, "exit" }, { 2, "vmfunc" }),
-		  __entry->vpid12, __entry->last_vpid, nvmx_show_request(__entry->request),
+		  __entry->vpid12, __entry->last_vpid, __entry->eptp12, __entry->vm_id,
+		  __entry->vp_id, nvmx_show_request(__entry->request),
 		  __print_symbolic(__entry->why,
 				   { 0, "L2 has a tag of its own" },
 				   { 1, "L2 has a parked VPID (V1)" },

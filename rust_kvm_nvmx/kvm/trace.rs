@@ -283,11 +283,15 @@ macro_rules! tracepoints {
 }
 
 tracepoints! {
-    /// A nested VM entry, VM exit or VMFUNC. vpid12 is 0 for an L2 without a VPID.
+    /// A nested VM entry, VM exit or VMFUNC. vpid12, eptp12 and Hyper-V's ids are 0 for an L2 that
+    /// has none.
     fn transition(
         step: Step,
         vpid12: u16,
         last_vpid: u16,
+        eptp12: u64,
+        vm_id: u64,
+        vp_id: u32,
         required: Option<Request>,
         why: Reason
     );

@@ -16,7 +16,8 @@ use super::{
     },
     mmu::{
         CachedRoot,
-        Mmu, //
+        Mmu,
+        PREVIOUS, //
     },
     registration::Shared,
 };
@@ -123,7 +124,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// Sets a number in VMX's structure that KVM's memory does not depend on: a VPID, a vpid12, an
-    /// id of L2's, or a count.
+    /// id of L2's, or a count. (Of previous roots there is room for [`PREVIOUS`].)
     #[inline(always)]
     pub(super) fn set_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>, value: T)
     where
@@ -150,6 +151,13 @@ impl<'h> Vcpu<'h> {
     #[inline(always)]
     pub(crate) fn runs_l2(self) -> bool {
         self.get(fields::HFLAGS) & bindings::NVMX_HF_GUEST_MASK as u32 != 0
+    }
+
+    /// In an exit to L1: it ends a VM entry that has failed. (KVM clears the mark of an entry that
+    /// is pending when L2 has run, or after the exit.)
+    #[inline(always)]
+    pub(crate) fn entry_has_failed(self) -> bool {
+        self.get(fields::NESTED_RUN_PENDING) != 0
     }
 
     /// The hardware VPID that L1 runs with.
@@ -224,6 +232,16 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn guest_mmu(self) -> Mmu<'h> {
         // SAFETY: The vCPU has two contexts, and this is the other one.
         unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
+    }
+
+    /// V18: KVM keeps as many roots of L1's EPTs as there is room for.
+    #[inline]
+    pub(crate) fn keep_more_roots(self) {
+        let number = fields::VCPU
+            .then(fields::GUEST_MMU)
+            .then(fields::NR_PREVIOUS);
+
+        self.set_vmx(number, PREVIOUS as u32);
     }
 
     /// What the MMU knows of the page of `root`.
@@ -349,5 +367,11 @@ impl Vmcs12<'_> {
     #[inline(always)]
     pub(crate) fn vpid12(self) -> Option<u16> {
         self.uses_vpid().then(|| self.get(fields::VPID12))
+    }
+
+    /// The EPT pointer that L1 gave L2, if it gave one.
+    #[inline]
+    pub(crate) fn eptp12(self) -> Option<u64> {
+        self.uses_ept().then(|| self.get(fields::EPTP12))
     }
 }

@@ -19,6 +19,7 @@ use crate::{
             Rest, //
         },
         invalidate::VpidScope,
+        options::Options,
         types::{
             Level,
             Request, //
@@ -40,11 +41,14 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Request> {
     let named = vcpu.l2_is_named();
     let kept = use_pair(vcpu, vpid12).is_some_and(|rest| {
         rest.missed_nothing(named, || match named {
-            Named::Ids { vm, vp } => vcpu.flush_calls(vm, vp),
+            Named::Ids { vm, vp } => vcpu.flush_calls_after_ids(vm, vp),
             Named::Nobody | Named::Unknown => Calls::NONE,
         })
     });
 
+    if vcpu.options().has(Options::KEEP_ROOTS) {
+        vcpu.keep_more_roots();
+    }
     vcpu.set_owner_in_use(vpid12, Rest::running(named));
     (!kept).then_some(Request::Guest)
 }

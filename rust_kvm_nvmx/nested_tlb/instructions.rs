@@ -145,7 +145,9 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
 /// finds the roots of EPTs that are not in use, too. C drops them all the same.
 #[inline(always)]
 pub(super) fn vmcs12_released(vcpu: Vcpu<'_>) {
-    if !vcpu.options().has(Options::KEEP_ROOTS) {
+    if vcpu.options().has(Options::KEEP_ROOTS) {
+        vcpu.keep_more_roots();
+    } else {
         vcpu.free_guest_mmu_roots(RootSet::ALL);
     }
 }
@@ -159,7 +161,7 @@ fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
     let mut roots = RootSet::default();
 
     roots.add_current(same(mmu.current()));
-    for (number, root) in mmu.previous().into_iter().enumerate() {
+    for (number, root) in mmu.previous().enumerate() {
         roots.add_previous(number, same(root));
     }
     roots

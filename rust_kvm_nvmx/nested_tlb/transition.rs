@@ -142,7 +142,7 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
         why => why,
     };
 
-    vcpu.trace_transition(|| (Step::Enter, vpid12.unwrap_or(0), last_vpid, required, why));
+    trace(vcpu, Step::Enter, vmcs12, last_vpid, required, why);
     vpid
 }
 
@@ -168,7 +168,7 @@ fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
 #[inline(always)]
 fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
     check_hyperv_queue(vcpu, Level::L1);
-    if history::is_on(vcpu) && vmcs12.uses_vpid() {
+    if history::is_on(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
         history::exit(vcpu, hv);
     }
 }
@@ -180,6 +180,7 @@ fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
         || vcpu.vpid02(),
         vcpu.caps(),
         || vcpu.options(),
+        || vcpu.entry_has_failed(),
     );
     flush::request(vcpu, required);
     required
@@ -194,7 +195,7 @@ fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     let required = flush_on_exit(vcpu, vmcs12);
     let why = transition::reason(vmcs12.uses_vpid(), required);
 
-    trace(vcpu, Step::Exit, vmcs12, required, why);
+    trace(vcpu, Step::Exit, vmcs12, vcpu.last_vpid(), required, why);
 }
 
 /// T1. `level` is the one that becomes active.
@@ -238,11 +239,22 @@ fn trace_vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     let required = flush_on_vmfunc(vcpu, vmcs12);
     let why = required.map_or(Reason::OwnTag, |_| Reason::VmfuncNoVpid);
 
-    trace(vcpu, Step::Vmfunc, vmcs12, required, why);
+    trace(vcpu, Step::Vmfunc, vmcs12, vcpu.last_vpid(), required, why);
 }
 
-fn trace(vcpu: Vcpu<'_>, step: Step, vmcs12: Vmcs12<'_>, required: Option<Request>, why: Reason) {
-    let vpid12 = vmcs12.vpid12().unwrap_or(0);
+fn trace(
+    vcpu: Vcpu<'_>,
+    step: Step,
+    vmcs12: Vmcs12<'_>,
+    last_vpid: u16,
+    required: Option<Request>,
+    why: Reason,
+) {
+    vcpu.trace_transition(|| {
+        let vpid12 = vmcs12.vpid12().unwrap_or(0);
+        let eptp12 = vmcs12.eptp12().unwrap_or(0);
+        let (vm_id, vp_id) = vcpu.hyperv().map_or((0, 0), |hv| (hv.vm_id(), hv.vp_id()));
 
-    vcpu.trace_transition(|| (step, vpid12, vcpu.last_vpid(), required, why));
+        (step, vpid12, last_vpid, eptp12, vm_id, vp_id, required, why)
+    });
 }

@@ -176,21 +176,31 @@ const fn mix(vm: u64) -> u64 {
     vm.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }
 
-/// V9: the words that count a call of the VM `vm` for `targets`, once for each processor that they
-/// are for.
-#[inline]
-pub(crate) fn words_of_call<'a>(
-    vm: u64,
-    targets: Targets<'a>,
-) -> impl Iterator<Item = usize> + use<'a> {
-    let few = targets.are_at_most(FEW);
-    let ones = few
-        .then(|| targets.indexes())
-        .into_iter()
-        .flatten()
-        .map(move |vp| word_of_one(vm, vp as u32));
+/// V9: calls `count` with each word that counts a call of the VM `vm` for `targets`: once for each
+/// processor, or once for all of them.
+#[inline(always)]
+pub(crate) fn for_each_word(vm: u64, targets: &Targets<'_>, mut count: impl FnMut(usize)) {
+    if !targets.are_at_most(FEW) {
+        return count(word_of_all(vm));
+    }
+    match *targets {
+        Targets::All => (),
+        Targets::Mask(mask) => each_one(vm, 0, mask, &mut count),
+        Targets::Sparse { mut valid, banks } => {
+            for &mask in banks {
+                each_one(vm, valid.trailing_zeros(), mask, &mut count);
+                valid &= valid.wrapping_sub(1);
+            }
+        }
+    }
+}
 
-    ones.chain((!few).then(|| word_of_all(vm)))
+#[inline(always)]
+fn each_one(vm: u64, bank: u32, mut mask: u64, count: &mut impl FnMut(usize)) {
+    while mask != 0 {
+        count(word_of_one(vm, bank << 6 | mask.trailing_zeros()));
+        mask &= mask - 1;
+    }
 }
 
 /// The owner of a pair that has none. No vpid12 is 0, as VM entry fails for a vmcs12 that uses

@@ -312,9 +312,11 @@ impl<'a> Targets<'a> {
 
     /// There are no more than `number`.
     #[inline]
-    pub(crate) fn are_at_most(self, number: u32) -> bool {
-        match self {
+    pub(crate) fn are_at_most(&self, number: u32) -> bool {
+        match *self {
             Self::All => false,
+            // The usual case, without a count.
+            Self::Mask(mask) if mask & mask.wrapping_sub(1) == 0 => true,
             Self::Mask(mask) => mask.count_ones() <= number,
             Self::Sparse { banks, .. } => {
                 let ones = |&bank: &u64| bank.count_ones();

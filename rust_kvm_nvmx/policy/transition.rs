@@ -69,15 +69,21 @@ pub(crate) fn required_on_entry(
 /// V16: with EPT, [`Options::NO_EXIT_FLUSH`] leaves T2's out. L1 and L2 then run on roots of their
 /// own, and the EPT pointer tags their mappings in addition to the VPID. The flush of the VM entry
 /// left L1 without mappings, and none of L1's can have come while L2 ran. L2's own are flushed by
-/// the VM entry that comes before L2 runs again.
+/// the VM entry that comes before L2 runs again. `entry_failed` says that this is the exit of a VM
+/// entry that has failed: its flush may not have come.
 #[inline(always)]
 pub(crate) fn required_on_exit(
     uses_vpid: bool,
     vpid02: impl FnOnce() -> Option<Vpid>,
     caps: Caps,
     options: impl FnOnce() -> Options,
+    entry_failed: impl FnOnce() -> bool,
 ) -> Option<Request> {
-    if !uses_vpid && caps.has(Caps::EPT) && options().has(Options::NO_EXIT_FLUSH) {
+    if !uses_vpid
+        && caps.has(Caps::EPT)
+        && options().has(Options::NO_EXIT_FLUSH)
+        && !entry_failed()
+    {
         return None;
     }
     required(uses_vpid, vpid02, caps)

@@ -35,12 +35,22 @@ mod tests {
         }
     }
 
+    fn exit_of(
+        uses_vpid: bool,
+        vpid02: Option<Vpid>,
+        caps: Caps,
+        options: Options,
+        entry_failed: bool,
+    ) -> Option<Request> {
+        required_on_exit(uses_vpid, || vpid02, caps, || options, || entry_failed)
+    }
+
     /// Every combination of facts that can make a difference at a VM exit.
     fn exits(options: Options, check: impl Fn(bool, Option<Vpid>, Caps, Option<Request>)) {
         for uses_vpid in [false, true] {
             for vpid02 in vpids() {
                 for caps in all_caps() {
-                    let required = required_on_exit(uses_vpid, || vpid02, caps, || options);
+                    let required = exit_of(uses_vpid, vpid02, caps, options, false);
                     check(uses_vpid, vpid02, caps, required);
                 }
             }
@@ -141,7 +151,9 @@ mod tests {
         exits(
             Options::NO_EXIT_FLUSH,
             |uses_vpid, vpid02, caps, required| {
-                let stock = required_on_exit(uses_vpid, || vpid02, caps, || Options::STOCK);
+                let stock = exit_of(uses_vpid, vpid02, caps, Options::STOCK, false);
+                let failed = exit_of(uses_vpid, vpid02, caps, Options::NO_EXIT_FLUSH, true);
+                check_eq!(failed, stock, "{uses_vpid} {caps:?}");
                 if !uses_vpid && caps.has(Caps::EPT) {
                     check_eq!(required, None, "{caps:?}");
                 } else {

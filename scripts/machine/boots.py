@@ -42,6 +42,11 @@ class Parts:
     # For a machine without VMX beside the others.
     vng: Vng | None = None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether the module is part of the kernel."""
+        return image.configured(self.kernel, MODULE.upper(), "y")
+
     def find_program(self, name: str) -> Path:
         """The test or workload NAME."""
         for directory in self.program_directories:
@@ -70,6 +75,8 @@ class Boot:
     parts: Parts
     # What kselftest has installed, if that is to be in the machine: at /kselftest.
     kselftest: Path | None = None
+    # Programs of the toolchain's own, with the libraries that they need.
+    host_tools: tuple[Path, ...] = ()
 
     def directory(self) -> Path:
         """Where its files are."""
@@ -155,6 +162,8 @@ def _fill(boot: Boot, root: Path, extra: dict[str, bytes]) -> None:
         image.add_program(root, parts.find_program(name))
     for name, data in extra.items():
         image.add(root, name, data, 0o644)
+    for tool in boot.host_tools:
+        image.add_host_tool(root, tool)
     if boot.kselftest:
         image.add_kselftest(root, boot.kselftest, parts.extra_modules)
 

@@ -21,6 +21,8 @@ _CHECKERS = (
     ("UBSAN_SHIFT", "ubsan", "UBSAN"),
     ("KCSAN", "kcsan", "KCSAN"),
     ("KASAN", "kasan", "KASAN"),
+    # Else the kernel does not go on after a report.
+    ("CFI_PERMISSIVE", "cfi", "CFI"),
     ("PROVE_LOCKING", "lockdep", "lockdep"),
 )
 
@@ -28,8 +30,8 @@ _CHECKERS = (
 _UNSIGNED = f"insmod /modules/{image.UNSIGNED} 2>&1 | grep 'Required key not available'"
 
 
-def group(kernel: Path) -> Group | None:
-    """What each of KERNEL's checkers must report; None if it has none."""
+def group(kernel: Path, state: str = "absent") -> Group | None:
+    """What each of KERNEL's checkers must report, with the module in STATE; None if it has none."""
     steps = tuple(
         Step(f"{MODULE}[{what}]", ("sh", "-c", _command(what)), 60, provokes=kind)
         for option, what, kind in _CHECKERS
@@ -38,7 +40,7 @@ def group(kernel: Path) -> Group | None:
     if image.configured(kernel, "MODULE_SIG_FORCE", "y"):
         steps += (Step("unsigned", ("sh", "-c", _UNSIGNED)),)
     title = "the kernel's checkers report what is done on purpose"
-    return Group(GROUP, title, "absent", steps) if steps else None
+    return Group(GROUP, title, state, steps) if steps else None
 
 
 def _command(what: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faults import Fault, find_fault
+from races import RaceReport
 
 _TAG = "@machine "
 _KERNEL_TAG = "machine: "
@@ -66,6 +67,9 @@ class Console:
         # Faults outside of any step, and the machine's own failures.
         self.faults: list[Fault] = []
         self.modules: dict[str, int] = {}
+        # What KCSAN reported that this project's code is no part of.
+        self.races: list[str] = []
+        self._race: tuple[RaceReport, Fault, list[Fault]] | None = None
         self._probe_totals: dict[str, int] = {}
         self._kernel_step = ""
         self._boots = 0
@@ -115,6 +119,7 @@ class Console:
             self._kernel_step = mark[len("begin ") :]
         elif found and mark.startswith("end "):
             self._kernel_step = ""
+        self._race_line(line)
         fault = find_fault(line)
         if "] Linux version " in line or line.startswith("Linux version "):
             self._boots += 1
@@ -123,7 +128,21 @@ class Console:
         if fault:
             where = self._step(self._kernel_step).faults if self._kernel_step else self.faults
             where.append(fault)
+            if fault.kind == "KCSAN":
+                self._race = (RaceReport(fault.line), fault, where)
         return fault
+
+    def _race_line(self, line: str) -> None:
+        """A report of KCSAN is a fault, unless its end shows that it is not about our code."""
+        if self._race is None:
+            return
+        report, fault, where = self._race
+        complete = report.take(line)
+        if complete and not report.is_ours:
+            where.remove(fault)
+            self.races.append(report.title)
+        if complete or report.is_cut():
+            self._race = None
 
     def all_faults(self) -> list[Fault]:
         """Every fault of the run."""

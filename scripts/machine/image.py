@@ -106,6 +106,14 @@ def needs_libraries(program: Path) -> bool:
             return False
 
 
+def add_host_tool(root: Path, tool: Path) -> None:
+    """Put a program of the toolchain's at /bin, and its libraries where it looks for them."""
+    add(root, f"bin/{tool.name}", _read(tool, "the toolchain"))
+    for word in _run(["ldd", str(tool)]).decode().split():
+        if word.startswith("/"):
+            add(root, word[1:], _read(Path(word), "the toolchain"))
+
+
 def add_program(root: Path, program: Path) -> None:
     """Put PROGRAM under /tests, without its symbols: they would triple what is booted."""
     add(root, f"tests/{program.name}", _read(program, "test build"))

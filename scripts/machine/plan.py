@@ -65,6 +65,8 @@ class Plan:
     groups: tuple[Group, ...]
     probes: tuple[Probe, ...] = ()
     kvm_options: dict[str, str] = field(default_factory=dict)
+    # The module's state when the machine starts: "loaded" if it is part of the kernel.
+    at_boot: str = "absent"
     # The kernel's own that are loaded first.
     kernel_modules: tuple[str, ...] = ("irqbypass", "kvm", "kvm-intel")
     # A line a few seconds apart tells a busy machine from a dead one; it costs
@@ -83,7 +85,7 @@ class Plan:
 
     def all_steps(self, group: Group) -> tuple[Step, ...]:
         """The group's steps, after those that bring the module into its state."""
-        before = Group("", "", "absent", ())
+        before = Group("", "", self.at_boot, ())
         for other in self.groups:
             if other is group:
                 break

@@ -27,6 +27,7 @@ from shell import run_shell
 from silicon import Order, run_silicon
 from suite import Selection, parameters_of, run_suite
 from tlbsan import run_tlbsan
+from trace_cmd import run_trace
 from vng import Vng
 from vng_suite import run_vng
 
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         ("test", "run the tests: KTAP, and `N passed, N failed, N skipped`"),
         ("demo", "one nested workload in C and in Rust, and a report"),
         ("shell", "a console in the machine, everything loaded"),
+        ("trace", "what trace-cmd records of the module's tracepoints while a test runs"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--slower", type=int, default=1, metavar="N", help="for a kernel with checkers"
             )
-        if name == "demo":
+        if name in ("demo", "trace"):
             command.add_argument(
                 "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
             )
@@ -239,6 +241,8 @@ def main() -> int:
             raise MachineError(f"{options.command} needs --module")
         if options.command == "kselftest":
             return run_kselftest(parts, options.installed, (options.test or "").split())
+        if options.command == "trace":
+            return run_trace(parts, options.workload.split())
         if options.command == "demo":
             return run_demo(parts, options.workload.split())
         return run_bench(parts, options.stock, options.workload, options.boots, options.repeat)

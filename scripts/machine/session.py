@@ -9,7 +9,7 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from console import Console, StepRecord, Tail
 from faults import Fault
@@ -20,6 +20,9 @@ _POLL = 0.05
 # After a fatal report the kernel still prints what helps most: the trace.
 _LAST_WORDS = 3.0
 _TAIL_LINES = 40
+# A limit is over only if the host gave the machine this share of it. But if even so many times
+# the limit have passed, nobody should wait on.
+_SHARE, _PATIENCE = 0.25, 5
 # Set to make every session stop its emulator and return.
 STOP = threading.Event()
 
@@ -40,7 +43,7 @@ class Running(Protocol):
     """A machine that was started."""
 
     peak_kib: int
-    # What it used of the host's processors.
+    # What it used of the host's processors, or 0 if that is not known.
     cpu_seconds: float
 
     def ended(self) -> bool:
@@ -56,6 +59,20 @@ class Machine(Protocol):
 
     def why_it_ended(self, directory: Path) -> str:
         """What it said when it ended by itself, if anything."""
+
+
+class Moment(NamedTuple):
+    """By the clock, and by what the machine had used of the host's processors."""
+
+    clock: float
+    used: float
+
+    def is_over(self, limit: float, now: Moment) -> bool:
+        """Whether a machine has had LIMIT seconds since then. What a busy host takes longer is no
+        fault of the machine."""
+        clock, used = now.clock - self.clock, now.used - self.used
+        had_time = not now.used or used >= limit * _SHARE
+        return clock > limit and (had_time or clock > limit * _PATIENCE)
 
 
 @dataclass
@@ -95,7 +112,8 @@ class Session:
             (self._directory / name).unlink(missing_ok=True)
         self._kernel = Tail(self._directory / KERNEL_LOG)
         self._tests = Tail(self._directory / TESTS_LOG)
-        self._start = self._last_output = self._step_start = time.monotonic()
+        self._start = time.monotonic()
+        self._last_output = self._step_start = self._begin = Moment(self._start, 0)
         self._boot_seconds = 0.0
         with (
             open(self._directory / "console.log", "w", encoding="utf-8") as self._log,
@@ -116,13 +134,14 @@ class Session:
         stop_at = None
         while not STOP.is_set():
             ended = process.ended()
+            self._now = Moment(time.monotonic(), process.cpu_seconds)
             self._take_lines(last=ended)
             if ended:
                 self._judge_end()
                 return
             now = time.monotonic()
             if stop_at is None:
-                late = self._overdue(now)
+                late = self._overdue()
                 if late:
                     self._console.faults.append(late)
                     self._say(f"{late.kind}: {late.line}")
@@ -136,7 +155,7 @@ class Session:
     def _take_lines(self, last: bool) -> None:
         kernel, tests = self._kernel.lines(last), self._tests.lines(last)
         if kernel or tests:
-            self._last_output = time.monotonic()
+            self._last_output = self._now
         for line in kernel:
             fault = self._console.kernel_line(line)
             if "machine: " not in line:
@@ -158,24 +177,24 @@ class Session:
             self._say(f"Linux {self._console.kernel} is up")
         if before is not None and before.status is not None:
             state = "ok" if before.status == 0 else f"exit {before.status}"
-            self._say(f"{before.name}: {state} ({now - self._step_start:.1f} s)")
+            self._say(f"{before.name}: {state} ({now - self._step_start.clock:.1f} s)")
         if self._console.current is not None:
-            self._step_start = now
+            self._step_start = Moment(now, self._now.used)
             if self._verbose:
                 self._say(f"{self._console.current.name} ...")
 
-    def _overdue(self, now: float) -> Fault | None:
-        limits = self._limits
-        if now - self._start > limits.total:
+    def _overdue(self) -> Fault | None:
+        limits, now = self._limits, self._now
+        if self._begin.is_over(limits.total, now):
             return Fault("timeout", f"the whole run took more than {limits.total:.0f} s", True)
-        if not self._console.kernel and now - self._start > limits.boot:
+        if not self._console.kernel and self._begin.is_over(limits.boot, now):
             return Fault("failed boot", f"no init after {limits.boot:.0f} s", True)
-        if now - self._last_output > limits.silence:
+        if self._last_output.is_over(limits.silence, now):
             return Fault("silent machine", f"no output for {limits.silence:.0f} s", True)
         step = self._console.current
         if step is not None:
             wall = self._step_limits.get(step.name, 60) * limits.slowness + 60
-            if now - self._step_start > wall:
+            if self._step_start.is_over(wall, now):
                 return Fault("timeout", f"{step.name}: still running after {wall:.0f} s", True)
         return None
 

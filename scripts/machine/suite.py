@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,6 +42,10 @@ _GROUPS = [
         options=STOCK,
     ),
     Group("after", "the module was removed again", "absent", ()),
+]
+_GROUPS_BUILT_IN = [
+    Group("loaded", "the module is part of the kernel", "loaded", ()),
+    Group(TRACED, "its tracepoints are on", "loaded", ()),
 ]
 
 
@@ -81,7 +86,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         replace(entry, step=replace(entry.step, limit=entry.step.limit * selection.slower))
         for entry in for_machine(entries, parts.emulator)
     ]
-    every_hook = read_hooks(parts.kernel) if parts.module else []
+    every_hook = read_hooks(parts.kernel) if parts.module or parts.built_in else []
     probes = tuple(site for hook in every_hook for site in hook.sites)
     boots = make_boots(parts, entries, selection.parameters, probes)
     if not boots:
@@ -199,7 +204,9 @@ def _shares(entries: list[Entry]) -> list[list[Entry]]:
 def _make_boot(
     name: str, parts: Parts, share: list[Entry], parameters: str, probes: tuple[Probe, ...]
 ) -> Boot:
-    groups = _GROUPS if parts.module else _GROUPS[:1]
+    groups, at_boot = _GROUPS if parts.module else _GROUPS[:1], "absent"
+    if parts.built_in:
+        groups, at_boot = _GROUPS_BUILT_IN, "loaded"
     if parts.emulator.seed:
         share = random.Random(parts.emulator.seed).sample(share, len(share))
     planned = [
@@ -207,13 +214,14 @@ def _make_boot(
         for group in groups
     ]
     planned = [group for group in planned if group.steps or group.name != TRACED]
-    provoked = checkers.group(parts.kernel)
+    provoked = checkers.group(parts.kernel, at_boot)
     if provoked and any(path.stem == checkers.MODULE for path in parts.extra_modules):
         planned.append(provoked)
     plan = Plan(
         tuple(planned),
         probes=probes,
         kvm_options={"kvm-intel": parameters} if parameters else {},
+        at_boot=at_boot,
     )
     return Boot(name, plan, tuple(dict.fromkeys(entry.program for entry in share)), parts)
 
@@ -237,8 +245,10 @@ def gather(
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
     planned = [group for each in finished for group in each.boot.plan.groups]
-    loaded = finished[0].boot.parts.module
-    if loaded and any(step.takeover for group in planned for step in group.steps):
+    parts = finished[0].boot.parts
+    if (parts.module or parts.built_in) and any(
+        step.takeover for group in planned for step in group.steps
+    ):
         everything += hooks.judge_takeover(
             [(each.boot.plan, each.outcome.console) for each in finished], every_hook, complete
         )
@@ -277,6 +287,9 @@ def _report(
     used = sum(each.outcome.cpu_seconds for each in finished)
     print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
     print(f"# results: {output}/results.json")
+    races = Counter(race for each in finished for race in each.outcome.console.races)
+    for race, count in races.most_common():
+        print(f"# KCSAN, no code of this project: {count} times {race}")
     print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0
@@ -312,6 +325,7 @@ def write_json(
                 "boot_seconds": round(each.outcome.boot_seconds, 1),
                 "cpu_seconds": round(each.outcome.cpu_seconds, 1),
                 "peak_kib": each.outcome.peak_kib,
+                "races": each.outcome.console.races,
                 "logs": str(each.outcome.directory),
             }
             for each in finished

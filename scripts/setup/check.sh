@@ -48,6 +48,12 @@ else
 	dirty+=(clippy)
 fi
 
+if KDIR='' ROW='' "$here/setup.sh" rustdoc >/dev/null; then
+	say "rustdoc: clean"
+else
+	dirty+=(rustdoc)
+fi
+
 # Without git: checkpatch would ask our history about the kernel's commits.
 mapfile -t c < <(files '*.c' '*.h' | grep -vE '^tlbsan/(instrument|tests)/|_trace\.h$')
 checkpatch=(env GIT_DIR=/nonexistent "$kernel/scripts/checkpatch.pl" --root="$kernel" --strict --terse --no-summary --show-types)
@@ -75,6 +81,8 @@ check ruff "$ruff/bin/ruff" check --no-cache --line-length 100 -- "${python[@]}"
 check "ruff format" "$ruff/bin/ruff" format --no-cache --line-length 100 --check -- "${python[@]}"
 
 check rules python3 -B scripts/machine/check_rules.py -- docs/rules.md
+
+check pictures python3 -B scripts/machine/check_pictures.py -- docs/one-flush.svg
 
 mapfile -t unlicensed < <(files ':!patches' ':!*.md' ':!COPYING' ':!*.lock' | while read -r file; do
 	[ ! -f "$file" ] || head -n 3 "$file" | grep -q SPDX-License-Identifier || echo "$file"

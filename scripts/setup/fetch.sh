@@ -27,23 +27,43 @@ private_apt() {
 		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::Retries=2 "$@"
 }
 
-# The kernel's source from Debian: the newest that KERNEL_SUITE has now.
-fetch_debian_kernel() {
-	local apt=$1/apt version deb
+# fetch_package DIR PACKAGE REMEDY: the newest that KERNEL_SUITE has now, as DIR/package.deb; its
+# name and version go into DIR/origin.
+fetch_package() {
+	local apt=$1/apt version
 	host_needs "debian-archive-keyring:$keyring"
 	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 	echo "deb [signed-by=$keyring] $DEBIAN_MIRROR $KERNEL_SUITE main" >"$apt/sources.list"
 	run "package list" 0 private_apt "$apt" apt-get update
 	# No status: a package that is not there is an answer.
-	version=$(private_apt "$apt" apt-cache show "$KERNEL_PACKAGE" 2>&1 | sed -n 's/^Version: //p' | head -n 1) || true
-	[ -n "$version" ] || die "$KERNEL_SUITE has no $KERNEL_PACKAGE any more: fetch linux-$KERNEL_SERIES.y from kernel.org and run with KERNEL_TARBALL=FILE_OR_URL KERNEL_SHA256=HASH"
-	(cd "$apt" && run "fetching $KERNEL_PACKAGE $version" 0 private_apt "$apt" apt-get download "$KERNEL_PACKAGE")
-	deb=$(echo "$apt"/*.deb)
-	dpkg-deb --fsys-tarfile "$deb" |
-		tar -x -O --wildcards "./usr/src/$KERNEL_PACKAGE.tar.xz" >"$1/linux.tar"
+	version=$(private_apt "$apt" apt-cache show "$2" 2>&1 | sed -n 's/^Version: //p' | head -n 1) || true
+	[ -n "$version" ] || die "$KERNEL_SUITE has no $2 any more: $3"
+	(cd "$apt" && run "fetching $2 $version" 0 private_apt "$apt" apt-get download "$2")
+	mv "$apt"/*.deb "$1/package.deb"
 	rm -rf "$apt"
+	echo "$2 $version" >"$1/origin"
+}
+
+fetch_debian_kernel() {
+	fetch_package "$1" "$KERNEL_PACKAGE" "fetch linux-$KERNEL_SERIES.y from kernel.org and run with KERNEL_TARBALL=FILE_OR_URL KERNEL_SHA256=HASH"
+	dpkg-deb --fsys-tarfile "$1/package.deb" |
+		tar -x -O --wildcards "./usr/src/$KERNEL_PACKAGE.tar.xz" >"$1/linux.tar"
+	rm "$1/package.deb"
 	sha256sum <"$1/linux.tar" >"$1/sha256"
-	echo "$KERNEL_PACKAGE $version" >"$1/origin"
+}
+
+fetch_debian_config() {
+	fetch_package "$1" "$CONFIG_PACKAGE" "leave out the row debian, or set CONFIG_PACKAGE"
+	dpkg-deb --fsys-tarfile "$1/package.deb" |
+		tar -x -O "./usr/src/$CONFIG_PACKAGE/config.amd64_none_amd64.xz" | in_tools xz -d >"$1/config"
+	rm "$1/package.deb"
+}
+
+# debian_config: print the path of the configuration of Debian's kernel for amd64.
+debian_config() {
+	local dir
+	dir=$(entry debian-config "$CONFIG_PACKAGE" 50 "Debian's configuration of its kernel, $CONFIG_PACKAGE" fetch_debian_config)
+	echo "$dir/config"
 }
 
 fetch_kernel_tarball() {

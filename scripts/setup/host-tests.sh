@@ -6,6 +6,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$here/check-policy.sh"
+if "$here/setup.sh" model-crates >/dev/null; then
+	run model 0 "$here/check-model.sh"
+	sed -n 's/^model: [0-9]* passed$/&/p' "$cache/logs/model.log"
+else
+	say "model: skipped, its crates could not be fetched: see the error above, or make model"
+fi
 
 RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS

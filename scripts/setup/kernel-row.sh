@@ -12,7 +12,9 @@ row_toolchain() {
 # row_config FILE: the whole configuration. An option of the fragment comes in the place of the
 # same one of the base.
 row_config() {
-	grep -h '^CONFIG_' "${config[@]}" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
+	if [ "$(row_value "$1" base)" != debian ]; then
+		grep -h '^CONFIG_' "${config[@]}" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
+	fi
 	grep '^CONFIG_' "$1" || true
 }
 
@@ -23,9 +25,18 @@ row_tools_id() {
 		grep -E '^(clang|lld|llvm|pahole|libdw)' || true
 }
 
-# copy_base TREE: less the largest directory, of a driver that no row builds.
+# copy_base TREE: less the largest directory, of a driver that no row builds. $base itself is left
+# out, too: another run that uses it changes its time, and tar fails.
 copy_base() {
-	tar -C "$base" --exclude=./drivers/gpu/drm/amd/include -cf - . | tar -C "$1" -xf -
+	find "$base" -mindepth 1 -maxdepth 1 -printf '%P\0' |
+		tar -C "$base" --exclude=drivers/gpu/drm/amd/include --null -T - -cf - | tar -C "$1" -xf -
+}
+
+# copy_kconfig TREE: what a configuration is made from, for a row that Kconfig must refuse.
+copy_kconfig() {
+	(cd "$base" && find Makefile scripts arch/x86/Makefile* arch/x86/configs kernel/configs -type f -print0 &&
+		find . -name 'Kconfig*' -type f -print0) |
+		tar -C "$base" --null -T - -cf - | tar -C "$1" -xf -
 }
 
 # trim TREE: of what the build has read, keep what the module's build and the machine take.
@@ -56,13 +67,39 @@ why_lost() {
 	done
 }
 
+# base_id: of the configuration that the fragment goes on top of, if it is Debian's.
+base_id() { [ "$(row_value "$file" base)" != debian ] || sha256sum <"$(debian_config)"; }
+
+# start_from_debian TREE: all that Debian has as a module is left out, which are drivers, file
+# systems and protocols.
+start_from_debian() {
+	(sed 's/=m$/=n/' "$(debian_config)" && cat "$1/.nvmx-config") >"$1/.config"
+	in_tools make -C "$1" "${make_variables[@]}" olddefconfig
+}
+
+# put_module TREE
+put_module() { KDIR=$1 "$here/in-tree.sh"; }
+
+# in_tree_id: of what put_module puts there and the kernel's build reads.
+in_tree_id() {
+	[ "$(row_value "$file" in-tree)" != yes ] ||
+		find "$checkout/rust_kvm_nvmx" "$checkout/scripts/machine/in_tree.py" -type f -exec sha256sum {} + | sort
+}
+
 # Of a copy of kernel-patched, make builds what the fragment changes, which may be all.
 build_row() {
-	local make_variables start=$SECONDS
-	run "copying ${base#"$cache"/}" 0 copy_base "$1"
-	rm "$1/.config"
+	local make_variables start=$SECONDS copy=copy_base
+	[[ $(row_value "$file" expect) != "refused Kconfig: "* ]] || copy=copy_kconfig
+	run "copying ${base#"$cache"/}" 0 "$copy" "$1"
+	if [ "$(row_value "$file" in-tree)" = yes ]; then
+		run "putting the module into $name" 0 put_module "$1"
+	fi
+	rm -f "$1/.config"
 	row_config "$file" >"$1/.nvmx-config"
 	read -ra make_variables <<<"$(row_value "$file" make)"
+	if [ "$(row_value "$file" base)" = debian ]; then
+		run "configuring $name as Debian's" 0 start_from_debian "$1"
+	fi
 	if ! (run "building $name" 0 in_tools --at "$1" "$kernel_place" env "${make_variables[@]}" \
 		"$here/kernel-build.sh" "$1" "$kernel_place" "$1/.nvmx-config"); then
 		why_lost "$1"
@@ -83,6 +120,6 @@ kernel_row() {
 	fi
 	tools=$(row_toolchain)
 	export RUST_KVM_NVMX_TOOLS=$tools
-	key=$( (basename "$base"; row_config "$file"; row_value "$file" make; row_tools_id "$tools"; cat "$here/kernel-build.sh") | hash_of)
+	key=$( (basename "$base"; row_config "$file"; row_value "$file" make; row_tools_id "$tools"; base_id; in_tree_id; cat "$here/kernel-build.sh") | hash_of)
 	entry "$name" "$key" 3500 "building Linux with ${file#"$checkout"/} (up to 10 min on 2 cores)" build_row
 }

@@ -84,7 +84,7 @@ build_kernel() {
 		apply_patches "$tree" "${patches[@]:common}"
 	fi
 	# About as many lines as the full build prints.
-	[ -n "$from" ] || lines=2060
+	[ -n "$from" ] || lines=2370
 	run "building $name" "$lines" \
 		in_tools --at "$tree" "$kernel_place" "$here/kernel-build.sh" "$tree" "$kernel_place" "${config[@]}"
 }

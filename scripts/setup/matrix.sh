@@ -23,7 +23,8 @@ run_row() {
 	local T=''
 	[ -z "$tests" ] || T=$(row_tests "$1")
 	export T ROW=$1
-	"$here/setup.sh" kernel >"$out/$1/kernel"
+	# The caller asks for the status, so no command ends this by itself.
+	"$here/setup.sh" kernel >"$out/$1/kernel" || return
 	date +%s >"$out/$1/started"
 	if [ -n "$tests" ]; then
 		"$here/run-machine.sh" test --plain

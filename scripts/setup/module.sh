@@ -38,17 +38,26 @@ use_kernel() {
 	export RUST_KVM_NVMX_TOOLS
 }
 
-# modules SOURCE OUT NAME: build what SOURCE's Kbuild names; print the directory
-# below build/OUT that holds NAME.ko.
+# modules SOURCE OUT NAME [ARGUMENT...]: build what SOURCE's Kbuild names, make being given the
+# ARGUMENTs; print the directory below build/OUT that holds NAME.ko.
 modules() {
 	local kdir ko out=$checkout/build/${ROW:+matrix/$ROW/}$2
 	make_build "${ROW:+matrix/$ROW/}$2"
 	use_kernel
-	build_modules "$1" "$out" modules >&2 ||
-		die "$3.ko does not build for $kdir: see the messages above"
+	build_modules "$1" "$out" "${@:4}" modules >&2 ||
+		die "$3 does not build for $kdir: see the messages above"
 	ko=$(find "$out" -name "$3.ko")
 	[ -n "$ko" ] || die "the build made no $3.ko in $out"
 	dirname "$ko"
+}
+
+# rustdoc: print the directory of the module's pages.
+rustdoc() {
+	local out=$checkout/build/rustdoc
+	rm -rf "$out"
+	make_build rustdoc
+	modules "$checkout" module rust_kvm_nvmx "NVMX_RUSTDOC=$out" >/dev/null
+	echo "$out/rust_kvm_nvmx"
 }
 
 # hook_cost: print the directory of the objects, which are never linked.

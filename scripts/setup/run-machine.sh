@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|test-full|vng|silicon|demo|shell|bench|kselftest|mutants|removals}
+# run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|kselftest|mutants|removals}
 # [ARGUMENT...]: make what the machine needs, and call its runner. `make` calls this; its
 # variables are read here and in machine-args.sh, ARGUMENTs go to the runner as they are.
 
@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | bench | kselftest | mutants | removals) shift ;;
+test | vng | silicon | demo | shell | trace | bench | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
@@ -70,8 +70,12 @@ test | vng | silicon)
 	fi
 	;;
 esac
-module=$(path module)
-args+=(--module "$module/rust_kvm_nvmx.ko")
+if grep -qxF CONFIG_RUST_KVM_NVMX=y "$kernel/.config"; then
+	[ "$what" = test ] || die "the module is part of $kernel: use another kernel, or make test"
+else
+	module=$(path module)
+	args+=(--module "$module/rust_kvm_nvmx.ko")
+fi
 case $what in
 vng | silicon)
 	add_common_args
@@ -79,8 +83,13 @@ vng | silicon)
 	;;
 *) add_machine_args ;;
 esac
+if [ "$what" = trace ]; then tools=$(path toolchain-trace); fi
 [ "$what" != test ] || args+=(--vng vng)
-[ -z "${T:-}" ] || args+=(--test "$T")
+if [ "$what" = trace ]; then
+	args+=(--workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
+elif [ -n "${T:-}" ]; then
+	args+=(--test "$T")
+fi
 if [ -n "${ROW:-}" ]; then add_row_args; fi
 
 RUST_KVM_NVMX_TOOLS=$tools exec "$here/in-toolchain.sh" \

@@ -14,6 +14,8 @@ DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 # that a newer one is used knowingly.
 KERNEL_SERIES=7.3
 KERNEL_PACKAGE=${KERNEL_PACKAGE:-linux-source-7.3}
+# Debian's own configurations of the same.
+CONFIG_PACKAGE=${CONFIG_PACKAGE:-linux-config-7.3}
 KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
 KERNEL_TESTED=7.3.4
 

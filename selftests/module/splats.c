@@ -14,7 +14,7 @@
 
 static char *what = "";
 module_param(what, charp, 0444);
-MODULE_PARM_DESC(what, "lockdep, rcu, sleep, preempt, kasan, ubsan or kcsan");
+MODULE_PARM_DESC(what, "lockdep, rcu, sleep, preempt, kasan, ubsan, kcsan or cfi");
 
 static DEFINE_MUTEX(a);
 static DEFINE_MUTEX(b);
@@ -101,6 +101,20 @@ static void race(void)
 	kthread_stop(other);
 }
 
+static noinline int called(const char *text)
+{
+	return text ? *text : 0;
+}
+
+/* A function is called as one of another type. */
+static void other_type(void)
+{
+	int (*function)(unsigned long number) = (void *)called;
+
+	OPTIMIZER_HIDE_VAR(function);
+	pr_info("%d\n", function(0));
+}
+
 static const struct {
 	const char *name;
 	void (*provoke)(void);
@@ -112,6 +126,7 @@ static const struct {
 	{ "kasan", out_of_bounds },
 	{ "ubsan", shift_too_far },
 	{ "kcsan", race },
+	{ "cfi", other_type },
 };
 
 static int __init splats_init(void)

@@ -47,6 +47,11 @@ class Decisions(unittest.TestCase):
             choice = self._refused(Host(device, False, nested_vmx=True))
             self.assertIn("this CPU has no VMX", choice.reason)
 
+    def test_the_script_says_it_too_where_there_is_no_python(self) -> None:
+        choice = decide(Host(Device.ABSENT, False))
+        script = Path(__file__).resolve().parents[2] / "silicon"
+        self.assertIn(f'"{choice.reason}: {choice.advice}"', script.read_text(encoding="utf-8"))
+
     def test_no_device(self) -> None:
         choice = self._refused(Host(Device.ABSENT, True))
         self.assertEqual(choice.reason, "there is no /dev/kvm")

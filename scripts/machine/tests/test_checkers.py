@@ -21,6 +21,7 @@ REPORTS = {
     "UBSAN": "UBSAN: shift-out-of-bounds in selftests/module/splats.c:76:20",
     "KCSAN": "BUG: KCSAN: data-race in count [splats] / race [splats]",
     "KASAN": "BUG: KASAN: slab-out-of-bounds in out_of_bounds+0x66/0xa0 [splats]",
+    "CFI": "CFI failure at other_type+0x1f/0x30 [splats] (target: called+0x0/0x10 [splats])",
     "lockdep": "WARNING: possible circular locking dependency detected",
 }
 

@@ -127,5 +127,41 @@ class GrowingFile(unittest.TestCase):
             self.assertEqual(tail.lines(all_of_it=True), ["rest"])
 
 
+class Races(unittest.TestCase):
+    """A report of KCSAN is a fault, unless it ends and has none of our functions."""
+
+    def _read(self, *stack: str, end: bool = True) -> Console:
+        console = Console()
+        lines = ["=" * 66, "BUG: KCSAN: data-race in a / b", "read to 0xffff of 4 bytes by task 1:"]
+        lines += [*stack, "Reported by Kernel Concurrency Sanitizer on:"]
+        for line in [*lines, *(["=" * 66] if end else [])]:
+            console.kernel_line(f"[   20.5] {line}")
+        return console
+
+    def test_others(self) -> None:
+        console = self._read(" a+0x1/0x2", " vmx_vcpu_run+0x1/0x20 [kvm_intel]")
+        self.assertEqual((console.faults, console.races), ([], ["data-race in a / b"]))
+
+    def test_ours(self) -> None:
+        for line in (
+            " kvm_nvmx_register+0x1/0x20 [kvm]",
+            " nvmx_hv_queue_out+0x1/0x20",
+            " flush_tlb_all+0x1/0x20 [rust_kvm_nvmx]",
+            " _RNvCs0_13rust_kvm_nvmx5entry+0x1/0x20",
+            " race+0x1/0x20 [splats]",
+        ):
+            console = self._read(" a+0x1/0x2", line)
+            self.assertEqual([fault.kind for fault in console.faults], ["KCSAN"], line)
+            self.assertEqual(console.races, [])
+
+    def test_a_report_without_an_end(self) -> None:
+        self.assertEqual(len(self._read(" a+0x1/0x2", end=False).faults), 1)
+
+    def test_what_comes_after_is_no_part_of_it(self) -> None:
+        console = self._read(" a+0x1/0x2")
+        console.kernel_line("[   21.0]  nvmx_hv_queue_out+0x1/0x20")
+        self.assertEqual(console.faults, [])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -96,6 +96,17 @@ class Lists(unittest.TestCase):
         self.assertEqual([boot.name for boot in boots], ["machine-1", "ept0-vpid0"])
         self.assertIn("load kvm-intel ept=0 vpid=0\n", guest_script(boots[1].plan))
 
+    def test_the_module_in_the_kernel_is_never_absent(self) -> None:
+        tests = self._read(
+            "a | - | 60 | - | H1\nb | - | 60 | MODULES/rust_kvm_nvmx.ko | all\n", True
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            kernel = Path(scratch)
+            (kernel / ".config").write_text("CONFIG_RUST_KVM_NVMX=y\n", encoding="utf-8")
+            parts = Parts(kernel, kernel, Emulator(kernel), kernel, Limits(), False)
+            plan = make_boots(parts, tests.entries)[0].plan
+        self.assertEqual(plan.step_names(), ["loaded/a", "traced/tracing", "traced/a"])
+
 
 class Reports(unittest.TestCase):
     """The demo's and the benchmark's figures."""

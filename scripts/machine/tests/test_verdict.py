@@ -13,7 +13,7 @@ from pathlib import Path
 import hooks
 import verdict
 import witness
-from console import Console
+from console import Console, StepRecord
 from faults import Fault
 from call_sites import Hook
 from plan import Group, Plan, Probe, Step, guest_script
@@ -184,6 +184,21 @@ class Takeover(unittest.TestCase):
         nowhere = hooks.judge_takeover([], [Hook("c", ())], False)[0]
         self.assertIs(nowhere.status, Status.FAILED)
         self.assertIn("no call site", nowhere.reasons[0])
+
+    def test_a_module_that_is_part_of_the_kernel(self) -> None:
+        plan = Plan((Group("loaded", "", "loaded", (Step("a", ("a",), takeover=True),)),))
+        for in_c, in_rust, status in (
+            (0, 3, Status.PASSED),
+            (1, 3, Status.FAILED),
+            (0, 0, Status.FAILED),
+        ):
+            record = StepRecord("loaded/a")
+            record.probes = {"b_0": in_c}
+            record.counters = {"hook.b.rust": in_rust}
+            console = Console()
+            console.steps["loaded/a"] = record
+            judged = hooks.judge_takeover([(plan, console)], [self.HOOKS[1]], True)
+            self.assertIs(judged[0].status, status)
 
 
 class Output(unittest.TestCase):

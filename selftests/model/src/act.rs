@@ -138,8 +138,10 @@ impl Machine {
     /// "Operations that Invalidate Cached Mappings"). A VM entry that is refused is none.
     fn is_vpid0_transition(&self, s: &State, number: u8) -> bool {
         s.vcpus.get(usize::from(number)).is_some_and(|vcpu| {
-            matches!(vcpu.at, At::Enter(_) | At::Switch01(Leave::Exit))
-                && self.config.context(vcpu.ctx).vpid12 == 0
+            matches!(
+                vcpu.at,
+                At::Enter(_) | At::Switch01(Leave::Exit | Leave::Failed)
+            ) && self.config.context(vcpu.ctx).vpid12 == 0
         })
     }
 

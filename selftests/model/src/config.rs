@@ -245,7 +245,6 @@ pub const ALL: &[Config] = &[
     Config {
         name: "exits-failed",
         about: "the same on one CPU, with failed entries",
-        known: Some("V16: a failed entry whose rule did not run, no flush at its exit"),
         no_exit_flush: true,
         contexts: &[Context::plain(1), Context::plain(0)],
         failures: true,
@@ -366,7 +365,6 @@ pub const ALL: &[Config] = &[
     Config {
         name: "rest-failed",
         about: "an L2 at rest, calls of its VM, failed entries",
-        known: Some("V10: a failed entry whose rule did not run renames the L2 of the pair in use"),
         slots: 2,
         contexts: &[Context::evmcs(1, 1, 1), Context::plain(1)],
         hyperv: true,

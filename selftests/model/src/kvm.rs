@@ -482,7 +482,7 @@ impl Thread<'_> {
                 let _lost = self.flush_on_entry(self.vcpu.dirty);
             }
             self.vcpu.turn = 0;
-            return At::Switch01(Leave::Exit);
+            return At::Switch01(Leave::Failed);
         }
         At::Enter(fail)
     }
@@ -497,8 +497,8 @@ impl Thread<'_> {
         self.vcpu.requests.add(required);
         self.vcpu.turn = 0;
         match fail {
-            Fail::Late if self.out(Rule::T9After) => At::Switch01(Leave::Exit),
-            Fail::Late => At::LocalCurrent(Then::Leave(Leave::Exit)),
+            Fail::Late if self.out(Rule::T9After) => At::Switch01(Leave::Failed),
+            Fail::Late => At::LocalCurrent(Then::Leave(Leave::Failed)),
             Fail::No | Fail::Early | Fail::Refused => {
                 self.vcpu.refused = fail == Fail::Refused;
                 At::Host
@@ -654,16 +654,18 @@ impl Thread<'_> {
     fn switch_to_vmcs01(&mut self, leave: Leave) -> At {
         self.vcpu.l2 = false;
         self.load_vmcs();
-        if leave == Leave::Exit {
-            self.check_hyperv_queue(Level::L1);
-            // nested_tlb::history::exit.
-            let parks = self.options.parks() && self.vcpu.vpid02 != 0;
-            if self.config().hyperv && parks && self.vpid12().is_some() {
-                self.vcpu.seen = (true, self.under_way);
-                return At::Rest;
-            }
-            self.flush_on_exit();
+        if leave == Leave::Refused {
+            return At::Host;
         }
+        self.check_hyperv_queue(Level::L1);
+        // nested_tlb::history::exit.
+        let failed = leave == Leave::Failed;
+        let parks = self.options.parks() && self.vcpu.vpid02 != 0;
+        if self.config().hyperv && parks && self.vpid12().is_some() && !failed {
+            self.vcpu.seen = (true, self.under_way);
+            return At::Rest;
+        }
+        self.flush_on_exit(failed);
         At::Host
     }
 
@@ -685,7 +687,7 @@ impl Thread<'_> {
             _ => Rest::running(named),
         };
         self.vcpu.rest = Known::new(ids, rest);
-        self.flush_on_exit();
+        self.flush_on_exit(false);
         At::Host
     }
 
@@ -695,10 +697,11 @@ impl Thread<'_> {
     }
 
     /// `nested_tlb::transition::flush_on_exit`.
-    fn flush_on_exit(&mut self) {
+    fn flush_on_exit(&mut self, entry_failed: bool) {
         let uses_vpid = self.vpid12().is_some();
         let rules = self.machine.rules;
-        let required = rules.required_on_exit(uses_vpid, self.vcpu.vpid02(), self.options);
+        let vpid02 = self.vcpu.vpid02();
+        let required = rules.required_on_exit(uses_vpid, vpid02, self.options, entry_failed);
 
         self.vcpu.requests.add(required);
     }

@@ -241,9 +241,11 @@ impl Rules {
         uses_vpid: bool,
         vpid02: Option<Vpid>,
         options: Options,
+        entry_failed: bool,
     ) -> Option<Request> {
         let caps = self.caps.with(Caps::EPT, self.is_out(Rule::V16));
-        let required = transition::required_on_exit(uses_vpid, || vpid02, caps, || options);
+        let required =
+            transition::required_on_exit(uses_vpid, || vpid02, caps, || options, || entry_failed);
 
         self.without_t2_t5(uses_vpid, Rule::T2Exit, required)
     }

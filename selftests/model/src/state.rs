@@ -71,6 +71,9 @@ pub enum Fail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Leave {
     Exit,
+    /// KVM's checks failed after those of the controls: like an exit, but L2 has not run.
+    Failed,
+    /// The CPU refused vmcs02.
     Refused,
 }
 
