@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # check-model.sh [--full]: the model checker that drives the module's rules, and its tests. It needs
-# no kernel. --full explores all states, which takes hours and some GB of memory.
+# no kernel. --full explores all states, which takes more than 9 GB of memory.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

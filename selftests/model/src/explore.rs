@@ -79,21 +79,33 @@ pub fn machine(config: &Config, out: Option<Rule>, reach: Reach) -> Found {
     }
 }
 
-/// The protocol for L2s at rest: its states, and the steps of the shortest trace to a violation.
-pub fn words(omission: Option<Omission>) -> (usize, Option<usize>) {
+/// What was found of the protocol for L2s at rest.
+#[derive(Clone, Copy, Debug)]
+pub struct FoundOfWords {
+    pub states: usize,
+    /// How many steps the shortest trace to a violation has.
+    pub violated: Option<usize>,
+    /// An L2 sometimes keeps its translations, as it should.
+    pub keeps: bool,
+}
+
+/// The protocol for L2s at rest, perhaps less a part.
+pub fn words(omission: Option<Omission>) -> FoundOfWords {
     let checker = Protocol {
-        rounds: 3,
+        calls: 2,
+        switches: 3,
         omission,
     }
     .checker()
     .threads(1)
     .spawn_bfs()
     .join();
-    let steps = checker
-        .discoveries()
-        .into_values()
-        .next()
-        .map(|path| path.into_actions().len());
 
-    (checker.unique_state_count(), steps)
+    FoundOfWords {
+        states: checker.unique_state_count(),
+        violated: checker
+            .discovery(Protocol::STALE)
+            .map(|path| path.into_actions().len()),
+        keeps: checker.discovery(Protocol::KEPT).is_some(),
+    }
 }

@@ -1,32 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The protocol for L2s at rest (V8 to V12): an L2's flush call on one CPU, and a vCPU that parks
-//! and takes up that L2's pair on another, with their store buffers (x86-TSO).
-//!
-//! Each L2 has a word, found by a hash of its ids: how many calls have begun, and how many of these
-//! are still in flight.
+//! The protocol for L2s at rest (V8, V9), with store buffers (x86-TSO): an L2's flush calls on one
+//! CPU, and on another the vCPU of L2 A, which the calls name. What is decided is asked of the
+//! policy itself.
 //!
 //! ```text
-//! sender                                 vCPU, from pair j (L2 A) to pair k (L2 B)
-//!   word[A] += 1 begun, 1 in flight        w = word[A]            while A is published
-//!   A is published: queue, request, wait   publish B; smp_mb()
-//!   word[A] -= 1 in flight                 empty the queue: something was in it, or w has calls
-//!                                            in flight: pair j loses its owner
-//!                                          saved(j) = calls begun, of w
-//!                                        and back to pair j
-//!                                          publish A; smp_mb()
-//!                                          calls begun, of word[A], differ from saved(j): flush
+//! sender                                    the vCPU of L2 A
+//!   word += 1 begun, 1 under way              A exits, its ids are in place:
+//!   A's ids are in place:                       read A's two words
+//!     queue, request, wait                      then look at the queue
+//!   word -= 1 under way                         under way, or not empty: missed
+//!                                             A's ids may go; L2 B may use up the queue
+//!                                             A's ids are put in place; smp_mb()
+//!                                               read A's two words
+//!                                               missed, or another count: flush A
 //! ```
 //!
-//! The steps that the vCPU takes in L2 A are in [`Receiver`].
+//! While A's ids stay in place and no other L2 runs, A is entered again without all this. Its calls
+//! are in the queue.
+//!
+//! Left out is what makes threads wait for more: B's time in its guest and L1's, in which a sender
+//! may wait for them, and that KVM must handle a request before it runs L1.
 
 use stateright::{
     Model,
     Property, //
 };
 
+use crate::policy::history::{
+    Calls,
+    Named,
+    Rest, //
+};
+
 macro_rules! omissions {
-    ($($name:ident $text:literal)*) => {
+    ($($name:ident $steps:literal $text:literal)*) => {
         /// A part of the protocol that can be left out or put in another place.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Omission {
@@ -41,302 +49,482 @@ macro_rules! omissions {
                     $(Self::$name => $text,)*
                 }
             }
+
+            /// The shortest trace to a violation.
+            pub fn steps(self) -> usize {
+                match self {
+                    $(Self::$name => $steps,)*
+                }
+            }
         }
     };
 }
 
 omissions! {
-    Comparison "no comparison on return"
-    CountFirst "the sender counts after it has looked"
-    Barrier "no barrier between publishing and comparing"
-    EmptyQueue "the queue is not emptied on leaving"
-    InFlight "calls in flight are not looked at"
-    QueueAfterWord "the queue is emptied before the word is read"
-    WordFirst "the word is read after the other L2 was published"
+    Comparison 26 "no comparison at the entry"
+    CountFirst 26 "the sender counts after it has looked"
+    SenderBarrier 27 "no barrier between counting and looking"
+    UntilQueued 30 "the sender is no longer under way when it queues"
+    Barrier 26 "no barrier between putting the ids in place and comparing"
+    UnderWay 26 "calls under way are not looked at"
+    Queue 30 "the queue is not looked at"
+    QueueLast 30 "the queue is looked at before the words are read"
+    AtExit 26 "the words and the queue are read when the ids are gone"
 }
 
 /// Memory that both threads use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Var {
-    /// L2 A is published (1) or L2 B (0).
-    Published,
+pub enum Var {
+    /// A's ids are in place (1), or others or none (0).
+    Ids,
+    /// Something is queued for the vCPU's L2s (1).
     Queue,
+    /// KVM_REQ_HV_TLB_FLUSH.
     Request,
-    /// The vCPU is in its guest.
+    /// The vCPU runs A: IN_GUEST_MODE.
     InGuest,
-    Begun,
-    InFlight,
-    /// L2 A's page table entry, old or new.
+    /// The word that counts calls for A's virtual processor.
+    One,
+    /// The word that counts calls for all of A's VM.
+    All,
+    /// A's page table entry: the number of the call that is about it.
     Page,
 }
 
 const VARS: usize = 7;
 
 /// A thread's stores that others do not see yet, oldest first.
-type Buffer = Vec<(Var, u8)>;
+type Buffer = Vec<(Var, u64)>;
 
+/// How calls name A.
+const A: Named = Named::Ids { vm: 1, vp: 1 };
+
+/// The steps of a flush call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sender {
-    WritePage,
     Count,
     Look,
     Queue,
     Request,
-    Kick,
     Wait,
     Uncount,
-    Done,
+    Return,
+    /// L2 runs, and may make another call.
+    Idle,
 }
 
-/// The vCPU. `A` and `B` are the L2 that it runs.
+/// What the vCPU does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Receiver {
-    GuestA,
+    // A is active.
+    Guest,
+    Outside,
+    Drain,
+    LastLook,
+    // A's exit.
+    ReadOne,
+    ReadAll,
+    LookAtQueue,
+    Record,
     L1,
-    RequestsA,
-    ServeA,
-    LastLookA,
-    // From A to B.
-    EmptyEarly,
-    ReadWord,
-    PublishB,
-    ReadWordLate,
-    EmptyQueue,
+    // Another L2, perhaps.
+    IdsGo,
+    EnterB,
     ServeB,
-    GuestB,
-    // And back.
-    PublishA,
-    BarrierA,
+    DrainB,
+    // A's entry.
+    IdsCome,
+    EnterA { other_pair: bool },
+    CompareOne,
+    CompareAll,
     Compare,
+}
+
+/// What the vCPU's thread has read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Seen {
+    one: u64,
+    all: u64,
+    queue_is_empty: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    memory: [u8; VARS],
+    memory: [u64; VARS],
     sender: Sender,
     sender_buffer: Buffer,
-    returned: bool,
+    /// The word that counts the call.
+    word: Var,
+    /// The call has found A's ids.
+    found: bool,
+    /// How many calls have begun, and how many are complete.
+    calls: (u64, u64),
     receiver: Receiver,
     receiver_buffer: Buffer,
-    /// How often the vCPU still leaves L2 A.
-    rounds: u8,
-    /// What pair j has cached of the page table entry.
-    cached: Option<u8>,
-    /// Pair j has its owner.
-    owned: bool,
-    saved: u8,
-    /// The word as it was read on leaving: calls begun, calls in flight.
-    read: (u8, u8),
+    /// How often A's ids may still go.
+    switches: u8,
+    /// What A's pair has cached of the page table entry.
+    cached: Option<u64>,
+    /// `Rest` of A's pair.
+    rest: u64,
+    seen: Seen,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     SenderStoreSeen,
     ReceiverStoreSeen,
+    /// The sender's L2 changes the page table entry and makes a call, counted in this word.
+    Call(Var),
     Sender,
     Receiver,
-    /// The vCPU's guest caches the page table entry.
+    /// A caches the page table entry.
     Cache,
-    /// L1 enters L2 B, not L2 A again.
-    Leave,
+    /// A nested VM exit.
+    Exit,
+    /// KVM handles the request while L1 is active. A's queue stays as it is.
+    ServeL1,
+    /// L1 enters another L2, or gives up the enlightened VMCS of A. An L2 with another vpid12 may
+    /// have the same ids.
+    Leave {
+        ids_go: bool,
+    },
+    /// No other L2 has run.
+    Back,
 }
 
 /// The protocol, perhaps less a part.
 #[derive(Clone, Copy, Debug)]
 pub struct Protocol {
-    pub rounds: u8,
+    pub calls: u64,
+    pub switches: u8,
     pub omission: Option<Omission>,
 }
 
 impl Protocol {
+    pub const STALE: &str = "A uses nothing that a complete call has flushed";
+    pub const KEPT: &str = "A keeps its translations while other L2s run";
+
     fn omits(&self, omission: Omission) -> bool {
         self.omission == Some(omission)
     }
 
-    fn send(&self, s: &mut State) -> Option<()> {
-        let fenced = s.sender_buffer.is_empty();
-        let late = self.omits(Omission::CountFirst);
+    /// `nested_tlb::hv_send::send_to_l2s`.
+    fn call(&self) -> [Sender; 8] {
+        use Sender::{
+            Count,
+            Idle,
+            Look,
+            Queue,
+            Request,
+            Return,
+            Uncount,
+            Wait, //
+        };
 
-        s.sender = match s.sender {
-            Sender::WritePage => {
-                s.sender_buffer.push((Var::Page, 1));
-                Sender::Count
+        match self.omission {
+            Some(Omission::CountFirst) => {
+                [Look, Count, Queue, Request, Wait, Uncount, Return, Idle]
             }
-            Sender::Count if late => Sender::Look,
-            // An atomic operation empties the store buffer first. So do those below.
+            Some(Omission::UntilQueued) => {
+                [Count, Look, Uncount, Queue, Request, Wait, Return, Idle]
+            }
+            _ => [Count, Look, Queue, Request, Wait, Uncount, Return, Idle],
+        }
+    }
+
+    /// `nested_tlb::history::exit`.
+    fn exit(&self) -> [Receiver; 4] {
+        use Receiver::{
+            LookAtQueue,
+            ReadAll,
+            ReadOne,
+            Record, //
+        };
+
+        match self.omission {
+            Some(Omission::QueueLast) => [LookAtQueue, ReadOne, ReadAll, Record],
+            _ => [ReadOne, ReadAll, LookAtQueue, Record],
+        }
+    }
+
+    fn send(&self, s: &mut State) -> Option<()> {
+        // An atomic operation empties the store buffer first.
+        let fenced = s.sender_buffer.is_empty();
+
+        match s.sender {
+            Sender::Idle => return None,
+            // Vcpu::count_flush_call.
             Sender::Count => {
-                fenced.then_some(())?;
-                s.add(Var::Begun, 1);
-                s.add(Var::InFlight, 1);
-                Sender::Look
+                let counted = s.memory(s.word) + Calls::BEGIN;
+                if self.omits(Omission::SenderBarrier) {
+                    s.sender_buffer.push((s.word, counted));
+                } else {
+                    fenced.then_some(())?;
+                    s.set(s.word, counted);
+                }
             }
-            Sender::Look if load(s, &s.sender_buffer, Var::Published) == 1 => Sender::Queue,
-            Sender::Look => Sender::Uncount,
-            Sender::Queue => {
-                s.sender_buffer.push((Var::Queue, 1));
-                Sender::Request
-            }
+            // AnyVcpu::identity, policy::hv_l2::is_target.
+            Sender::Look => s.found = s.memory(Var::Ids) == 1,
+            // Queue::push.
+            Sender::Queue => s.sender_buffer.push((Var::Queue, 1)),
+            // kvm_make_vcpus_request_mask: __kvm_make_request.
             Sender::Request => {
                 fenced.then_some(())?;
                 s.set(Var::Request, 1);
-                Sender::Kick
             }
-            Sender::Kick if load(s, &s.sender_buffer, Var::InGuest) == 1 => Sender::Wait,
-            Sender::Kick => Sender::Uncount,
+            // kvm_make_vcpus_request_mask: kvm_request_needs_ipi, smp_call_function_many.
             Sender::Wait => {
-                (s.memory(Var::InGuest) == 0).then_some(())?;
-                Sender::Uncount
+                (fenced && s.memory(Var::InGuest) == 0).then_some(())?;
             }
+            // Counted::drop.
             Sender::Uncount => {
                 fenced.then_some(())?;
-                if late {
-                    s.add(Var::Begun, 1);
-                } else {
-                    s.set(Var::InFlight, s.memory(Var::InFlight) - 1);
-                }
-                s.returned = true;
-                Sender::Done
+                s.set(s.word, s.memory(s.word) - Calls::END);
             }
-            Sender::Done => return None,
-        };
+            // nested_tlb::hv_l2::complete.
+            Sender::Return => {
+                s.calls.1 = s.calls.0;
+                s.found = false;
+            }
+        }
+        s.sender = after(self.call(), s.sender, |step| {
+            s.found || !step.needs_target()
+        })?;
         Some(())
     }
 
     fn receive(&self, s: &mut State) -> Option<()> {
         let fenced = s.receiver_buffer.is_empty();
-        let enter = (Var::InGuest, 1);
 
         s.receiver = match s.receiver {
-            Receiver::GuestA => {
+            // vmx_vcpu_run returns; vcpu_enter_guest: OUTSIDE_GUEST_MODE.
+            Receiver::Guest => {
                 s.receiver_buffer.push((Var::InGuest, 0));
-                Receiver::L1
+                Receiver::Outside
             }
-            Receiver::L1 => Receiver::RequestsA,
-            // vcpu_enter_guest.
-            Receiver::RequestsA if load(s, &s.receiver_buffer, Var::Request) == 1 => {
+            // vcpu_enter_guest: kvm_check_request.
+            Receiver::Outside if s.load(Var::Request) == 1 => {
                 fenced.then_some(())?;
                 s.set(Var::Request, 0);
-                Receiver::ServeA
+                Receiver::Drain
             }
-            Receiver::RequestsA => {
-                s.receiver_buffer.push(enter);
-                Receiver::LastLookA
+            // vcpu_enter_guest: IN_GUEST_MODE.
+            Receiver::Outside => {
+                s.receiver_buffer.push((Var::InGuest, 1));
+                Receiver::LastLook
             }
-            Receiver::ServeA => {
-                if load(s, &s.receiver_buffer, Var::Queue) == 1 {
-                    fenced.then_some(())?;
-                    s.set(Var::Queue, 0);
+            // nested_tlb::hv_drain::flush_queued.
+            Receiver::Drain => {
+                if s.take_queue() {
                     s.cached = None;
                 }
-                s.receiver_buffer.push(enter);
-                Receiver::LastLookA
+                Receiver::Outside
             }
-            Receiver::LastLookA => {
+            // vcpu_enter_guest: smp_mb__after_srcu_read_unlock, kvm_vcpu_exit_request.
+            Receiver::LastLook => {
                 fenced.then_some(())?;
                 if s.memory(Var::Request) == 1 {
                     s.receiver_buffer.push((Var::InGuest, 0));
-                    Receiver::RequestsA
+                    Receiver::Outside
                 } else {
-                    Receiver::GuestA
+                    Receiver::Guest
                 }
             }
-            Receiver::EmptyEarly => {
-                fenced.then_some(())?;
-                s.owned &= s.memory(Var::Queue) == 0;
-                s.set(Var::Queue, 0);
-                Receiver::ReadWord
+            // Vcpu::flush_calls: the word for A alone.
+            step @ Receiver::ReadOne => {
+                s.seen.one = s.memory(Var::One);
+                after(self.exit(), step, |_| true)?
             }
-            Receiver::ReadWord => {
-                s.read = (s.memory(Var::Begun), s.memory(Var::InFlight));
-                Receiver::PublishB
+            // Vcpu::flush_calls: the word for all.
+            step @ Receiver::ReadAll => {
+                s.seen.all = s.memory(Var::All);
+                after(self.exit(), step, |_| true)?
             }
-            Receiver::PublishB => {
-                s.receiver_buffer.push((Var::Published, 0));
-                if self.omits(Omission::WordFirst) {
-                    Receiver::ReadWordLate
+            // OwnQueue::is_empty.
+            step @ Receiver::LookAtQueue => {
+                s.seen.queue_is_empty = s.memory(Var::Queue) == 0;
+                after(self.exit(), step, |_| true)?
+            }
+            // Rest::at_exit, Vcpu::set_rest_in_use.
+            Receiver::Record => {
+                s.rest = self.rest(std::mem::take(&mut s.seen)).calls();
+                if self.omits(Omission::AtExit) {
+                    Receiver::EnterB
                 } else {
-                    Receiver::EmptyQueue
+                    Receiver::L1
                 }
             }
-            Receiver::ReadWordLate => {
-                fenced.then_some(())?;
-                s.read = (s.memory(Var::Begun), s.memory(Var::InFlight));
-                Receiver::EmptyQueue
+            // nested_vmx_run, while A's ids are in place.
+            Receiver::L1 => Receiver::EnterA { other_pair: false },
+            // nested_set_evmcs_ids, nested_tlb::evmcs_ids_changed.
+            Receiver::IdsGo => {
+                s.receiver_buffer.push((Var::Ids, 0));
+                self.after_ids()?
             }
-            Receiver::EmptyQueue => {
-                let (begun, in_flight) = s.read;
-                s.owned &= in_flight == 0 || self.omits(Omission::InFlight);
-                s.saved = begun;
-                s.read = (0, 0);
-                if !self.omits(Omission::EmptyQueue) && !self.omits(Omission::QueueAfterWord) {
-                    fenced.then_some(())?;
-                    s.owned &= s.memory(Var::Queue) == 0;
-                    s.set(Var::Queue, 0);
-                }
+            // T1: nested_tlb::transition::check_hyperv_queue.
+            Receiver::EnterB => {
+                s.check_queue()?;
                 Receiver::ServeB
             }
-            // What comes late is spent on pair k.
-            Receiver::ServeB => {
-                if load(s, &s.receiver_buffer, Var::Request) == 1 {
-                    fenced.then_some(())?;
-                    s.set(Var::Request, 0);
-                    s.set(Var::Queue, 0);
+            // vcpu_enter_guest: kvm_check_request.
+            Receiver::ServeB if s.load(Var::Request) == 1 => {
+                fenced.then_some(())?;
+                s.set(Var::Request, 0);
+                Receiver::DrainB
+            }
+            Receiver::ServeB => Receiver::IdsCome,
+            // nested_tlb::hv_drain::flush_queued: what was A's is spent on B's pair.
+            Receiver::DrainB => {
+                s.take_queue();
+                Receiver::IdsCome
+            }
+            // nested_set_evmcs_ids.
+            Receiver::IdsCome => {
+                s.receiver_buffer.push((Var::Ids, 1));
+                Receiver::EnterA { other_pair: true }
+            }
+            // T1: nested_tlb::transition::check_hyperv_queue; then needs_other_pair.
+            Receiver::EnterA { other_pair } => {
+                s.check_queue()?;
+                if other_pair {
+                    Receiver::CompareOne
+                } else {
+                    Receiver::Outside
                 }
-                Receiver::GuestB
             }
-            Receiver::GuestB => Receiver::PublishA,
-            Receiver::PublishA => {
-                s.receiver_buffer.push((Var::Published, 1));
-                Receiver::BarrierA
-            }
-            Receiver::BarrierA => {
+            // Vcpu::flush_calls_after_ids: smp_mb, the word for A alone.
+            Receiver::CompareOne => {
                 (fenced || self.omits(Omission::Barrier)).then_some(())?;
+                s.seen.one = s.memory(Var::One);
+                Receiver::CompareAll
+            }
+            // Vcpu::flush_calls_after_ids: the word for all.
+            Receiver::CompareAll => {
+                s.seen.all = s.memory(Var::All);
                 Receiver::Compare
             }
+            // nested_tlb::history::enter.
             Receiver::Compare => {
-                let same = s.memory(Var::Begun) == s.saved || self.omits(Omission::Comparison);
-                if !(same && s.owned) {
+                if !self.keeps(s) {
                     s.cached = None;
                 }
-                s.owned = true;
-                Receiver::RequestsA
+                s.rest = Rest::running(A).calls();
+                s.seen = Seen::default();
+                Receiver::Outside
             }
         };
         Some(())
     }
+
+    /// The first step of A's exit.
+    fn after_exit(&self) -> Option<Receiver> {
+        if self.omits(Omission::AtExit) {
+            Some(Receiver::L1)
+        } else {
+            self.exit().first().copied()
+        }
+    }
+
+    /// The first step of another L2's entry, when its own ids are in place.
+    fn after_ids(&self) -> Option<Receiver> {
+        if self.omits(Omission::AtExit) {
+            self.exit().first().copied()
+        } else {
+            Some(Receiver::EnterB)
+        }
+    }
+
+    /// V8, V9: what is recorded at A's exit.
+    fn rest(&self, seen: Seen) -> Rest {
+        let calls = Calls::of(seen.one, seen.all);
+
+        Rest::at_exit(
+            A,
+            Calls {
+                under_way: calls.under_way && !self.omits(Omission::UnderWay),
+                ..calls
+            },
+            seen.queue_is_empty || self.omits(Omission::Queue),
+        )
+    }
+
+    /// V9: A's translations are still right, by what was read at its entry.
+    fn keeps(&self, s: &State) -> bool {
+        let now = Calls::of(s.seen.one, s.seen.all);
+        let count = if self.omits(Omission::Comparison) {
+            s.rest
+        } else {
+            now.count
+        };
+
+        Rest::from_fields(A, s.rest).missed_nothing(A, || Calls { count, ..now })
+    }
 }
 
-/// What a thread reads: its own last store, or memory.
-fn load(s: &State, buffer: &Buffer, var: Var) -> u8 {
-    buffer
-        .iter()
-        .rev()
-        .find(|store| store.0 == var)
-        .map_or(s.memory(var), |store| store.1)
+impl Sender {
+    /// The step is done for a vCPU that runs A.
+    fn needs_target(self) -> bool {
+        matches!(self, Self::Queue | Self::Request | Self::Wait)
+    }
+}
+
+/// The next of `steps` after this one that `is_done`.
+fn after<Step: Copy + PartialEq, const N: usize>(
+    steps: [Step; N],
+    this: Step,
+    is_done: impl Fn(Step) -> bool,
+) -> Option<Step> {
+    steps
+        .into_iter()
+        .skip_while(|&step| step != this)
+        .skip(1)
+        .find(|&step| is_done(step))
 }
 
 impl State {
-    fn memory(&self, var: Var) -> u8 {
+    fn memory(&self, var: Var) -> u64 {
         self.memory.get(var as usize).copied().unwrap_or(0)
     }
 
-    fn set(&mut self, var: Var, value: u8) {
+    fn set(&mut self, var: Var, value: u64) {
         if let Some(cell) = self.memory.get_mut(var as usize) {
             *cell = value;
         }
     }
 
-    fn add(&mut self, var: Var, value: u8) {
-        self.set(var, self.memory(var) + value);
+    /// What the vCPU's thread reads: its own last store, or memory.
+    fn load(&self, var: Var) -> u64 {
+        self.receiver_buffer
+            .iter()
+            .rev()
+            .find(|store| store.0 == var)
+            .map_or(self.memory(var), |store| store.1)
     }
 
-    /// L2 A runs, and may use what the call should have flushed.
-    fn is_stale(&self) -> bool {
-        let page = self.memory(Var::Page);
+    /// T1: a request, if something is queued.
+    fn check_queue(&mut self) -> Option<()> {
+        if self.memory(Var::Queue) == 1 {
+            self.receiver_buffer.is_empty().then_some(())?;
+            self.set(Var::Request, 1);
+        }
+        Some(())
+    }
 
-        self.receiver == Receiver::GuestA
-            && self.returned
-            && self.cached.is_some_and(|cached| cached != page)
+    /// Empties the queue; whether something was in it. The request was just taken, so the store
+    /// buffer is empty.
+    fn take_queue(&mut self) -> bool {
+        let queued = self.memory(Var::Queue) == 1;
+
+        self.set(Var::Queue, 0);
+        queued
+    }
+
+    /// A runs, and may use what a complete call should have flushed.
+    fn is_stale(&self) -> bool {
+        let complete = self.calls.1;
+
+        self.receiver == Receiver::Guest && self.cached.is_some_and(|cached| cached < complete)
     }
 }
 
@@ -347,18 +535,19 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         let mut state = State {
             memory: [0; VARS],
-            sender: Sender::WritePage,
+            sender: Sender::Idle,
             sender_buffer: Buffer::new(),
-            returned: false,
-            receiver: Receiver::GuestA,
+            word: Var::One,
+            found: false,
+            calls: (0, 0),
+            receiver: Receiver::Guest,
             receiver_buffer: Buffer::new(),
-            rounds: self.rounds,
+            switches: self.switches,
             cached: Some(0),
-            owned: true,
-            saved: 0,
-            read: (0, 0),
+            rest: Rest::running(A).calls(),
+            seen: Seen::default(),
         };
-        state.set(Var::Published, 1);
+        state.set(Var::Ids, 1);
         state.set(Var::InGuest, 1);
         vec![state]
     }
@@ -370,13 +559,24 @@ impl Model for Protocol {
         if !s.receiver_buffer.is_empty() {
             actions.push(Action::ReceiverStoreSeen);
         }
+        if s.sender == Sender::Idle && s.calls.0 < self.calls {
+            actions.push(Action::Call(Var::One));
+            actions.push(Action::Call(Var::All));
+        }
         actions.push(Action::Sender);
         actions.push(Action::Receiver);
-        if s.receiver == Receiver::GuestA && s.cached.is_none() {
-            actions.push(Action::Cache);
-        }
-        if s.receiver == Receiver::L1 && s.rounds > 0 {
-            actions.push(Action::Leave);
+        match s.receiver {
+            Receiver::Guest if s.cached.is_none() => actions.push(Action::Cache),
+            Receiver::Outside => actions.push(Action::Exit),
+            Receiver::L1 => {
+                actions.push(Action::ServeL1);
+                if s.switches > 0 {
+                    actions.push(Action::Leave { ids_go: true });
+                    actions.push(Action::Leave { ids_go: false });
+                }
+            }
+            Receiver::EnterB => actions.push(Action::Back),
+            _ => (),
         }
     }
 
@@ -393,27 +593,61 @@ impl Model for Protocol {
                 let (var, value) = next.receiver_buffer.remove(0);
                 next.set(var, value);
             }
+            Action::Call(word) => {
+                next.calls.0 += 1;
+                next.sender_buffer.push((Var::Page, next.calls.0));
+                next.word = word;
+                next.sender = self.call().first().copied()?;
+            }
             Action::Sender => self.send(&mut next)?,
             Action::Receiver => self.receive(&mut next)?,
             Action::Cache => next.cached = Some(s.memory(Var::Page)),
-            Action::Leave => {
-                next.rounds -= 1;
-                next.receiver = if self.omits(Omission::WordFirst) {
-                    Receiver::PublishB
-                } else if self.omits(Omission::QueueAfterWord) {
-                    Receiver::EmptyEarly
+            Action::Exit => next.receiver = self.after_exit()?,
+            Action::ServeL1 => {
+                s.receiver_buffer.is_empty().then_some(())?;
+                next.set(Var::Request, 0);
+            }
+            Action::Leave { ids_go } => {
+                next.switches -= 1;
+                next.receiver = if ids_go {
+                    Receiver::IdsGo
                 } else {
-                    Receiver::ReadWord
+                    self.after_ids()?
                 };
             }
+            Action::Back => next.receiver = Receiver::IdsCome,
         }
         Some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always(
-            "no guest uses what was flushed",
-            |_: &Self, s: &State| !s.is_stale(),
-        )]
+        vec![
+            Property::always(Self::STALE, |_: &Self, s: &State| !s.is_stale()),
+            Property::sometimes(Self::KEPT, |protocol: &Self, s: &State| {
+                s.receiver == Receiver::Compare && s.cached.is_some() && protocol.keeps(s)
+            }),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore;
+
+    #[test]
+    fn the_protocol_holds() {
+        let found = explore::words(None);
+
+        assert_eq!(found.violated, None);
+        assert!(found.keeps);
+    }
+
+    #[test]
+    fn omissions_are_noticed() {
+        for &omission in Omission::ALL {
+            let found = explore::words(Some(omission));
+            assert_eq!(found.violated, Some(omission.steps()), "{omission:?}");
+        }
     }
 }
