@@ -29,7 +29,9 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
             root01: flush::root_or_warn(vcpu, mmu.current()),
         },
         Some(_) => Running::L2WithoutEpt {
-            previous: mmu.all_previous().map(|root| flush::root_or_warn(vcpu, root)),
+            previous: mmu
+                .all_previous()
+                .map(|root| flush::root_or_warn(vcpu, root)),
         },
     };
 

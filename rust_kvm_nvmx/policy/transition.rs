@@ -79,10 +79,7 @@ pub(crate) fn required_on_exit(
     options: impl FnOnce() -> Options,
     entry_failed: impl FnOnce() -> bool,
 ) -> Option<Request> {
-    if !uses_vpid
-        && caps.has(Caps::EPT)
-        && options().has(Options::NO_EXIT_FLUSH)
-        && !entry_failed()
+    if !uses_vpid && caps.has(Caps::EPT) && options().has(Options::NO_EXIT_FLUSH) && !entry_failed()
     {
         return None;
     }

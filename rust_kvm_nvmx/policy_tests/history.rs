@@ -7,8 +7,8 @@ mod tests {
     use crate::{
         policy::{
             history::{
-                choose, for_each_word, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park, word_of_all,
-                word_of_one, Calls, Choice, Named, Parked, Rest, NOBODY, WORDS,
+                choose, for_each_word, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park,
+                word_of_all, word_of_one, Calls, Choice, Named, Parked, Rest, NOBODY, WORDS,
             },
             hv_call::Targets,
             invalidate::VpidScope,
