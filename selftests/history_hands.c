@@ -88,7 +88,7 @@ static void load(void)
 	int error = module_load(path, "");
 
 	TEST_ASSERT(!error, "Loading %s: error %d", path, error);
-	__TEST_REQUIRE(nvmx_vpid_slots() >= NR_L2S, "vpid_slots is too small by default");
+	TEST_ASSERT(nvmx_vpid_slots() >= NR_L2S, "vpid_slots is too small by default");
 }
 
 static void unload(void)
@@ -149,13 +149,14 @@ int main(int argc, char *argv[])
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");
+	__TEST_REQUIRE(kvm_has_ept(), "kvm_intel has ept=0: all L2s run on one VPID");
 	TEST_ASSERT(argc == 2, "Usage: %s .../" MODULE ".ko", argv[0]);
 	TEST_ASSERT(access("/sys/module/" MODULE, F_OK), "Unload " MODULE " first");
 
 	pin_self_to_any_cpu();
 	path = argv[1];
-	load();
 	atexit(unload);
+	load();
 	for (whole = 0; whole <= 1; whole++) {
 		try_hands(L2_EPT_OFF, whole);
 		if (kvm_cpu_has_ept())

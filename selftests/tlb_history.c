@@ -253,10 +253,11 @@ int main(int argc, char *argv[])
 
 	TEST_ASSERT(argc == 1 || ept || slots, "Usage: %s [--ept | MODULE.ko --slots NUMBER]",
 		    argv[0]);
-	if (slots)
-		load(argv[1], argv[3]);
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");
+	__TEST_REQUIRE(!slots || kvm_has_ept(), "kvm_intel has ept=0: all L2s run on one VPID");
+	if (slots)
+		load(argv[1], argv[3]);
 	TEST_REQUIRE(!ept || kvm_cpu_has_ept());
 	two_cpus = get_nprocs() > 1;
 
