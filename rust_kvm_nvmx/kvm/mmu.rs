@@ -167,7 +167,8 @@ impl<'h> Mmu<'h> {
 
     /// The roots that are kept for later use.
     pub(crate) fn previous(self) -> impl Iterator<Item = CachedRoot<'h>> {
-        (0..self.get(fields::NR_PREVIOUS) as usize)
+        // KVM has no more. The compiler cannot know, and would check a count of them for overflow.
+        (0..PREVIOUS.min(self.get(fields::NR_PREVIOUS) as usize))
             .filter_map(|number| fields::PREVIOUS_ROOTS.at(number))
             .map(move |field| {
                 let root = self.get(field);

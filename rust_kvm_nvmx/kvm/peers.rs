@@ -181,9 +181,11 @@ impl<'a> VcpuSet<'a> {
         }
     }
 
-    /// How many there are.
+    /// How many there are, which is at most the number of bits in [`SET_WORDS`] words.
     pub(crate) fn len(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
+        let ones = self.words.iter().map(|word| word.count_ones());
+
+        ones.fold(0, u32::wrapping_add)
     }
 
     /// E16: makes one request of all of them, KVM_REQ_HV_TLB_FLUSH. Returns when each has left its

@@ -319,8 +319,9 @@ impl<'a> Targets<'a> {
             Self::Mask(mask) if mask & mask.wrapping_sub(1) == 0 => true,
             Self::Mask(mask) => mask.count_ones() <= number,
             Self::Sparse { banks, .. } => {
-                let ones = |&bank: &u64| bank.count_ones();
-                banks.iter().map(ones).sum::<u32>() <= number
+                let ones = banks.iter().map(|bank| bank.count_ones());
+                // 64 banks have at most 4,096.
+                ones.fold(0, u32::wrapping_add) <= number
             }
         }
     }

@@ -54,6 +54,15 @@ else
 	dirty+=(rustdoc)
 fi
 
+# What could panic would call core::panicking.
+module=$(KDIR='' ROW='' "$here/setup.sh" module)
+if in_tools nm --undefined-only "$module/rust_kvm_nvmx.ko" | grep panicking; then
+	say "panics: the module calls what is above"
+	dirty+=(panics)
+else
+	say "panics: clean"
+fi
+
 # Without git: checkpatch would ask our history about the kernel's commits.
 mapfile -t c < <(files '*.c' '*.h' | grep -vE '^tlbsan/(instrument|tests)/|_trace\.h$')
 checkpatch=(env GIT_DIR=/nonexistent "$kernel/scripts/checkpatch.pl" --root="$kernel" --strict --terse --no-summary --show-types)
@@ -70,8 +79,8 @@ off+=,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON
 mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch')
 check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "$off" -- "${patches[@]}"
 
-mapfile -t module < <(files 'rust_kvm_nvmx/*.rs')
-check structure python3 -B scripts/machine/check_structure.py -- "${module[@]}"
+mapfile -t sources < <(files 'rust_kvm_nvmx/*.rs')
+check structure python3 -B scripts/machine/check_structure.py -- "${sources[@]}"
 
 if ! "$here/check-policy.sh"; then dirty+=(policy); fi
 
