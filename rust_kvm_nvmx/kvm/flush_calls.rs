@@ -2,16 +2,14 @@
 
 //! Counts of the flush calls that L2s of a VM make (V9). All vCPUs of the VM write them.
 
-use kernel::sync::{
-    atomic::{
-        Acquire,
-        Atomic,
-        Full, //
-    },
-    barrier::{
+use core::marker::PhantomData;
+
+use kernel::{
+    asm,
+    sync::barrier::{
         smp_mb,
-        Full as FullBarrier, //
-    },
+        Full, //
+    }, //
 };
 
 use super::{
@@ -35,21 +33,65 @@ pub(crate) struct Counted<'h> {
     targets: Targets<'h>,
 }
 
+/// A word that calls are counted in.
+///
+/// # Invariants
+///
+/// It is aligned, and part of a VM that exists for `'h`.
+#[derive(Clone, Copy)]
+struct Word<'h>(*mut u64, PhantomData<&'h u64>);
+
+impl Word<'_> {
+    /// Reads it. What was written before another thread wrote this value is seen afterwards.
+    #[inline(always)]
+    fn read(self) -> u64 {
+        let value: u64;
+
+        // SAFETY: By the type invariant the word exists. One access reads all of it. x86 keeps
+        // loads in order, and the asm block is a barrier for the compiler.
+        unsafe {
+            asm!(
+                "mov ({word}), {value}";
+                word = in(reg) self.0,
+                value = lateout(reg) value,
+                options(nostack, preserves_flags),
+            );
+        }
+        value
+    }
+
+    /// Adds to it, with a full barrier before and after.
+    #[inline(always)]
+    fn add(self, number: u64) {
+        // SAFETY: By the type invariant the word exists. Adding is atomic, as other threads add,
+        // too. A locked instruction is a full barrier on x86, and the asm block is one for the
+        // compiler.
+        unsafe {
+            asm!(
+                "lock addq {number}, ({word})";
+                word = in(reg) self.0,
+                number = in(reg) number,
+                options(nostack),
+            );
+        }
+    }
+}
+
 impl<'h> Vcpu<'h> {
-    #[inline]
-    fn word(self, number: usize) -> Option<&'h Atomic<u64>> {
-        let word = fields::L2_FLUSH_CALLS.at(number)?;
+    #[inline(always)]
+    fn word(self, number: usize) -> Option<Word<'h>> {
         let hyperv = fields::VM_HYPERV.of(self.kvm());
 
-        // SAFETY: The words are part of the VM, which outlives the hook. They are aligned, and are
-        // accessed atomically only.
-        Some(unsafe { Atomic::from_ptr(word.of(hyperv)) })
+        // INVARIANT: The words are part of the VM, which outlives the hook.
+        fields::L2_FLUSH_CALLS
+            .at(number)
+            .map(|word| Word(word.of(hyperv), PhantomData))
     }
 
     /// The counts of calls for an L2. What finished calls have queued is seen afterwards.
     #[inline]
     pub(crate) fn flush_calls(self, vm: u64, vp: u32) -> Calls {
-        let read = |number| self.word(number).map_or(1, |word| word.load(Acquire));
+        let read = |number| self.word(number).map_or(1, Word::read);
 
         Calls::of(read(word_of_one(vm, vp)), read(word_of_all(vm)))
     }
@@ -60,7 +102,7 @@ impl<'h> Vcpu<'h> {
     /// full barrier in between, as there is one here.
     #[inline]
     pub(crate) fn flush_calls_after_ids(self, vm: u64, vp: u32) -> Calls {
-        smp_mb(FullBarrier);
+        smp_mb(Full);
         self.flush_calls(vm, vp)
     }
 
@@ -69,7 +111,7 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn count_flush_call(self, vm: u64, targets: Targets<'h>) -> Counted<'h> {
         for_each_word(vm, &targets, |number| {
             if let Some(word) = self.word(number) {
-                word.fetch_add(Calls::BEGIN, Full);
+                word.add(Calls::BEGIN);
             }
         });
         Counted {
@@ -85,7 +127,7 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         for_each_word(self.vm, &self.targets, |number| {
             if let Some(word) = self.sender.word(number) {
-                word.fetch_sub(Calls::END, Full);
+                word.add(Calls::END.wrapping_neg());
             }
         });
     }

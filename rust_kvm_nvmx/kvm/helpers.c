@@ -195,11 +195,6 @@ unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *en
 	return kfifo_out(&queue->entries, entries, nr);
 }
 
-bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
-{
-	return kfifo_is_empty(&queue->entries);
-}
-
 void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
 {
 	kfifo_reset_out(&queue->entries);

@@ -119,7 +119,6 @@ void nvmx_hv_queue_close(struct kvm_vcpu_hv_tlb_flush_fifo *queue, const u64 *en
 			 unsigned int nr);
 unsigned int nvmx_hv_queue_out(struct kvm_vcpu_hv_tlb_flush_fifo *queue, u64 *entries,
 			       unsigned int nr);
-bool nvmx_hv_queue_is_empty(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue);
 
 #endif /* RUST_KVM_NVMX_HELPERS_H */

@@ -112,10 +112,16 @@ impl<'h> OwnQueue<'h> {
 
     /// The queue is empty. Other threads may add entries at any time, and each of them makes its
     /// request afterwards.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        // SAFETY: The queue is valid by `Queue`'s invariant, and C reads two words of it.
-        unsafe { bindings::nvmx_hv_queue_is_empty(self.0.queue) }
+        // SAFETY: The queue is valid by `Queue`'s invariant. The two numbers are aligned, and each
+        // is read in one access, as other threads may change the first one.
+        unsafe {
+            let kfifo = &raw const (*self.0.queue).entries.__bindgen_anon_1.kfifo;
+            let (added, taken) = (&raw const (*kfifo).in_, &raw const (*kfifo).out);
+
+            added.read_volatile() == taken.read_volatile()
+        }
     }
 
     /// Empties it. This may also discard what other threads queue meanwhile, but each of them makes

@@ -35,66 +35,56 @@ pub(super) fn is_on(vcpu: Vcpu<'_>) -> bool {
 
 /// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for
 /// a while. Makes it the owner of the pair that is in use from now on, and returns the request that
-/// this requires.
-#[inline(never)]
-pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Request> {
-    let named = vcpu.l2_is_named();
-    let kept = use_pair(vcpu, vpid12).is_some_and(|rest| {
+/// this requires. `named` is what calls name the L2 by.
+#[inline(always)]
+pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request> {
+    if vcpu.options().has(Options::KEEP_ROOTS) {
+        vcpu.keep_more_roots();
+    }
+    let rest = if vcpu.owner_in_use() == vpid12 {
+        Some(vcpu.rest_in_use())
+    } else if let Some(number) = history::find(vpid12, vcpu.owners()) {
+        vcpu.exchange_pair(number)
+    } else {
+        make_room(vcpu);
+        None
+    };
+    let kept = rest.is_some_and(|rest| {
         rest.missed_nothing(named, || match named {
             Named::Ids { vm, vp } => vcpu.flush_calls_after_ids(vm, vp),
             Named::Nobody | Named::Unknown => Calls::NONE,
         })
     });
 
-    if vcpu.options().has(Options::KEEP_ROOTS) {
-        vcpu.keep_more_roots();
-    }
     vcpu.set_owner_in_use(vpid12, Rest::running(named));
     (!kept).then_some(Request::Guest)
 }
 
-/// V1, V4: puts the right pair in use. Returns what is known of the translations that it has of
-/// this vpid12, if it has any.
-#[inline(always)]
-fn use_pair(vcpu: Vcpu<'_>, vpid12: u16) -> Option<Rest> {
-    if vcpu.owner_in_use() == vpid12 {
-        return Some(vcpu.rest_in_use());
-    }
-    let taken = match choose(vcpu, vpid12, vcpu.options().slots()) {
-        Choice::Keep(number) => return vcpu.exchange_pair(number),
-        Choice::Take(number) => number,
-        Choice::InUse => return None,
-        Choice::Grow => grow(vcpu, vpid12)?,
-    };
-
-    // Its translations are another vpid12's.
-    vcpu.exchange_pair(taken).and(None)
-}
-
-#[inline(always)]
-fn choose(vcpu: Vcpu<'_>, vpid12: u16, slots: usize) -> Choice {
-    let (in_use, misses) = (vcpu.owner_in_use(), vcpu.vpid_misses());
-    let choice = history::choose(vpid12, in_use, vcpu.owners(), slots, misses);
-
-    if !matches!(choice, Choice::Keep(_) | Choice::Grow) {
-        vcpu.count_vpid_miss();
-    }
-    choice
-}
-
-/// V15: a VPID more, if there is one.
+/// V4, V15: puts a pair in use that a vpid12 may have which owns none. It must be flushed.
 #[cold]
-fn grow(vcpu: Vcpu<'_>, vpid12: u16) -> Option<usize> {
-    let slots = if vcpu.park_vpid() {
-        vcpu.options().slots()
-    } else {
-        0
+#[inline(never)]
+fn make_room(vcpu: Vcpu<'_>) {
+    let slots = vcpu.options().slots();
+    let taken = match choose(vcpu, slots) {
+        // If there is no VPID to be had, no more pairs than there are.
+        Choice::Grow => choose(vcpu, if vcpu.park_vpid() { slots } else { 0 }),
+        choice => choice,
     };
 
-    match choose(vcpu, vpid12, slots) {
-        Choice::Take(number) => Some(number),
-        _ => None,
+    if let Choice::Take(number) = taken {
+        // Its translations are another vpid12's.
+        let _ = vcpu.exchange_pair(number);
     }
+    vcpu.count_vpid_miss();
+}
+
+fn choose(vcpu: Vcpu<'_>, slots: usize) -> Choice {
+    history::choose(
+        vcpu.owner_in_use(),
+        vcpu.owners(),
+        slots,
+        vcpu.vpid_misses(),
+    )
 }
 
 /// V8, V9: the L2 that exits has its ids still in place. What comes from now on is in its queue if

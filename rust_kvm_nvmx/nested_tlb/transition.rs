@@ -21,6 +21,7 @@ use crate::{
     },
     policy::{
         flush::current_vpid,
+        history::Named,
         transition::{
             self,
             Reason, //
@@ -75,16 +76,31 @@ fn needs_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> bool {
     transition::new_owner(Some(vpid12), vcpu.last_vpid()).is_some() && history::is_on(vcpu)
 }
 
+/// On an ordinary VMCS. Nothing is compared or counted then, which leaves a short path.
 #[inline(never)]
 fn enter_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
-    flush_on_other_pair(vcpu, vpid12).1
+    if vcpu.has_evmcs() {
+        enter_other_pair_by_name(vcpu, vpid12)
+    } else {
+        flush_on_other_pair(vcpu, vpid12, Named::Nobody).1
+    }
+}
+
+/// On an enlightened VMCS.
+#[inline(never)]
+fn enter_other_pair_by_name(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
+    flush_on_other_pair(vcpu, vpid12, vcpu.l2_is_named()).1
 }
 
 /// Makes the request that the entry of a vpid12 requires that does not own the pair in use. Returns
 /// it, and the VPID to write.
 #[inline(always)]
-fn flush_on_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> (Option<Request>, VpidToWrite) {
-    let required = history::enter(vcpu, vpid12);
+fn flush_on_other_pair(
+    vcpu: Vcpu<'_>,
+    vpid12: u16,
+    named: Named,
+) -> (Option<Request>, VpidToWrite) {
+    let required = history::enter(vcpu, vpid12, named);
 
     flush::request(vcpu, required);
     // V3: the pair may have changed, so its VPID is written also if vmcs12 is not dirty.
@@ -134,7 +150,9 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
     check_hyperv_queue(vcpu, Level::L2);
     warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
     let (required, vpid) = match vpid12 {
-        Some(vpid12) if needs_other_pair(vcpu, vpid12) => flush_on_other_pair(vcpu, vpid12),
+        Some(vpid12) if needs_other_pair(vcpu, vpid12) => {
+            flush_on_other_pair(vcpu, vpid12, vcpu.l2_is_named())
+        }
         _ => flush_on_entry(vcpu, vpid12, dirty),
     };
     let why = match transition::reason(vpid12.is_some(), required) {

@@ -215,11 +215,15 @@ pub(crate) const fn may_park(caps: Caps) -> bool {
     caps.has(Caps::EPT) && caps.has(Caps::VPID)
 }
 
-/// What an entry with another vpid12 than `last_vpid` does.
+/// V1: the parked pair that `vpid12` owns. It and the pair in use change places.
+#[inline(always)]
+pub(crate) fn find(vpid12: u16, mut owners: impl Iterator<Item = u16>) -> Option<usize> {
+    owners.position(|owner| owner == vpid12)
+}
+
+/// What an entry does whose vpid12 owns no pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// V1: this parked pair has the vpid12's translations. It and the pair in use change places.
-    Keep(usize),
     /// V4: this parked pair and the pair in use change places, and the new pair in use is flushed.
     Take(usize),
     /// T4: the pair in use is flushed.
@@ -229,10 +233,10 @@ pub(crate) enum Choice {
     Grow,
 }
 
-/// V1, V4, V15: which pair an entry of `vpid12` gets, which `last_vpid` does not own.
+/// V4, V15: which pair a vpid12 gets that owns none.
 ///
-/// `owners` are the parked pairs'. `slots` is how many pairs the vCPU may have. `misses` is how
-/// many entries have found no pair so far.
+/// `owners` are the parked pairs', and `last_vpid` owns the pair in use. `slots` is how many pairs
+/// the vCPU may have. `misses` is how many entries have found no pair so far.
 ///
 /// An owner loses its pair only if there is no other way. It is then that of the pair in use, i.e.
 /// the vpid12 that ran last: of more vpid12s in turn than slots, those that are parked keep their
@@ -240,29 +244,26 @@ pub(crate) enum Choice {
 /// it is a parked one, in turn, so that a vpid12 that L1 no longer uses does not stay.
 #[inline]
 pub(crate) fn choose(
-    vpid12: u16,
     last_vpid: u16,
     owners: impl Iterator<Item = u16>,
     slots: usize,
     misses: u16,
 ) -> Choice {
-    let mut free = None;
+    if last_vpid == NOBODY {
+        return Choice::InUse;
+    }
     let mut parked = 0;
 
     for (number, owner) in owners.enumerate() {
-        if owner == vpid12 {
-            return Choice::Keep(number);
+        if owner == NOBODY {
+            return Choice::Take(number);
         }
-        if owner == NOBODY && free.is_none() {
-            free = Some(number);
-        }
-        parked += 1;
+        parked = number + 1;
     }
-    match free {
-        _ if last_vpid == NOBODY => Choice::InUse,
-        Some(number) => Choice::Take(number),
-        None if parked + 1 < slots => Choice::Grow,
-        None => evict(parked, misses),
+    if parked + 1 < slots {
+        Choice::Grow
+    } else {
+        evict(parked, misses)
     }
 }
 

@@ -7,8 +7,9 @@ mod tests {
     use crate::{
         policy::{
             history::{
-                choose, for_each_word, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park,
-                word_of_all, word_of_one, Calls, Choice, Named, Parked, Rest, NOBODY, WORDS,
+                choose, find, for_each_word, invvpid_concerns_pair_in_use, invvpid_of_parked,
+                may_park, word_of_all, word_of_one, Calls, Choice, Named, Parked, Rest, NOBODY,
+                WORDS,
             },
             hv_call::Targets,
             invalidate::VpidScope,
@@ -21,8 +22,8 @@ mod tests {
     const OWNERS: [u16; 5] = [NOBODY, 1, 2, 3, u16::MAX];
 
     /// Every entry of a vpid12 that does not own the pair in use, with up to three parked pairs, of
-    /// which no two have the same owner.
-    fn entries(check: impl Fn(u16, u16, &[u16], usize, u16, Choice)) {
+    /// which no two have the same owner. `None` stands for the pair that is found.
+    fn entries(check: impl Fn(u16, u16, &[u16], usize, u16, Option<Choice>)) {
         for vpid12 in VPID12 {
             for last_vpid in OWNERS {
                 for parked in 0..OWNERS.len().pow(3) {
@@ -37,7 +38,10 @@ mod tests {
                         for slots in 2..=5 {
                             for misses in [0, 1, 6, 7, 8, 15, 23, u16::MAX] {
                                 let owners_again = owners.iter().copied();
-                                let choice = choose(vpid12, last_vpid, owners_again, slots, misses);
+                                let choice = match find(vpid12, owners.iter().copied()) {
+                                    Some(_) => None,
+                                    None => Some(choose(last_vpid, owners_again, slots, misses)),
+                                };
                                 check(vpid12, last_vpid, owners, slots, misses, choice);
                             }
                         }
@@ -57,11 +61,13 @@ mod tests {
     #[test]
     fn v1_a_pair_is_kept_exactly_if_the_vpid12_owns_it() {
         entries(|vpid12, _, owners, _, _, choice| {
-            let place = owners.iter().position(|&owner| owner == vpid12);
-            match choice {
-                Choice::Keep(number) => assert_eq!(Some(number), place),
-                _ => assert_eq!(place, None),
-            }
+            let found = find(vpid12, owners.iter().copied());
+            assert_eq!(
+                found.and_then(|number| owners.get(number)).copied(),
+                found.map(|_| vpid12)
+            );
+            assert_eq!(found.is_some(), owners.contains(&vpid12));
+            assert_eq!(found.is_some(), choice.is_none());
         });
     }
 
@@ -73,11 +79,11 @@ mod tests {
                 return;
             }
             if last_vpid == NOBODY {
-                assert_eq!(choice, Choice::InUse);
+                assert_eq!(choice, Some(Choice::InUse));
             } else if let Some(free) = free {
-                assert_eq!(choice, Choice::Take(free));
+                assert_eq!(choice, Some(Choice::Take(free)));
             } else if owners.len() + 1 < slots {
-                assert_eq!(choice, Choice::Grow);
+                assert_eq!(choice, Some(Choice::Grow));
             }
         });
     }
@@ -90,9 +96,10 @@ mod tests {
                 && last_vpid != NOBODY
                 && owners.len() + 1 >= slots;
             if full && misses % 8 != 7 {
-                assert_eq!(choice, Choice::InUse);
+                assert_eq!(choice, Some(Choice::InUse));
             } else if full && !owners.is_empty() {
-                assert_eq!(choice, Choice::Take(usize::from(misses / 8) % owners.len()));
+                let number = usize::from(misses / 8) % owners.len();
+                assert_eq!(choice, Some(Choice::Take(number)));
             }
         });
     }
@@ -100,11 +107,11 @@ mod tests {
     #[test]
     fn v15_a_vcpu_has_no_more_pairs_than_slots() {
         entries(|_, _, owners, slots, _, choice| {
-            assert!(choice != Choice::Grow || owners.len() + 1 < slots);
+            assert!(choice != Some(Choice::Grow) || owners.len() + 1 < slots);
         });
         // If no VPID could be parked, KVM asks again with no slots.
-        assert_eq!(choose(2, 1, [].into_iter(), 0, 0), Choice::InUse);
-        assert_eq!(choose(2, 1, [].into_iter(), 0, 7), Choice::InUse);
+        assert_eq!(choose(1, [].into_iter(), 0, 0), Choice::InUse);
+        assert_eq!(choose(1, [].into_iter(), 0, 7), Choice::InUse);
     }
 
     #[test]
@@ -118,13 +125,14 @@ mod tests {
             if vpid12 == last_vpid {
                 continue;
             }
-            match choose(vpid12, last_vpid, parked.iter().copied(), 8, flushes) {
-                Choice::Keep(number) => parked[number] = last_vpid,
-                Choice::Take(number) => {
+            if let Some(number) = find(vpid12, parked.iter().copied()) {
+                parked[number] = last_vpid;
+            } else {
+                if let Choice::Take(number) = choose(last_vpid, parked.iter().copied(), 8, flushes)
+                {
                     parked[number] = last_vpid;
-                    flushes += 1;
                 }
-                Choice::InUse | Choice::Grow => flushes += 1,
+                flushes += 1;
             }
             last_vpid = vpid12;
         }

@@ -562,32 +562,40 @@ impl Thread<'_> {
         }
     }
 
-    fn choose(&self, vpid12: u8, slots: usize) -> Choice {
-        let owners = self.vcpu.parked.iter().map(|pair| u16::from(pair.1));
-
-        self.machine
-            .rules
-            .choose(vpid12, self.owner_in_use(), owners, slots, self.vcpu.turn)
+    fn owners(&self) -> impl ExactSizeIterator<Item = u16> + '_ {
+        self.vcpu.parked.iter().map(|pair| u16::from(pair.1))
     }
 
-    /// `history::use_pair`.
+    /// The first part of `history::enter`.
     fn use_pair(&mut self, vpid12: u8) -> Pair {
         if self.owner_in_use() == vpid12 {
             return Pair::Kept(self.vcpu.rest);
         }
+        match self.machine.rules.find(vpid12, self.owners()) {
+            Some(number) => Pair::Kept(self.exchange_pair(number)),
+            None => self.make_room(),
+        }
+    }
+
+    fn choose(&self, slots: usize) -> Choice {
+        self.machine
+            .rules
+            .choose(self.owner_in_use(), self.owners(), slots, self.vcpu.turn)
+    }
+
+    /// `history::make_room`, `nested_vmx_park_vpid`.
+    fn make_room(&mut self) -> Pair {
         let slots = self.options.slots();
-        match self.choose(vpid12, slots) {
-            Choice::Keep(number) => Pair::Kept(self.exchange_pair(number)),
+        match self.choose(slots) {
             Choice::Take(number) => self.take_pair(number, Rule::V4Take),
             Choice::InUse => Pair::Other,
-            // history::grow, nested_vmx_park_vpid.
             Choice::Grow => {
                 let vpid = self.free_vpids.allocate();
                 let slots = if vpid == 0 { 0 } else { slots };
                 if vpid != 0 {
                     self.vcpu.parked.push((vpid, 0, Known::UNKNOWN));
                 }
-                match self.choose(vpid12, slots) {
+                match self.choose(slots) {
                     Choice::Take(number) => self.take_pair(number, Rule::V4),
                     _ => Pair::Other,
                 }

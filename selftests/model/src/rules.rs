@@ -302,23 +302,32 @@ impl Rules {
         }
     }
 
-    /// Which pair an entry gets. `turn`: the parked pair that is taken if there is no other way.
-    pub(crate) fn choose(
+    /// The parked pair that `vpid12` owns.
+    pub(crate) fn find(
         &self,
         vpid12: u8,
-        last_vpid: u8,
         owners: impl ExactSizeIterator<Item = u16>,
+    ) -> Option<usize> {
+        if self.is_out(Rule::V1) && owners.len() != 0 {
+            return Some(0);
+        }
+        history::find(vpid12.into(), owners)
+    }
+
+    /// Which pair an entry gets whose vpid12 owns none. `turn`: the parked pair that is taken if
+    /// there is no other way.
+    pub(crate) fn choose(
+        &self,
+        last_vpid: u8,
+        owners: impl Iterator<Item = u16>,
         slots: usize,
         turn: u8,
     ) -> Choice {
-        if self.is_out(Rule::V1) && owners.len() != 0 {
-            return Choice::Keep(0);
-        }
         // The number of misses with which it is that pair's turn.
         let misses = u16::from(turn) * 8;
         let misses = if turn == 0 { 0 } else { misses - 1 };
 
-        history::choose(vpid12.into(), last_vpid.into(), owners, slots, misses)
+        history::choose(last_vpid.into(), owners, slots, misses)
     }
 
     /// V8, V9: what a pair remembers when its L2 leaves the CPU.
