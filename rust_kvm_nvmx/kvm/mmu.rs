@@ -155,16 +155,6 @@ impl<'h> Mmu<'h> {
         }
     }
 
-    /// The roots that are kept for later use, in all the room that there is.
-    pub(crate) fn all_previous(self) -> [CachedRoot<'h>; PREVIOUS] {
-        // INVARIANT: As for the current one.
-        self.get(fields::PREVIOUS_ROOTS).map(|root| CachedRoot {
-            hpa: root.hpa,
-            pgd: root.pgd,
-            _mmu: PhantomData,
-        })
-    }
-
     /// The roots that are kept for later use.
     pub(crate) fn previous(self) -> impl Iterator<Item = CachedRoot<'h>> {
         // KVM has no more. The compiler cannot know, and would check a count of them for overflow.

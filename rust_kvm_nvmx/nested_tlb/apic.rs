@@ -12,40 +12,70 @@ use crate::{
         trace,
         vcpu::Vcpu, //
     },
-    policy::apic_access::{
+    policy::{
         self,
-        Address,
-        Required,
-        Running, //
+        apic_access::{
+            self,
+            Address,
+            Required,
+            Running, //
+        },
+        types::Invalidation,
     },
 };
 
 /// A4: the page was turned on. vmcs01 is the current VMCS, also while L2 is active.
+#[inline(always)]
 pub(super) fn turned_on(vcpu: Vcpu<'_>) {
-    let mmu = vcpu.root_mmu();
-    let running = match vcpu.vmcs12() {
-        None => Running::L1,
-        Some(vmcs12) if vmcs12.uses_ept() => Running::L2WithEpt {
-            root01: flush::root_or_warn(vcpu, mmu.current()),
-        },
-        Some(_) => Running::L2WithoutEpt {
-            previous: mmu
-                .all_previous()
-                .map(|root| flush::root_or_warn(vcpu, root)),
-        },
-    };
-
-    match apic_access::turned_on(vcpu.caps(), running, vcpu.vpid01()) {
+    match required_when_turned_on(vcpu) {
         Required::Request => {
             vcpu.trace_apic_page(|| (trace::ApicPage::Requested,));
             vcpu.request_flush_current();
         }
-        Required::Now(invalidations) => {
-            vcpu.trace_apic_page(|| (trace::ApicPage::Flushed,));
-            for invalidation in invalidations {
-                flush::execute_rare(vcpu, invalidation);
-            }
-        }
+        required => flush_now(vcpu, required),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn flush_now(vcpu: Vcpu<'_>, required: Required) {
+    vcpu.trace_apic_page(|| (trace::ApicPage::Flushed,));
+    for_each_invalidation(vcpu, required, |invalidation| {
+        flush::execute_rare(vcpu, Some(invalidation));
+    });
+}
+
+/// A4.
+#[inline(always)]
+pub(super) fn required_when_turned_on(vcpu: Vcpu<'_>) -> Required {
+    let running = match vcpu.vmcs12() {
+        None => Running::L1,
+        Some(vmcs12) if vmcs12.uses_ept() => Running::L2WithEpt,
+        Some(_) => Running::L2WithoutEpt,
+    };
+
+    apic_access::turned_on(vcpu.caps(), running, vcpu.vpid01())
+}
+
+/// Calls `act` with each invalidation that is required at once.
+pub(super) fn for_each_invalidation(
+    vcpu: Vcpu<'_>,
+    required: Required,
+    mut act: impl FnMut(Invalidation),
+) {
+    let mmu = vcpu.root_mmu();
+    let mut act_on_root = |root| {
+        let root = flush::root_or_warn(vcpu, root);
+        let required = policy::flush::current(vcpu.caps(), root, || vcpu.vpid01());
+
+        required.into_iter().for_each(&mut act);
+    };
+
+    match required {
+        Required::Request => (),
+        Required::OfCurrentRoot => act_on_root(mmu.current()),
+        Required::OfPreviousRoots => mmu.previous().for_each(act_on_root),
+        Required::Now(invalidation) => invalidation.into_iter().for_each(act),
     }
 }
 

@@ -11,62 +11,45 @@ use super::{
     types::{
         Caps,
         Invalidation,
-        Root,
         Vpid, //
     },
 };
 
 /// What runs when L1's page is turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Running<const PREVIOUS: usize> {
+pub(crate) enum Running {
     /// L1.
     L1,
     /// L2 on an EPT of its own: L1's root is the current one of L1's context.
-    L2WithEpt {
-        /// L1's root.
-        root01: Root,
-    },
+    L2WithEpt,
     /// L2 in L1's context: the current root is L2's. L1's is among those that are kept for later.
-    L2WithoutEpt {
-        /// The roots kept for later.
-        previous: [Root; PREVIOUS],
-    },
+    L2WithoutEpt,
 }
 
 /// The flush that turning on L1's APIC-access page requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Required<const PREVIOUS: usize> {
+pub(crate) enum Required {
     /// A request to flush the current context. KVM handles it before L1 continues.
     Request,
-    /// Invalidations at once: nothing would cause them at the next VM exit to L1.
-    Now([Option<Invalidation>; PREVIOUS]),
+    /// An invalidation at once: nothing would cause it at the next VM exit to L1.
+    Now(Option<Invalidation>),
+    /// [`flush::current`] at once, for the current root of L1's context.
+    OfCurrentRoot,
+    /// [`flush::current`] at once, for each root that L1's context keeps for later.
+    OfPreviousRoots,
 }
 
 /// A4: the flush that turning on L1's APIC-access page requires. It is for what was cached while
 /// the page was off.
 ///
 /// A root of L1's that is neither loaded nor kept is flushed when it is loaded (H10).
-pub(crate) fn turned_on<const PREVIOUS: usize>(
-    caps: Caps,
-    running: Running<PREVIOUS>,
-    vpid01: Option<Vpid>,
-) -> Required<PREVIOUS> {
-    let once = |invalidation| {
-        let mut all = [None; PREVIOUS];
-        if let Some(first) = all.first_mut() {
-            *first = invalidation;
-        }
-        Required::Now(all)
-    };
-
+pub(crate) fn turned_on(caps: Caps, running: Running, vpid01: Option<Vpid>) -> Required {
     match running {
         Running::L1 => Required::Request,
         // Without EPT all of L1's translations have its VPID.
-        _ if !caps.has(Caps::EPT) => once(flush::context(caps, vpid01)),
-        Running::L2WithEpt { root01 } => once(flush::current(caps, root01, || vpid01)),
-        Running::L2WithoutEpt { previous } => {
-            Required::Now(previous.map(|root| flush::current(caps, root, || vpid01)))
-        }
+        _ if !caps.has(Caps::EPT) => Required::Now(flush::context(caps, vpid01)),
+        Running::L2WithEpt => Required::OfCurrentRoot,
+        Running::L2WithoutEpt => Required::OfPreviousRoots,
     }
 }
 
