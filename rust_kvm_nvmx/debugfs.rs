@@ -2,7 +2,7 @@
 
 //! `/sys/kernel/debug/rust_kvm_nvmx`: which side decides at each hook, and the counters.
 //!
-//! - `hooks/NAME`: `rust` or `c`, to read and to write,
+//! - `hooks/NAME`: `rust`, `c`, or `check` for C that is compared, to read and to write,
 //! - `options`: what applies now of the module's parameters, one `NAME VALUE` on each line,
 //! - `counters`: one `NAME VALUE` on each line,
 //! - `reset`: any write sets all counters to 0.
@@ -80,6 +80,7 @@ impl Files for Registration<NestedTlb> {
         let mode = match text.strip_suffix(b"\n").unwrap_or(text) {
             b"c" => Mode::C,
             b"rust" => Mode::Rust,
+            b"check" => Mode::Check,
             _ => return Err(EINVAL),
         };
 
@@ -104,5 +105,6 @@ fn name(mode: Mode) -> &'static str {
     match mode {
         Mode::C => "c",
         Mode::Rust => "rust",
+        Mode::Check => "check",
     }
 }

@@ -12,7 +12,8 @@
 //! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_send`]: a Hyper-V flush hypercall, from its input to the targets' queues,
 //! - [`hv_drain`]: a target handles its queue,
-//! - [`hv_l2`]: which of L2's hypercalls L0 handles, and how they end.
+//! - [`hv_l2`]: which of L2's hypercalls L0 handles, and how they end,
+//! - [`check`]: what the hooks would do, to compare it with C.
 //!
 //! The context of all hooks is in [`crate::kvm::hooks`].
 
@@ -39,6 +40,7 @@ use crate::{
 };
 
 mod apic;
+mod check;
 mod control_regs;
 mod flushes;
 mod history;
@@ -124,6 +126,9 @@ impl NestedTlbHooks for NestedTlb {
         // translations in vpid02 may become stale. The next entry flushes, even with the same
         // vpid12; or finds that no call has come (V9).
         vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));
+        if let Some(hyperv) = vcpu.hyperv() {
+            hyperv.publish_tag();
+        }
         if vcpu.options().parks() {
             vcpu.hide_owner_in_use();
         } else {

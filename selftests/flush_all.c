@@ -65,7 +65,6 @@ static void l1_code(struct l2_context *context, u64 *slot)
 	witness_mark(UNJUDGED);
 
 	STAND_STILL(MIGRATE_L1);
-	/* vmcs02 was last loaded on the other CPU. */
 	witness_mark("all.migrate_l1.enter");
 	l1_run_to_vmcall(context);
 	witness_mark(UNJUDGED);
@@ -152,12 +151,13 @@ int main(int argc, char *argv[])
 		case MIGRATE_L1:
 			pin_self_to_cpu(1);
 			run_judged(vcpu, "all.migrate.l1", l1);
-			judge("all.migrate_l1.enter", l2, false);
+			/* Nothing is left for the VMCS that follows. */
+			witness_flushes("all.migrate_l1.enter", l2, &nothing);
 			break;
 		case MIGRATE_L2:
 			pin_self_to_cpu(0);
 			run_judged(vcpu, "all.migrate.l2", l2);
-			judge("all.migrate_l2.exit", l1, false);
+			witness_flushes("all.migrate_l2.exit", l1, &nothing);
 			break;
 		case SLOT_L1:
 			vm_mem_region_delete(vm, SLOT);

@@ -94,7 +94,7 @@ static void mode_is(const char *expected)
 
 static void test_table(void)
 {
-	refused("hooks_client", "how=version", ENOEXEC, "the module is for version 5");
+	refused("hooks_client", "how=version", ENOEXEC, "the module is for version 6");
 	refused("hooks_client", "how=layout", ENOEXEC,
 		"vcpu_vmx.vpid is not 1 bytes at offset 1");
 

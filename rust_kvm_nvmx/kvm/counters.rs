@@ -54,6 +54,24 @@ counters! {
     RequestGuest => "request.tlb_flush_guest",
     /// KVM_REQ_HV_TLB_FLUSH made by Rust.
     RequestHyperv => "request.hv_tlb_flush",
+    /// C did at a hook what Rust would have done.
+    Same => "check.same",
+    /// C did something else.
+    Different => "check.different",
+    /// C did something else, X3.
+    KnownX3 => "check.known.x3",
+    /// C did something else, X5.
+    KnownX5 => "check.known.x5",
+    /// C did something else, X6.
+    KnownX6 => "check.known.x6",
+    /// C did something else, X7.
+    KnownX7 => "check.known.x7",
+    /// C did something else, E2.
+    KnownE2 => "check.known.e2",
+    /// C did something else, E5.
+    KnownE5 => "check.known.e5",
+    /// Nobody can tell what Rust would have done.
+    NotCompared => "check.not_compared",
 }
 
 impl Counter {

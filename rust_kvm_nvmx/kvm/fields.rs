@@ -235,6 +235,8 @@ fields! {
     Field HYPERV: kvm_vcpu.arch.hyperv as *mut bindings::kvm_vcpu_hv;
     /// Statistics: flushes.
     Field STAT_TLB_FLUSH: kvm_vcpu.stat.tlb_flush as u64;
+    /// The index.
+    Field VCPU_INDEX: kvm_vcpu.vcpu_idx as i32;
     /// Statistics: hypercalls.
     Field STAT_HYPERCALLS: kvm_vcpu.stat.hypercalls as u64;
     /// The requests, a bit each.
@@ -281,6 +283,8 @@ fields! {
     Field PAIR_VP: nested_vpid.vp_id as u32;
     /// The flush calls for it when it last ran.
     Field PAIR_CALLS: nested_vpid.calls as u64;
+    /// For [`super::check`].
+    Field HOOKS_CHECK: nested_vmx.hooks_check as *mut kernel::ffi::c_void;
     /// KVM's copy of vmcs12.
     Field CACHED_VMCS12: nested_vmx.cached_vmcs12 as *mut bindings::vmcs12;
     /// vmcs02.
@@ -313,6 +317,8 @@ fields! {
     Field VM_HYPERV: kvm.arch.hyperv as bindings::kvm_hv;
     /// Counts of L2s' flush calls.
     SharedField L2_FLUSH_CALLS: kvm_hv.l2_flush_calls as [u64; history::WORDS];
+    /// A tag for each of the first vCPUs. A vCPU's own thread writes it.
+    SharedField L2_TAGS: kvm_hv.l2_tags as [u8; bindings::NVMX_MAX_TAGS as usize];
 
     /// The virtual processor's index for Hyper-V. User space may set it at any time.
     SharedField VP_INDEX: kvm_vcpu_hv.vp_index as u32;

@@ -109,26 +109,32 @@ impl<'h> Vcpu<'h> {
     /// Counts a call of the VM `vm` before its sender looks for targets.
     #[inline]
     pub(crate) fn count_flush_call(self, vm: u64, targets: Targets<'h>) -> Counted<'h> {
-        for_each_word(vm, &targets, |number| {
-            if let Some(word) = self.word(number) {
-                word.add(Calls::BEGIN);
-            }
-        });
-        Counted {
+        let counted = Counted {
             sender: self,
             vm,
             targets,
-        }
+        };
+
+        counted.add(Calls::BEGIN);
+        counted
+    }
+}
+
+impl Counted<'_> {
+    /// Adds to each word that counts the call.
+    #[inline(never)]
+    fn add(&self, number: u64) {
+        for_each_word(self.vm, &self.targets, |word| {
+            if let Some(word) = self.sender.word(word) {
+                word.add(number);
+            }
+        });
     }
 }
 
 impl Drop for Counted<'_> {
     #[inline]
     fn drop(&mut self) {
-        for_each_word(self.vm, &self.targets, |number| {
-            if let Some(word) = self.sender.word(number) {
-                word.add(Calls::END.wrapping_neg());
-            }
-        });
+        self.add(Calls::END.wrapping_neg());
     }
 }

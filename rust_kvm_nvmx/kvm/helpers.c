@@ -199,3 +199,10 @@ void nvmx_hv_queue_discard(struct kvm_vcpu_hv_tlb_flush_fifo *queue)
 {
 	kfifo_reset_out(&queue->entries);
 }
+
+bool nvmx_may_warn(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+
+	return __ratelimit(&limit);
+}

@@ -20,7 +20,7 @@
 #include "vmx/vmx.h"
 
 /* The counters of counters.rs: the hooks', then its own. */
-enum { NVMX_NR_COUNTERS = KVM_NVMX_NR_HOOKS + 8 };
+enum { NVMX_NR_COUNTERS = KVM_NVMX_NR_HOOKS + 17 };
 DECLARE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 u64 nvmx_counter_sum(unsigned int counter);
 void nvmx_counters_reset(void);
@@ -66,6 +66,7 @@ static const u32 NVMX_INVEPT = VMX_EPT_INVEPT_BIT;
 static const u32 NVMX_INVALID_OPERAND = VMXERR_INVALID_OPERAND_TO_INVEPT_INVVPID;
 static const u32 NVMX_REQUEST_MASK = KVM_REQUEST_MASK;
 static const u32 NVMX_MAX_VCPUS = KVM_MAX_VCPUS;
+static const u32 NVMX_MAX_TAGS = ARRAY_SIZE(((struct kvm_hv *)NULL)->l2_tags);
 static const u32 NVMX_MAX_PARKED = ARRAY_SIZE(((struct nested_vmx *)NULL)->parked_vpids);
 static const u32 NVMX_FOLL_WRITE = FOLL_WRITE;
 static const u64 NVMX_APIC_GFN = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
@@ -76,6 +77,9 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 static const unsigned long NVMX_PENDING_DEBUG = GUEST_PENDING_DBG_EXCEPTIONS;
 
 bool nvmx_cpu_has_vmx(void);
+
+/* The log has room for a difference that was found. */
+bool nvmx_may_warn(void);
 
 /* The way from a root's address to what the MMU knows of its page (root_to_sp()). */
 static const unsigned long NVMX_PAGE_SHIFT = PAGE_SHIFT;

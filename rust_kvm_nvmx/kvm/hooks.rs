@@ -40,7 +40,7 @@ use kernel::{
 };
 
 use super::{
-    bindings, counters,
+    bindings, check, counters,
     hypercall::Hypercall,
     registration::Shared,
     vcpu::{
@@ -48,9 +48,12 @@ use super::{
         Vmcs12, //
     },
 };
-use crate::policy::types::{
-    Gva,
-    Vpid, //
+use crate::policy::{
+    check::Expected,
+    types::{
+        Gva,
+        Vpid, //
+    },
 };
 
 /// What a hook that handles a VM exit returns: 1 to continue in the guest, 0 to exit to user space.
@@ -184,17 +187,27 @@ unsafe impl Argument for Hypercall<'static> {
 /// What a hook returns.
 pub(crate) trait Answer {
     /// What C takes.
-    type Raw;
+    type Raw: Copy;
+
+    /// The same as a number; 0 for nothing.
+    fn as_number(raw: Self::Raw) -> u64;
 
     /// The answer, for C.
     fn into_raw(self) -> Self::Raw;
 }
 
 macro_rules! plain_answers {
-    ($($t:ty),*) => {
+    ($($t:ty as $number:expr),*) => {
         $(
             impl Answer for $t {
                 type Raw = $t;
+
+                #[inline(always)]
+                fn as_number(raw: Self::Raw) -> u64 {
+                    let number: fn($t) -> u64 = $number;
+
+                    number(raw)
+                }
 
                 #[inline(always)]
                 fn into_raw(self) -> Self::Raw {
@@ -205,10 +218,14 @@ macro_rules! plain_answers {
     };
 }
 
-plain_answers!((), bool, c_int, u64);
+plain_answers!(() as |()| 0, bool as u64::from, c_int as |raw| raw as u64, u64 as |raw| raw);
 
 impl Answer for Result {
     type Raw = c_int;
+
+    fn as_number(raw: Self::Raw) -> u64 {
+        raw as u64
+    }
 
     #[inline(always)]
     fn into_raw(self) -> Self::Raw {
@@ -239,13 +256,37 @@ impl VpidToWrite {
 impl Answer for VpidToWrite {
     type Raw = c_int;
 
+    fn as_number(raw: Self::Raw) -> u64 {
+        raw as u64
+    }
+
     #[inline(always)]
     fn into_raw(self) -> Self::Raw {
         self.0
     }
 }
 
-/// Defines the trait, the functions that C calls, the table of them, and the hooks' names.
+/// What a hook returns, or `()`.
+macro_rules! answer {
+    ($answer:ty) => {
+        $answer
+    };
+    () => {
+        ()
+    };
+}
+
+/// C's function for a hook with these arguments and answer.
+macro_rules! c_function {
+    ($($t:ty,)* => $($answer:ty)?) => {
+        Option<unsafe extern "C" fn(
+            *mut bindings::kvm_vcpu
+            $(, <$t as Argument>::Raw)*
+        ) $(-> <$answer as Answer>::Raw)?>
+    };
+}
+
+/// Defines the traits, the functions that C calls, the tables of them, and the hooks' names.
 ///
 /// The list has views with `'static`. A hook is given a view that ends with its call.
 macro_rules! hooks {
@@ -271,6 +312,22 @@ macro_rules! hooks {
             )*
         }
 
+        /// What [`NestedTlbHooks`] would do, without doing it.
+        ///
+        /// KVM calls this for hooks that it leaves to C and lets the client compare. A hook that
+        /// is not implemented here is not compared. The rules must be C's: no
+        /// [`Options`](crate::policy::options::Options) apply.
+        pub(crate) trait NestedTlbChecks: NestedTlbHooks {
+            $(
+                #[doc = concat!("What `", stringify!($hook), "` would do.")]
+                #[allow(unused_variables)]
+                #[inline(always)]
+                fn $hook(vcpu: Vcpu<'_> $(, $arg: <$t as Argument>::View<'_>)*) -> Expected {
+                    Expected::Unknown
+                }
+            )*
+        }
+
         paste! {
             /// What C calls: one function for each hook, with the hook's name.
             mod entry {
@@ -283,7 +340,8 @@ macro_rules! hooks {
                     pub(super) unsafe extern "C" fn $hook<T: NestedTlbHooks>(
                         client: *mut bindings::kvm_nvmx_client,
                         vcpu: *mut bindings::kvm_vcpu
-                        $(, $arg: <$t as Argument>::Raw)*
+                        $(, $arg: <$t as Argument>::Raw)*,
+                        _c_fn: c_function!($($t,)* => $($answer)?)
                     ) $(-> <$answer as Answer>::Raw)? {
                         // SAFETY: KVM is calling, and `scope` ends with the call.
                         let scope = unsafe { Scope::new(client, vcpu) };
@@ -295,6 +353,44 @@ macro_rules! hooks {
                             $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
                         )
                         .into_raw()
+                    }
+                )*
+            }
+
+            /// What C calls for a hook that is compared: one function for each, as above.
+            mod check_entry {
+                use super::*;
+
+                $(
+                    /// # Safety
+                    ///
+                    /// Only KVM's `kvm_nvmx_call()` calls this.
+                    pub(super) unsafe extern "C" fn $hook<T: NestedTlbChecks>(
+                        client: *mut bindings::kvm_nvmx_client,
+                        vcpu: *mut bindings::kvm_vcpu
+                        $(, $arg: <$t as Argument>::Raw)*,
+                        c_fn: c_function!($($t,)* => $($answer)?)
+                    ) $(-> <$answer as Answer>::Raw)? {
+                        // SAFETY: KVM is calling, and `scope` ends with the call.
+                        let scope = unsafe { Scope::new(client, vcpu) };
+
+                        let expected = || <T as NestedTlbChecks>::$hook(
+                            scope.vcpu()
+                            // SAFETY: It is an argument of the call that `scope` stands for.
+                            $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
+                        );
+                        let mut watch = check::Watch::new(scope.vcpu(), expected());
+
+                        watch.begin();
+                        // SAFETY: KVM passes the function that the hook replaces, and the arguments
+                        // are those that KVM calls it with.
+                        let answer = unsafe { c_fn.unwrap_unchecked()(vcpu $(, $arg)*) };
+                        watch.end(
+                            counters::hook(bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>]),
+                            <answer!($($answer)?) as Answer>::as_number(answer),
+                            &expected,
+                        );
+                        answer
                     }
                 )*
             }
@@ -315,7 +411,7 @@ macro_rules! hooks {
                 )*
             }
 
-            impl<T: NestedTlbHooks> Table<T> {
+            impl<T: NestedTlbChecks> Table<T> {
                 /// As C takes it. Hooks that `T` does not implement are NULL.
                 pub(super) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
                     $($hook: if T::[<HAS_ $hook:upper>] {
@@ -323,6 +419,11 @@ macro_rules! hooks {
                     } else {
                         None
                     },)*
+                };
+
+                /// As C takes it, for hooks that are compared.
+                pub(super) const CHECKS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
+                    $($hook: Some(check_entry::$hook::<T>),)*
                 };
 
                 /// A bit for each hook that `T` implements.

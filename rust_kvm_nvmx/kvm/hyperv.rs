@@ -23,6 +23,7 @@ use super::{
 };
 use crate::policy::{
     history::Named,
+    tags::Tag,
     types::Level, //
 };
 
@@ -177,6 +178,27 @@ impl<'h> Hyperv<'h> {
             fields::VM_ID.of(self.hv).write_volatile(vm);
             fields::VP_ID.of(self.hv).write_volatile(vp);
             Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).store(page, Release);
+        }
+        self.publish_tag();
+    }
+
+    /// V22: other vCPUs' senders may tell from now on by one byte whether to look at this vCPU. Its
+    /// ids are in place. No call has been compared with them yet, so a sender that does not see the
+    /// byte yet is seen by that comparison (V9).
+    #[inline]
+    pub(crate) fn publish_tag(self) {
+        let tag = if self.partition_assist_page() == INVALID_GPA {
+            Tag::UNKNOWN
+        } else {
+            Tag::of(self.vm_id(), self.vp_id())
+        };
+        let hyperv = fields::VM_HYPERV.of(self.vcpu.kvm());
+        let index = self.vcpu.get(fields::VCPU_INDEX) as usize;
+
+        if let Some(field) = fields::L2_TAGS.at(index) {
+            // SAFETY: The bytes are part of the VM, which outlives the hook. Only this vCPU's
+            // thread writes this one.
+            unsafe { field.of(hyperv).write_volatile(tag.0) };
         }
     }
 

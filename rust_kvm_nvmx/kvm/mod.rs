@@ -15,6 +15,7 @@
 //!   [`hyperv::Hyperv`] state with the [`queue`]s of addresses to flush, and its [`peers`].
 //! - What a hook may do are methods of its vCPU: INVVPID and INVEPT ([`insn`]), requests that are
 //!   handled before the guest runs ([`request`]), and calls into KVM ([`calls`]).
+//! - A hook may be compared with C instead of replacing it ([`hooks::NestedTlbChecks`], `check`).
 //! - Each decision has a tracepoint ([`trace`]).
 //! - [`fields`] declares each field of C's that is accessed. Registration compares all of them with
 //!   the running kernel's.
@@ -26,6 +27,7 @@
 pub(crate) mod apic_page;
 mod bindings;
 pub(crate) mod calls;
+mod check;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod debugfs;

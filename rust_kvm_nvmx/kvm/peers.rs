@@ -28,6 +28,10 @@ use super::{
 };
 use crate::policy::{
     hv_l2::Identity,
+    tags::{
+        Tag,
+        Tags, //
+    },
     types::Level, //
 };
 
@@ -58,6 +62,29 @@ impl<'h> Vcpu<'h> {
         let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
 
         (0..nr).filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    }
+
+    /// Those of them that may run an L2 whose tag is one of `tags` (V22).
+    #[inline]
+    pub(crate) fn vcpus_with_tag(self, tags: Tags) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
+        // SAFETY: C reads a count of the vCPU's VM.
+        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
+
+        (0..nr)
+            .filter(move |&index| tags.contain(self.tag_of_vcpu(index)))
+            .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    }
+
+    /// The tag of the vCPU with that index.
+    #[inline(always)]
+    fn tag_of_vcpu(self, index: usize) -> Tag {
+        let hyperv = fields::VM_HYPERV.of(self.kvm());
+
+        fields::L2_TAGS.at(index).map_or(Tag::UNKNOWN, |field| {
+            // SAFETY: The bytes are part of the VM, which outlives the hook. Other vCPUs' threads
+            // write theirs at any time.
+            Tag(unsafe { field.of(hyperv).read_volatile() })
+        })
     }
 
     /// The vCPU with that index.

@@ -28,13 +28,13 @@ use kernel::{
 };
 
 use super::{
-    bindings,
+    bindings, check,
     fields::{
         Layout,
         LAYOUT, //
     },
     hooks::{
-        NestedTlbHooks,
+        NestedTlbChecks,
         Table, //
     },
     mmu::Pages,
@@ -111,7 +111,10 @@ struct Client {
 }
 
 impl Client {
-    fn register(ops: &'static bindings::kvm_nvmx_ops) -> impl PinInit<Self, Error> {
+    fn register(
+        ops: &'static bindings::kvm_nvmx_ops,
+        checks: &'static bindings::kvm_nvmx_ops,
+    ) -> impl PinInit<Self, Error> {
         let lookup = || {
             // SAFETY: It reads a CPU feature.
             if !unsafe { bindings::nvmx_cpu_has_vmx() } {
@@ -140,6 +143,8 @@ impl Client {
                         // SAFETY: C sets the pointer at compile time.
                         prototypes: unsafe { bindings::nvmx_prototypes },
                         ops,
+                        checks,
+                        invalidates: Some(check::invalidates),
                         host: ptr::null(),
                         kvm: ptr::null(),
                     };
@@ -282,6 +287,44 @@ pub(crate) enum Mode {
     C,
     /// The client.
     Rust,
+    /// KVM's own code. The client compares what it does with what it would have done.
+    Check,
+}
+
+/// The sides of all hooks, a bit for each.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Modes {
+    /// The client's function is called.
+    called: u32,
+    /// Of those: the one that compares.
+    checked: u32,
+}
+
+impl Modes {
+    /// With the hooks of `bits` in `mode`.
+    const fn with(self, bits: u32, mode: Mode) -> Self {
+        let (called, checked) = match mode {
+            Mode::C => (0, 0),
+            Mode::Rust => (bits, 0),
+            Mode::Check => (bits, bits),
+        };
+
+        Self {
+            called: self.called & !bits | called,
+            checked: self.checked & !bits | checked,
+        }
+    }
+
+    /// The mode of the hook with this bit.
+    const fn of(self, bit: u32) -> Mode {
+        if self.checked & bit != 0 {
+            Mode::Check
+        } else if self.called & bit != 0 {
+            Mode::Rust
+        } else {
+            Mode::C
+        }
+    }
 }
 
 /// KVM calls `T`'s hooks.
@@ -293,7 +336,7 @@ pub(crate) struct Registration<T> {
     #[pin]
     shared: Shared,
     #[pin]
-    modes: kernel::sync::Mutex<u32>,
+    modes: kernel::sync::Mutex<Modes>,
     options: Options,
     _hooks: PhantomData<T>,
 }
@@ -303,7 +346,13 @@ unsafe impl<T> Send for Registration<T> {}
 // SAFETY: `modes` is all that changes after registration, and a mutex protects it.
 unsafe impl<T> Sync for Registration<T> {}
 
-impl<T: NestedTlbHooks> Registration<T> {
+impl<T: NestedTlbChecks> Registration<T> {
+    /// Each hook is `T`'s.
+    const ALL_RUST: Modes = Modes {
+        called: Table::<T>::IMPLEMENTED,
+        checked: 0,
+    };
+
     /// Registers `T` with KVM, with each hook in `mode`. VMs may be running. `options` apply while
     /// all hooks are `T`'s.
     ///
@@ -314,20 +363,20 @@ impl<T: NestedTlbHooks> Registration<T> {
     pub(crate) fn new(mode: Mode, options: Options) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             shared <- try_pin_init!(Shared {
-                client <- Client::register(&Table::<T>::OPS),
+                client <- Client::register(&Table::<T>::OPS, &Table::<T>::CHECKS),
                 caps: caps_of(&client),
                 options: Atomic::new(options.while_a_hook_is_c_s().bits()),
                 pages: Pages::new(),
             }? Error),
-            modes <- kernel::new_mutex!(0),
+            modes <- kernel::new_mutex!(Modes::default()),
             _: {
                 if !shared.kvm().is_complete() || !shared.vmx().is_complete() {
                     pr_err!("KVM's table of functions has gaps: rebuild the kernel\n");
                     return Err(ENOEXEC);
                 }
                 if mode == Mode::Rust {
-                    *modes.lock() = Table::<T>::IMPLEMENTED;
-                    shared.set_hooks(Table::<T>::IMPLEMENTED);
+                    *modes.lock() = Self::ALL_RUST;
+                    shared.set_hooks(Self::ALL_RUST);
                     shared.set_options(options);
                 }
             },
@@ -345,14 +394,10 @@ impl<T: NestedTlbHooks> Registration<T> {
     pub(crate) fn mode(&self, number: usize) -> Option<Mode> {
         let bit = Self::bit(number)?;
 
-        Some(if *self.modes.lock() & bit != 0 {
-            Mode::Rust
-        } else {
-            Mode::C
-        })
+        Some(self.modes.lock().of(bit))
     }
 
-    /// Makes `mode` decide at hook `number` from now on. Sleeps.
+    /// Puts hook `number` in `mode`. Sleeps.
     ///
     /// Neither side knows what the other did not flush, so a change flushes everything in all VMs.
     /// If the hook becomes C's, no CPU is in `T`'s function when this returns. `EINVAL` if there is
@@ -360,18 +405,15 @@ impl<T: NestedTlbHooks> Registration<T> {
     pub(crate) fn set_mode(&self, number: usize, mode: Mode) -> Result {
         let bit = Self::bit(number).ok_or(EINVAL)?;
         let mut modes = self.modes.lock();
-        let new = match mode {
-            Mode::C => *modes & !bit,
-            Mode::Rust => *modes | bit & Table::<T>::IMPLEMENTED,
-        };
+        let new = modes.with(bit, mode);
 
-        if mode == Mode::Rust && new & bit == 0 {
+        if mode == Mode::Rust && bit & Table::<T>::IMPLEMENTED == 0 {
             return Err(EINVAL);
         }
         if new != *modes {
             self.shared.set_options(self.options.while_a_hook_is_c_s());
             self.shared.set_hooks(new);
-            if new == Table::<T>::IMPLEMENTED {
+            if new == Self::ALL_RUST {
                 self.shared.set_options(self.options);
             }
             *modes = new;
@@ -417,11 +459,11 @@ impl Shared {
         self.options.store(options.bits(), Release);
     }
 
-    /// Makes KVM call the client at the hooks of the set, and C's code at all others.
-    fn set_hooks(&self, hooks: u32) {
+    /// Makes KVM call the client where `modes` says so, and C's code at all other hooks.
+    fn set_hooks(&self, modes: Modes) {
         if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {
             // SAFETY: KVM knows the client, and this thread is in no hook.
-            unsafe { set_hooks(self.client.client.get(), hooks) };
+            unsafe { set_hooks(self.client.client.get(), modes.called, modes.checked) };
         }
     }
 }

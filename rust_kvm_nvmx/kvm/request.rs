@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The number of a request's bit; the other bits say how it is made.
-const fn bit(request: u32) -> u8 {
+pub(super) const fn bit(request: u32) -> u8 {
     (request & bindings::NVMX_REQUEST_MASK) as u8
 }
 

@@ -67,6 +67,11 @@ fn rare_current(vcpu: Vcpu<'_>) {
     trace_and_execute(vcpu, Cause::Current, || required_for(vcpu, root));
 }
 
+/// H2: what the current context requires.
+pub(super) fn required_for_current(vcpu: Vcpu<'_>) -> Option<Invalidation> {
+    required_for(vcpu, flush::root_or_warn(vcpu, vcpu.mmu().current()))
+}
+
 #[inline(always)]
 fn required_for(vcpu: Vcpu<'_>, root: Root) -> Option<Invalidation> {
     policy::flush::current(vcpu.caps(), root, || flush::current_vpid(vcpu))

@@ -24,6 +24,19 @@ pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
     if vcpu.traces_vmcall() {
         return trace_vmcall(vcpu);
     }
+    would_handle_vmcall(vcpu)
+}
+
+/// E2: a flush call that is not for L0, though C takes it.
+pub(super) fn is_nested_flush(vcpu: Vcpu<'_>) -> bool {
+    let control = Control(vcpu.hypercall_control(vcpu.is_64_bit_hypercall()));
+
+    control.is_flush() && control.is_nested()
+}
+
+/// E1, E2: the decision alone.
+#[inline(always)]
+pub(super) fn would_handle_vmcall(vcpu: Vcpu<'_>) -> bool {
     vcpu.hyperv()
         .is_some_and(|hv| l0_handles(vcpu, vmcall(vcpu, hv)))
 }

@@ -24,9 +24,11 @@ use crate::{
         words::Words, //
     },
     policy::{
+        check::Known,
         hv_call::{
             self,
             Call,
+            Header,
             Shape,
             Status,
             Targets,
@@ -38,6 +40,7 @@ use crate::{
             Queued, //
         },
         options::Options,
+        tags::Tags,
         types::Level, //
     },
 };
@@ -57,13 +60,10 @@ pub(super) fn flush(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
 /// Nothing is done unless all of the input is valid.
 #[inline(always)]
 fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
-    let shape = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())?;
     let mut buffer = Words::new();
-    let words = read(vcpu, call, shape, &mut buffer)?;
-    let (header, rest) = shape.split(words)?;
-
-    vcpu.trace_flush_input(header);
-    let flush = shape.parse(header, rest)?;
+    let flush = parse(vcpu, call, &mut buffer, |header| {
+        vcpu.trace_flush_input(header)
+    })?;
     // A vCPU that makes Hyper-V hypercalls has Hyper-V state, so this does not fail.
     let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
 
@@ -73,6 +73,44 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
         send_to_l1s(vcpu, hv, call.code(), &flush);
     }
     Ok(())
+}
+
+/// What the call asks for. `buffer` keeps the input. Calls `see` with the header before the rest
+/// is looked at.
+#[inline(always)]
+fn parse<'a>(
+    vcpu: Vcpu<'_>,
+    call: Hypercall<'_>,
+    buffer: &'a mut Words<MAX_WORDS>,
+    see: impl FnOnce(Header),
+) -> Result<Call<'a>, Status> {
+    let shape = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())?;
+    let words = read(vcpu, call, shape, buffer)?;
+    let (header, rest) = shape.split(words)?;
+
+    see(header);
+    shape.parse(header, rest)
+}
+
+/// The hypercall's result, as [`flush`] would return it, and in which way C may differ there.
+#[cold]
+#[inline(never)]
+pub(super) fn result_without_sending(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> (u64, Option<Known>) {
+    let fits = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())
+        .and_then(|shape| shape.fits_registers())
+        .is_ok();
+
+    match parse(vcpu, call, &mut Words::new(), |_| ()) {
+        Ok(_) => (hv_call::result_of_success(call.rep_cnt()), None),
+        Err(status) => (
+            hv_call::result_of_failure(status),
+            match status {
+                Status::InvalidAlignment => Some(Known::X5),
+                _ if call.is_fast() && !fits => Some(Known::E5),
+                _ => None,
+            },
+        ),
+    }
 }
 
 /// E5, X5: reads the input once. One translation of L2's address suffices, because all of the input
@@ -103,11 +141,7 @@ fn read<'a>(
 fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     let mut set = hv.empty_vcpu_set();
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
-        match target.queue(Level::L1) {
-            Some(queue) => queue.push(call.what, hv_ranges::may_be_queued),
-            // X9: it may have an empty queue by the time that it handles the request.
-            None => target.request_tlb_flush(),
-        }
+        queue_for_l1(target, call);
         set.add(index);
     };
 
@@ -128,6 +162,15 @@ fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     request(vcpu, code, call, set);
 }
 
+#[inline(never)]
+fn queue_for_l1(target: AnyVcpu<'_>, call: &Call<'_>) {
+    match target.queue(Level::L1) {
+        Some(queue) => queue.push(call.what, hv_ranges::may_be_queued),
+        // X9: it may have an empty queue by the time that it handles the request.
+        None => target.request_tlb_flush(),
+    }
+}
+
 /// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU
 /// that enters such an L2 later flushes on that VM entry if it must (T2, T4, V9).
 fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
@@ -140,7 +183,8 @@ fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
         .then(|| vcpu.count_flush_call(vm, call.targets));
     let mut set = hv.empty_vcpu_set();
 
-    for (index, target) in vcpu.all_vcpus() {
+    // V22: a vCPU with another tag need not be looked at.
+    for (index, target) in vcpu.vcpus_with_tag(Tags::of(vm, &call.targets)) {
         let (Some(identity), Some(queue)) = (target.identity(), target.queue(Level::L2)) else {
             continue;
         };

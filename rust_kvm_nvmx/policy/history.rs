@@ -172,7 +172,7 @@ pub(crate) const fn word_of_all(vm: u64) -> usize {
 }
 
 /// Fibonacci hashing: multiplication by 2^64 divided by the golden ratio.
-const fn mix(vm: u64) -> u64 {
+pub(super) const fn mix(vm: u64) -> u64 {
     vm.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }
 

@@ -19,9 +19,11 @@
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`options`]: where the rules may flush less than C (T1, V1, V16, V18),
 //! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E2, E5 to E7, E9, X2, X5, X6),
+//! - [`tags`]: which vCPUs a sender must look at (V22),
 //! - [`hv_ranges`]: what a call queues, and how a queue is handled (E7, E10, X1, X4, X6, X9),
 //! - [`hv_l2`]: which of L2's hypercalls L0 handles, for which vCPUs, and how they end (E1, E2, E8,
-//!   E11, E12, X8, X10).
+//!   E11, E12, X8, X10),
+//! - [`check`]: how C's actions compare with Rust's decisions.
 //!
 //! "SDM" is the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3C; chapter
 //! "VMX support for address translation", section "Caching translation information".
@@ -30,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod apic_access;
+pub(crate) mod check;
 pub(crate) mod eptp;
 pub(crate) mod flush;
 pub(crate) mod history;
@@ -39,5 +42,6 @@ pub(crate) mod hv_ranges;
 pub(crate) mod invalidate;
 pub(crate) mod options;
 pub(crate) mod roles;
+pub(crate) mod tags;
 pub(crate) mod transition;
 pub(crate) mod types;

@@ -52,6 +52,7 @@ macro_rules! check_eq {
 }
 
 mod apic_access;
+mod check;
 mod eptp;
 mod flush;
 mod history;
@@ -61,6 +62,7 @@ mod hv_ranges;
 mod invalidate;
 mod options;
 mod roles;
+mod tags;
 mod transition;
 mod types;
 

@@ -44,7 +44,7 @@ def _workloads(contexts: tuple[int, ...]) -> tuple[str, ...]:
     )
 
 
-DEFAULT_WORKLOADS = (*_workloads((1, 4, 8)), "hook_costs")
+DEFAULT_WORKLOADS = (*_workloads((1, 4, 8)), "hook_costs", "call_targets --vcpus 64")
 ALL_WORKLOADS = (
     *_workloads((1, 2, 4, 8, 16)),
     _workload(4, "_no_vpid_ept", "--vpid off --ept shared"),
@@ -52,6 +52,7 @@ ALL_WORKLOADS = (
     _workload(4, "_evmcs_ept", "--evmcs --ept shared"),
     *(_workload(4, f"_{pages}_pages", f"--pages {pages}") for pages in (1, 16)),
     "hook_costs",
+    *(f"call_targets --vcpus {n}" for n in (4, 8, 16, 32, 64)),
 )
 _LIMIT = 300
 _LEVELS = ("root", "L1", "L2")

@@ -23,7 +23,7 @@ from linker import Program
 
 _KVM = ("kvm.ko", "kvm-intel.ko")
 # Where C handles a hook: its name, and C's function.
-_CALL = re.compile(r"\bkvm_nvmx_call\((\w+),\s*(\w+),")
+_CALL = re.compile(r"\bkvm_nvmx_call(?:_waited_for)?\((\w+),\s*(\w+),")
 _WORD = 8
 # Defines the vCPU, and all that a hook may change.
 _STATE = "vcpu.o"

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 MODULE = "rust_kvm_nvmx"
 # The group in which the module's tracepoints are on.
 TRACED = "traced"
+# The group in which C handles the hooks, and the module compares.
+CHECKED = "checked"
 # The module's parameters that leave every decision as in C.
 STOCK = "vpid_slots=1 keep_roots=0 skip_needless=0"
+_CHECK = f"for hook in /sys/kernel/debug/{MODULE}/hooks/*; do echo check >$hook || exit 1; done"
 _TRACE = f"echo 1 >/sys/kernel/tracing/events/{MODULE}/enable"
 
 
@@ -90,8 +93,9 @@ class Plan:
             if other is group:
                 break
             before = other
-        tracing = (Step("tracing", ("sh", "-c", _TRACE)),) if group.name == TRACED else ()
-        return _state_change(before, group) + tracing + group.steps
+        mode = {TRACED: ("tracing", _TRACE), CHECKED: ("checking", _CHECK)}.get(group.name)
+        begin = (Step(mode[0], ("sh", "-c", mode[1])),) if mode else ()
+        return _state_change(before, group) + begin + group.steps
 
 
 def _state_change(before: Group, group: Group) -> tuple[Step, ...]:

@@ -19,7 +19,7 @@ from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from module_edits import apply_edit, build_module, copy_sources
 from mutant_list import read_mutants
-from plan import Group, Plan, Step
+from plan import STOCK, Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
 from removal_table import Run, report
 from testlist import Entry, read_own_plan
@@ -157,7 +157,9 @@ def _boot(
         if run.side == "c":
             groups.append(Group(run.name, run.name, "absent", steps))
             continue
-        groups.append(Group(run.name, run.name, "loaded", steps, file=run.name))
+        # With C's own rules, as what a run removes is one of them.
+        loaded = Group(run.name, run.name, "loaded", steps, file=run.name, options=STOCK)
+        groups.append(loaded)
         groups.append(Group(f"after-{run.name}", "", "absent", ()))
     plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})
     files = tuple(_module_file(run, parts) for run in share if run.side == "rust")

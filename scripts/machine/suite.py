@@ -23,7 +23,7 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
 from junit import write_junit
-from plan import STOCK, TRACED, Group, Plan, Probe
+from plan import CHECKED, STOCK, TRACED, Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -40,6 +40,13 @@ _GROUPS = [
         "loaded",
         (),
         options=STOCK,
+    ),
+    Group(
+        CHECKED,
+        "C decides, and the module compares",
+        "loaded",
+        (),
+        options=f"{STOCK} start_in_c=1",
     ),
     Group("after", "the module was removed again", "absent", ()),
 ]
@@ -213,7 +220,7 @@ def _make_boot(
         replace(group, steps=tuple(e.step for e in share if group.name in e.groups))
         for group in groups
     ]
-    planned = [group for group in planned if group.steps or group.name != TRACED]
+    planned = [group for group in planned if group.steps or group.name not in (TRACED, CHECKED)]
     provoked = checkers.group(parts.kernel, at_boot)
     if provoked and any(path.stem == checkers.MODULE for path in parts.extra_modules):
         planned.append(provoked)
@@ -240,7 +247,7 @@ def gather(
         own = each.results()
         for result in own:
             of_machine = (verdict.MACHINE, checkers.GROUP)
-            if result.group in of_machine or result.name in ("insmod", "rmmod", "tracing"):
+            if result.group in of_machine or result.name in ("insmod", "rmmod", "tracing", "checking"):
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from errors import MachineError
-from plan import MODULE, TRACED, Step
+from plan import CHECKED, MODULE, TRACED, Step
 
 _FAILS = "fails:C"
 
@@ -113,8 +113,8 @@ def read_own_plan(path: Path) -> TestList:
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         if not needs_module and not parameters and not step.fails_in_c:
-            # Code of its own runs while tracepoints are on.
-            groups += (TRACED,)
+            # Code of its own runs while tracepoints are on, or while the module compares.
+            groups += (TRACED, CHECKED)
         entries.append(Entry(program, step, groups, parameters, needs_module))
     return TestList(entries, {})
 

@@ -151,6 +151,8 @@ def _failures(step: Step, record: StepRecord) -> list[str]:
     if step.provokes:
         found = step.provokes in (fault.kind for fault in record.faults)
         reasons = [] if found else [f"no report of {step.provokes} was found", *reasons]
+    if different := record.counters.get("check.different", 0):
+        reasons.append(f"C and Rust decided differently {different} times (see the kernel log)")
     if record.wrong_state:
         reasons.append(f"the module was {record.wrong_state} when it started")
     if record.status is None:

@@ -13,7 +13,7 @@
 #define DIRECTORY	"/sys/kernel/debug/rust_kvm_nvmx"
 #define PROFILE		"/sys/kernel/tracing/kprobe_profile"
 
-static const char *const mode_names[] = { "c", "rust" };
+static const char *const mode_names[] = { "c", "rust", "check" };
 
 static FILE *open_hook(const char *hook, const char *how)
 {
@@ -58,14 +58,13 @@ static u64 count_in_c(const char *hook)
 	return sum;
 }
 
-static u64 count_in_rust(const char *hook)
+static u64 count_in_module(const char *wanted)
 {
 	FILE *file = fopen(DIRECTORY "/counters", "r");
-	char name[64], wanted[64];
 	unsigned long value;
+	char name[64];
 
 	TEST_ASSERT(file, "Cannot open %s", DIRECTORY "/counters");
-	snprintf(wanted, sizeof(wanted), "hook.%s.rust", hook);
 	while (fscanf(file, "%63s %lu", name, &value) == 2) {
 		if (!strcmp(name, wanted)) {
 			fclose(file);
@@ -78,20 +77,34 @@ static u64 count_in_rust(const char *hook)
 
 u64 hook_count(const char *hook, enum hook_mode mode)
 {
-	return mode == HOOK_C ? count_in_c(hook) : count_in_rust(hook);
+	char name[64];
+
+	if (mode == HOOK_C)
+		return count_in_c(hook);
+	if (mode == HOOK_CHECK)
+		return count_in_module("check.same");
+	snprintf(name, sizeof(name), "hook.%s.rust", hook);
+	return count_in_module(name);
+}
+
+u64 hook_differences(void)
+{
+	return count_in_module("check.different");
 }
 
 enum hook_mode hook_mode(const char *hook)
 {
 	FILE *file = open_hook(hook, "r");
+	enum hook_mode mode;
 	char name[16] = "";
 
 	TEST_ASSERT(fscanf(file, "%15s", name) == 1, "No mode for hook %s", hook);
 	fclose(file);
-	if (!strcmp(name, mode_names[HOOK_C]))
-		return HOOK_C;
-	TEST_ASSERT(!strcmp(name, mode_names[HOOK_RUST]), "Hook %s has mode '%s'", hook, name);
-	return HOOK_RUST;
+	for (mode = HOOK_C; mode <= HOOK_CHECK; mode++)
+		if (!strcmp(name, mode_names[mode]))
+			return mode;
+	TEST_FAIL("Hook %s has mode '%s'", hook, name);
+	return HOOK_C;
 }
 
 bool hook_is_rust(const char *hook)

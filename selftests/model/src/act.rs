@@ -44,8 +44,7 @@ impl Machine {
                 self.thread(s, number, |thread| thread.vcpu.cpu = None);
             }
             Action::SchedIn(number, cpu) => self.thread(s, number, |thread| {
-                thread.vcpu.cpu = Some(cpu);
-                thread.load_vmcs();
+                thread.load(cpu);
                 thread.vcpu.requests.steal = thread.vcpu.steal;
             }),
             Action::Enter(number, ctx, fail, turn) => self.enter(s, number, ctx, fail, turn),

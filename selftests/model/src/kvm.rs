@@ -160,8 +160,16 @@ impl Thread<'_> {
 
     // vmx_vcpu_load_vmcs.
 
-    /// The current VMCS is loaded on the CPU that the thread is on.
-    pub(crate) fn load_vmcs(&mut self) {
+    /// The thread continues on a CPU (`vmx_vcpu_load`).
+    pub(crate) fn load(&mut self, cpu: u8) {
+        self.vcpu.cpu = Some(cpu);
+        self.load_vmcs(true);
+    }
+
+    /// The current VMCS is loaded on the CPU that the thread is on. `continues`: the thread may
+    /// have been on another one. Otherwise one VMCS takes the other one's place, which was loaded
+    /// on this CPU after the last move.
+    fn load_vmcs(&mut self, continues: bool) {
         let cpu = self.vcpu.cpu;
         let last = if self.vcpu.l2 {
             &mut self.vcpu.cpu02
@@ -169,7 +177,7 @@ impl Thread<'_> {
             &mut self.vcpu.cpu01
         };
 
-        let moved = *last != cpu;
+        let moved = *last != cpu && (continues || last.is_none());
         *last = cpu;
         if moved && !self.out(Rule::H9) {
             self.vcpu.requests.all = true;
@@ -476,7 +484,7 @@ impl Thread<'_> {
     /// `vmx_switch_vmcs`, `prepare_vmcs02_early`.
     fn switch_to_vmcs02(&mut self, fail: Fail) -> At {
         self.vcpu.l2 = true;
-        self.load_vmcs();
+        self.load_vmcs(false);
         if fail == Fail::Early {
             if self.out(Rule::V2) && self.vpid12().is_some() {
                 let _lost = self.flush_on_entry(self.vcpu.dirty);
@@ -661,7 +669,7 @@ impl Thread<'_> {
     /// `vmx_switch_vmcs`, `load_vmcs12_host_state`, `nested_tlb::transition::exit`.
     fn switch_to_vmcs01(&mut self, leave: Leave) -> At {
         self.vcpu.l2 = false;
-        self.load_vmcs();
+        self.load_vmcs(false);
         if leave == Leave::Refused {
             return At::Host;
         }

@@ -113,7 +113,7 @@ pub const REMOVALS: &[Removal] = &[
         "pairs-cpus",
         "H9: L2 runs on a CPU only after vmcs02 was loaded there anew",
     ),
-    seen(Rule::V6, "pairs-cpus", 17),
+    seen(Rule::V6, "pairs-cpus", 16),
     seen(Rule::V7, "no-ept-host", 14),
     seen(Rule::V13, "recycle", 17),
     seen(Rule::V14Flush, "hooks", 16),

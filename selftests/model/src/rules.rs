@@ -69,7 +69,7 @@ rules! {
     H4 "flush of the guest's own translations: executes nothing"
     H5 "the current VPID: vpid01, whoever runs"
     H8 "purge: of the other level's queue, too"
-    H9 "VMCS last loaded on another CPU: no flush"
+    H9 "vCPU last on another CPU, or vmcs02 is new: no flush"
     H10 "newly loaded root: no flush"
     H14 "remote flush: no request"
     T1 "transition: does not ask for the other level's queue"

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The protocol for L2s at rest (V8, V9), with store buffers (x86-TSO): an L2's flush calls on one
+//! The protocol for L2s at rest (V8, V9), and tags (V22), with store buffers (x86-TSO): an L2's flush calls on one
 //! CPU, and on another the vCPU of L2 A, which the calls name. What is decided is asked of the
 //! policy itself.
 //!
 //! ```text
 //! sender                                    the vCPU of L2 A
 //!   word += 1 begun, 1 under way              A exits, its ids are in place:
-//!   A's ids are in place:                       read A's two words
+//!   A's tag and ids are in place:               read A's two words
 //!     queue, request, wait                      then look at the queue
 //!   word -= 1 under way                         under way, or not empty: missed
-//!                                             A's ids may go; L2 B may use up the queue
-//!                                             A's ids are put in place; smp_mb()
+//!                                             A's ids may go, then its tag;
+//!                                             L2 B may use up the queue
+//!                                             A's ids are put in place, then its tag; smp_mb()
 //!                                               read A's two words
 //!                                               missed, or another count: flush A
 //! ```
@@ -61,15 +62,17 @@ macro_rules! omissions {
 }
 
 omissions! {
-    Comparison 26 "no comparison at the entry"
-    CountFirst 26 "the sender counts after it has looked"
-    SenderBarrier 27 "no barrier between counting and looking"
-    UntilQueued 30 "the sender is no longer under way when it queues"
-    Barrier 26 "no barrier between putting the ids in place and comparing"
-    UnderWay 26 "calls under way are not looked at"
-    Queue 30 "the queue is not looked at"
-    QueueLast 30 "the queue is looked at before the words are read"
-    AtExit 26 "the words and the queue are read when the ids are gone"
+    Comparison 31 "no comparison at the entry"
+    CountFirst 31 "the sender counts after it has looked"
+    SenderBarrier 32 "no barrier between counting and looking"
+    UntilQueued 33 "the sender is no longer under way when it queues"
+    Barrier 31 "no barrier between putting the ids in place and comparing"
+    UnderWay 31 "calls under way are not looked at"
+    Queue 33 "the queue is not looked at"
+    QueueLast 33 "the queue is looked at before the words are read"
+    AtExit 31 "the words and the queue are read when the ids are gone"
+    TagFirst 31 "the sender looks at the tag before it counts"
+    TagLast 31 "the tag is put in place after the comparison"
 }
 
 /// Memory that both threads use.
@@ -89,9 +92,11 @@ pub enum Var {
     All,
     /// A's page table entry: the number of the call that is about it.
     Page,
+    /// The vCPU's tag is A's (1), or another L2's (0).
+    Tag,
 }
 
-const VARS: usize = 7;
+const VARS: usize = 8;
 
 /// A thread's stores that others do not see yet, oldest first.
 type Buffer = Vec<(Var, u64)>;
@@ -103,6 +108,7 @@ const A: Named = Named::Ids { vm: 1, vp: 1 };
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Sender {
     Count,
+    LookAtTag,
     Look,
     Queue,
     Request,
@@ -129,11 +135,13 @@ enum Receiver {
     L1,
     // Another L2, perhaps.
     IdsGo,
+    TagGoes,
     EnterB,
     ServeB,
     DrainB,
     // A's entry.
     IdsCome,
+    TagComes,
     EnterA { other_pair: bool },
     CompareOne,
     CompareAll,
@@ -210,11 +218,12 @@ impl Protocol {
     }
 
     /// `nested_tlb::hv_send::send_to_l2s`.
-    fn call(&self) -> [Sender; 8] {
+    fn call(&self) -> [Sender; 9] {
         use Sender::{
             Count,
             Idle,
             Look,
+            LookAtTag,
             Queue,
             Request,
             Return,
@@ -222,15 +231,18 @@ impl Protocol {
             Wait, //
         };
 
-        match self.omission {
-            Some(Omission::CountFirst) => {
-                [Look, Count, Queue, Request, Wait, Uncount, Return, Idle]
-            }
-            Some(Omission::UntilQueued) => {
-                [Count, Look, Uncount, Queue, Request, Wait, Return, Idle]
-            }
-            _ => [Count, Look, Queue, Request, Wait, Uncount, Return, Idle],
-        }
+        let begin = match self.omission {
+            Some(Omission::CountFirst) => [LookAtTag, Look, Count],
+            Some(Omission::TagFirst) => [LookAtTag, Count, Look],
+            _ => [Count, LookAtTag, Look],
+        };
+        let end = match self.omission {
+            Some(Omission::UntilQueued) => [Uncount, Queue, Request, Wait],
+            _ => [Queue, Request, Wait, Uncount],
+        };
+        let ([a, b, c], [d, e, f, g]) = (begin, end);
+
+        [a, b, c, d, e, f, g, Return, Idle]
     }
 
     /// `nested_tlb::history::exit`.
@@ -264,8 +276,10 @@ impl Protocol {
                     s.set(s.word, counted);
                 }
             }
+            // Vcpu::tag_of_vcpu, policy::tags::Tags::contain.
+            Sender::LookAtTag => s.found = s.memory(Var::Tag) == 1,
             // AnyVcpu::identity, policy::hv_l2::is_target.
-            Sender::Look => s.found = s.memory(Var::Ids) == 1,
+            Sender::Look => s.found &= s.memory(Var::Ids) == 1,
             // Queue::push.
             Sender::Queue => s.sender_buffer.push((Var::Queue, 1)),
             // kvm_make_vcpus_request_mask: __kvm_make_request.
@@ -360,6 +374,11 @@ impl Protocol {
             // nested_set_evmcs_ids, nested_tlb::evmcs_ids_changed.
             Receiver::IdsGo => {
                 s.receiver_buffer.push((Var::Ids, 0));
+                Receiver::TagGoes
+            }
+            // Hyperv::publish_tag.
+            Receiver::TagGoes => {
+                s.receiver_buffer.push((Var::Tag, 0));
                 self.after_ids()?
             }
             // T1: nested_tlb::transition::check_hyperv_queue.
@@ -382,7 +401,20 @@ impl Protocol {
             // nested_set_evmcs_ids.
             Receiver::IdsCome => {
                 s.receiver_buffer.push((Var::Ids, 1));
-                Receiver::EnterA { other_pair: true }
+                if self.omits(Omission::TagLast) {
+                    Receiver::EnterA { other_pair: true }
+                } else {
+                    Receiver::TagComes
+                }
+            }
+            // Hyperv::publish_tag.
+            Receiver::TagComes => {
+                s.receiver_buffer.push((Var::Tag, 1));
+                if self.omits(Omission::TagLast) {
+                    Receiver::Outside
+                } else {
+                    Receiver::EnterA { other_pair: true }
+                }
             }
             // T1: nested_tlb::transition::check_hyperv_queue; then needs_other_pair.
             Receiver::EnterA { other_pair } => {
@@ -411,7 +443,11 @@ impl Protocol {
                 }
                 s.rest = Rest::running(A).calls();
                 s.seen = Seen::default();
-                Receiver::Outside
+                if self.omits(Omission::TagLast) {
+                    Receiver::TagComes
+                } else {
+                    Receiver::Outside
+                }
             }
         };
         Some(())
@@ -548,6 +584,7 @@ impl Model for Protocol {
             seen: Seen::default(),
         };
         state.set(Var::Ids, 1);
+        state.set(Var::Tag, 1);
         state.set(Var::InGuest, 1);
         vec![state]
     }

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Calls C's function of a hook, and watches what it does.
+//!
+//! Requests, fields and the answer can be seen afterwards. KVM tells the client of each INVVPID and
+//! INVEPT that C executes meanwhile. C's function may call other hooks. If these are watched, too,
+//! what they do is theirs.
+
+use kernel::{
+    asm,
+    ffi::{
+        c_ulong,
+        c_void, //
+    }, //
+};
+
+use super::{
+    bindings,
+    counters,
+    fields,
+    hooks::NAMES,
+    request::bit,
+    vcpu::Vcpu, //
+};
+use crate::policy::{
+    check::{
+        Effects,
+        Expected,
+        Invalidations,
+        Known,
+        Requests,
+        Verdict, //
+    },
+    types::{
+        Eptp,
+        Gva,
+        Invalidation,
+        Vpid, //
+    },
+};
+
+// The requests that are compared, as bits.
+const GUEST: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32);
+const CURRENT: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32);
+const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
+
+/// The requests that must be taken away to see whether C makes them.
+fn watched(expected: &Expected) -> u64 {
+    match expected {
+        Expected::Unknown | Expected::Answer(..) => 0,
+        // C may look at this request. So it stays, if Rust would not make it.
+        Expected::Effects(effects, _) if !effects.requests.hyperv => GUEST | CURRENT,
+        Expected::Effects(..) => GUEST | CURRENT | HYPERV,
+    }
+}
+
+/// What was true before the call, for a message.
+#[derive(Clone, Copy, Debug)]
+// Only printed.
+#[allow(dead_code)]
+struct Facts {
+    runs_l2: bool,
+    vpid01: Option<Vpid>,
+    vpid02: Option<Vpid>,
+    last_vpid: u16,
+    vpid12: Option<u16>,
+    eptp12: Option<u64>,
+}
+
+impl Facts {
+    fn of(vcpu: Vcpu<'_>) -> Self {
+        let vmcs12 = vcpu.vmcs12();
+
+        Self {
+            runs_l2: vcpu.runs_l2(),
+            vpid01: vcpu.vpid01(),
+            vpid02: vcpu.vpid02(),
+            last_vpid: vcpu.last_vpid(),
+            vpid12: vmcs12.and_then(|vmcs12| vmcs12.vpid12()),
+            eptp12: vmcs12.and_then(|vmcs12| vmcs12.eptp12()),
+        }
+    }
+}
+
+/// One call of C's function of a hook, and what was seen of it so far.
+///
+/// While it runs, the vCPU has a pointer to this. So it stays where it is from [`Watch::begin`] to
+/// [`Watch::end`].
+pub(super) struct Watch<'h> {
+    vcpu: Vcpu<'h>,
+    expected: Expected,
+    facts: Facts,
+    invalidations: Invalidations,
+    /// The requests that are compared, and those of them that were there before.
+    watched: u64,
+    before: u64,
+    /// The call around this one.
+    outer: *mut c_void,
+}
+
+impl<'h> Watch<'h> {
+    /// Before the call, which is `expected` to do this.
+    #[inline(never)]
+    pub(super) fn new(vcpu: Vcpu<'h>, expected: Expected) -> Self {
+        Self {
+            vcpu,
+            expected,
+            facts: Facts::of(vcpu),
+            invalidations: Invalidations::default(),
+            watched: watched(&expected),
+            before: 0,
+            outer: vcpu.get_vmx(fields::NESTED.then(fields::HOOKS_CHECK)),
+        }
+    }
+
+    /// From now on C acts.
+    #[inline(never)]
+    pub(super) fn begin(&mut self) {
+        self.before = self.vcpu.take_requests(self.watched);
+        self.vcpu.watch_with((&raw mut *self).cast());
+    }
+
+    /// C has acted as hook `number`, and returned `answer`. Compares; `again` says what is expected
+    /// now.
+    #[inline(never)]
+    pub(super) fn end(&mut self, number: usize, answer: u64, again: &dyn Fn() -> Expected) {
+        self.vcpu.watch_with(self.outer);
+        let made = self.vcpu.requests() & self.watched;
+        self.vcpu.put_requests(self.before);
+
+        let did = Effects {
+            requests: Requests {
+                guest: made & GUEST != 0,
+                current: made & CURRENT != 0,
+                hyperv: made & HYPERV != 0,
+            },
+            invalidations: self.invalidations,
+            last_vpid: self.vcpu.last_vpid(),
+            answer,
+        };
+        judge(number, &self.expected, &did, again, &self.facts);
+    }
+}
+
+fn judge(
+    number: usize,
+    expected: &Expected,
+    did: &Effects,
+    again: &dyn Fn() -> Expected,
+    facts: &Facts,
+) {
+    use counters::{
+        count,
+        Counter, //
+    };
+
+    match crate::policy::check::compare(expected, did, again) {
+        Verdict::NotCompared => count::<{ Counter::NotCompared.number() }>(),
+        Verdict::Same => count::<{ Counter::Same.number() }>(),
+        Verdict::Known(Known::X3) => count::<{ Counter::KnownX3.number() }>(),
+        Verdict::Known(Known::X5) => count::<{ Counter::KnownX5.number() }>(),
+        Verdict::Known(Known::X6) => count::<{ Counter::KnownX6.number() }>(),
+        Verdict::Known(Known::X7) => count::<{ Counter::KnownX7.number() }>(),
+        Verdict::Known(Known::E2) => count::<{ Counter::KnownE2.number() }>(),
+        Verdict::Known(Known::E5) => count::<{ Counter::KnownE5.number() }>(),
+        Verdict::Different => {
+            count::<{ Counter::Different.number() }>();
+            // SAFETY: C looks at a limit of its own.
+            if unsafe { bindings::nvmx_may_warn() } {
+                let name = NAMES
+                    .get(number)
+                    .map_or("", |name| name.to_str().unwrap_or(""));
+                kernel::pr_warn!("check: {name}: C: {did:?}; Rust: {expected:?}; {facts:?}\n");
+            }
+        }
+    }
+}
+
+impl Vcpu<'_> {
+    /// The requests that are made of this vCPU now.
+    fn requests(self) -> u64 {
+        // SAFETY: The word exists, and one access reads all of it.
+        unsafe { fields::REQUESTS.of(self.as_ptr()).read_volatile() }
+    }
+
+    /// Takes requests away, and returns those of `mask` that were made. No other thread acts on
+    /// them.
+    fn take_requests(self, mask: u64) -> u64 {
+        let taken = self.requests() & mask;
+
+        // SAFETY: The operand is the word of the requests. Clearing bits is atomic, as other
+        // threads set bits of the same word.
+        unsafe {
+            asm!(
+                "lock andq {mask}, {word}({vcpu})";
+                mask = in(reg) !taken,
+                word = const fields::REQUESTS.offset(),
+                vcpu = in(reg) self.as_ptr(),
+                options(nostack),
+            );
+        }
+        taken
+    }
+
+    /// Makes requests that were taken away.
+    fn put_requests(self, taken: u64) {
+        // SAFETY: As in `take_requests`.
+        unsafe {
+            asm!(
+                "lock orq {taken}, {word}({vcpu})";
+                taken = in(reg) taken,
+                word = const fields::REQUESTS.offset(),
+                vcpu = in(reg) self.as_ptr(),
+                options(nostack),
+            );
+        }
+    }
+
+    /// What C invalidates from now on goes to `watch`, or nowhere.
+    fn watch_with(self, watch: *mut c_void) {
+        let field = fields::NESTED.then(fields::HOOKS_CHECK);
+
+        // SAFETY: KVM has the field for its client alone, which is this module, and it is this
+        // thread's. `Watch::end` puts the former value back.
+        unsafe { field.of(self.vmx()).write(watch) };
+    }
+}
+
+/// C is about to execute INVEPT (`ept`) or INVVPID of type `kind`. `id` is the EPT pointer or VPID.
+///
+/// # Safety
+///
+/// Only KVM's `__kvm_nvmx_invalidates()` calls this, for the vCPU of the thread that it is on.
+pub(super) unsafe extern "C" fn invalidates(
+    _client: *mut bindings::kvm_nvmx_client,
+    vcpu: *mut bindings::kvm_vcpu,
+    ept: bool,
+    kind: c_ulong,
+    id: u64,
+    gva: bindings::gva_t,
+) {
+    let vmx = fields::VCPU.container_of(vcpu);
+    let field = fields::NESTED.then(fields::HOOKS_CHECK);
+
+    // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`, and
+    // `watch_with` has set the pointer to NULL or to a `Watch` on this thread's stack.
+    let watch = unsafe { field.of(vmx).read().cast::<Watch<'_>>() };
+    if watch.is_null() {
+        return;
+    }
+    let vpid = Vpid::new(id as u16);
+    let invalidation = match (ept, kind) {
+        (true, 1) => Some(Invalidation::InveptSingle(Eptp(id))),
+        (true, 2) => Some(Invalidation::InveptAll),
+        (false, 0) => vpid.map(|vpid| Invalidation::InvvpidAddress(vpid, Gva(gva as u64))),
+        (false, 1) => vpid.map(Invalidation::InvvpidSingle),
+        (false, 2) => Some(Invalidation::InvvpidAll),
+        _ => None,
+    };
+
+    // SAFETY: As above. Nobody uses it from `Watch::begin` to `Watch::end`.
+    unsafe { (*watch).invalidations.add(invalidation) };
+}

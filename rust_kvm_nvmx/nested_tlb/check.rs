@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the hooks would do, without doing it: to compare with C, whose rules these are without
+//! [`Options`](crate::policy::options::Options).
+//!
+//! Each hook is here that decides from facts which are there before, and acts on its own vCPU: with
+//! requests, INVVPID, INVEPT, the owner of vpid02, or an answer. Of a hypercall the result is
+//! compared, but not its targets.
+//!
+//! None of it is inlined: it is asked in two places, and speed does not matter.
+
+use kernel::ffi::c_ulong;
+
+use super::{
+    apic,
+    flushes,
+    hv_l2,
+    hv_send,
+    NestedTlb, //
+};
+use crate::{
+    flush,
+    kvm::{
+        hooks::{
+            Answer,
+            Ignored,
+            NestedTlbChecks,
+            VpidToWrite, //
+        },
+        hypercall::Hypercall,
+        vcpu::{
+            Vcpu,
+            Vmcs12, //
+        },
+    },
+    policy::{
+        self, apic_access,
+        check::{
+            Effects,
+            Expected,
+            Invalidations,
+            Known,
+            Requests, //
+        },
+        flush::All,
+        roles, transition,
+        types::{
+            Caps,
+            Gva,
+            Invalidation,
+            Request, //
+        },
+    },
+};
+
+/// No effect at all.
+fn nothing(vcpu: Vcpu<'_>) -> Effects {
+    Effects {
+        last_vpid: vcpu.last_vpid(),
+        ..Effects::default()
+    }
+}
+
+fn requests(vcpu: Vcpu<'_>, request: Option<Request>) -> Effects {
+    Effects {
+        requests: Requests::from(request),
+        ..nothing(vcpu)
+    }
+}
+
+fn executes(vcpu: Vcpu<'_>, all: impl IntoIterator<Item = Invalidation>) -> Effects {
+    Effects {
+        invalidations: all.into_iter().collect(),
+        ..nothing(vcpu)
+    }
+}
+
+/// T1, with C's rule.
+fn requests_hyperv(vcpu: Vcpu<'_>) -> bool {
+    vcpu.hyperv().is_some() && vcpu.caps().has(Caps::EPT)
+}
+
+impl NestedTlbChecks for NestedTlb {
+    #[inline(never)]
+    fn flush_tlb_all(vcpu: Vcpu<'_>) -> Expected {
+        let each = [vcpu.vpid01(), vcpu.vpid02()];
+        let effects = match policy::flush::all(vcpu.caps()) {
+            All::Nothing => nothing(vcpu),
+            All::Once(invalidation) => executes(vcpu, [invalidation]),
+            All::Each => executes(vcpu, each.into_iter().filter_map(policy::flush::each)),
+        };
+
+        Expected::Effects(effects, None)
+    }
+
+    #[inline(never)]
+    fn flush_tlb_current(vcpu: Vcpu<'_>) -> Expected {
+        Expected::Effects(executes(vcpu, flushes::required_for_current(vcpu)), None)
+    }
+
+    #[inline(never)]
+    fn flush_tlb_gva(vcpu: Vcpu<'_>, gva: Gva, _full: Ignored<*mut bool>) -> Expected {
+        let required = flush::Addresses::of_running(vcpu).required(gva);
+
+        Expected::Effects(executes(vcpu, required), None)
+    }
+
+    #[inline(never)]
+    fn flush_tlb_guest(vcpu: Vcpu<'_>) -> Expected {
+        Expected::Effects(executes(vcpu, flush::required_for_guest(vcpu)), None)
+    }
+
+    #[inline(never)]
+    fn flush_tlb_reset(vcpu: Vcpu<'_>) -> Expected {
+        let required = policy::flush::context(vcpu.caps(), vcpu.vpid01());
+
+        Expected::Effects(executes(vcpu, required), None)
+    }
+
+    #[inline(never)]
+    fn flush_tlb_apic_access(vcpu: Vcpu<'_>) -> Expected {
+        let required = apic::required_when_turned_on(vcpu);
+        let known = (required == apic_access::Required::OfPreviousRoots).then_some(Known::X7);
+        let mut invalidations = Invalidations::default();
+
+        apic::for_each_invalidation(vcpu, required, |one| invalidations.add(Some(one)));
+        let request = (required == apic_access::Required::Request).then_some(Request::Current);
+        let effects = Effects {
+            invalidations,
+            ..requests(vcpu, request)
+        };
+        Expected::Effects(effects, known)
+    }
+
+    #[inline(never)]
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Expected {
+        let (caps, vpid12) = (vcpu.caps(), vmcs12.vpid12());
+        let (vpid01, vpid02) = (vcpu.vpid01(), vcpu.vpid02());
+        let owner = transition::new_owner(vpid12, vcpu.last_vpid());
+        let request = transition::required_on_entry(vpid12, owner, || vpid02, caps);
+        let vpid = if transition::must_write_vpid(dirty, caps) {
+            let uses_vpid = Some(vpid12.is_some());
+            VpidToWrite::new(policy::flush::current_vpid(uses_vpid, || vpid01, || vpid02))
+        } else {
+            VpidToWrite::NONE
+        };
+
+        let mut effects = requests(vcpu, request);
+        effects.requests.hyperv = requests_hyperv(vcpu);
+        effects.last_vpid = owner.unwrap_or(effects.last_vpid);
+        effects.answer = VpidToWrite::as_number(vpid.into_raw());
+        Expected::Effects(effects, None)
+    }
+
+    #[inline(never)]
+    fn exit_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
+        let request = transition::required_on_exit(
+            vmcs12.uses_vpid(),
+            || vcpu.vpid02(),
+            vcpu.caps(),
+            || policy::options::Options::STOCK,
+            || vcpu.entry_has_failed(),
+        );
+
+        let mut effects = requests(vcpu, request);
+        effects.requests.hyperv = requests_hyperv(vcpu);
+        Expected::Effects(effects, None)
+    }
+
+    #[inline(never)]
+    fn vmfunc_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
+        let required = transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid());
+
+        Expected::Effects(requests(vcpu, required.then_some(Request::Guest)), None)
+    }
+
+    #[inline(never)]
+    fn evmcs_ids_changed(vcpu: Vcpu<'_>) -> Expected {
+        let effects = Effects {
+            last_vpid: 0,
+            ..nothing(vcpu)
+        };
+
+        Expected::Effects(effects, Some(Known::X6))
+    }
+
+    #[inline(never)]
+    fn l2_tlb_flush_wanted(vcpu: Vcpu<'_>) -> Expected {
+        let known = hv_l2::is_nested_flush(vcpu).then_some(Known::E2);
+
+        Expected::Answer(u64::from(hv_l2::would_handle_vmcall(vcpu)), known)
+    }
+
+    #[inline(never)]
+    fn hv_flush_tlb(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Expected {
+        let (result, known) = hv_send::result_without_sending(vcpu, call);
+
+        Expected::Answer(result, known)
+    }
+
+    #[inline(never)]
+    fn post_set_cr0(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) -> Expected {
+        let change = roles::cr0(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
+        let request = change.guest_flush.then_some(Request::Guest);
+
+        Expected::Effects(requests(vcpu, request), None)
+    }
+
+    #[inline(never)]
+    fn post_set_cr4(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) -> Expected {
+        let change = roles::cr4(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
+
+        Expected::Effects(requests(vcpu, change.request), None)
+    }
+
+    /// C's function leads to [`flush_tlb_guest`](NestedTlbChecks::flush_tlb_guest), which is
+    /// compared by itself.
+    #[inline(never)]
+    fn steal_time_tlb_flush(vcpu: Vcpu<'_>) -> Expected {
+        let current = flush::current_vpid(vcpu);
+        let required = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
+        let known = required.map(|_| Known::X3);
+
+        Expected::Effects(executes(vcpu, required), known)
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! V21: which vCPUs may run an L2 that a flush call names, by one byte for each vCPU.
+//!
+//! The tag of a vCPU is a hash of its L2's ids, or [`Tag::UNKNOWN`]. A sender that finds another
+//! tag than those of its targets need not look at the vCPU. It looks closely at all others (E8), so
+//! a hash that two L2s share costs time and no flush.
+
+use super::{
+    history::mix,
+    hv_call::Targets, //
+};
+
+/// A hash of an L2's ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(pub(crate) u8);
+
+impl Tag {
+    /// Nothing is known of the vCPU's L2.
+    pub(crate) const UNKNOWN: Self = Self(0);
+
+    /// The tag of an L2 with these ids.
+    #[inline]
+    pub(crate) const fn of(vm: u64, vp: u32) -> Self {
+        let hash = (mix(vm) as u8).wrapping_add(vp as u8);
+
+        // 0 stands for unknown.
+        Self(if hash == 0 { 1 } else { hash })
+    }
+}
+
+/// The tags of vCPUs that a sender has to look at.
+pub(crate) struct Tags([u64; 4]);
+
+impl Tags {
+    /// All tags.
+    const ALL: Self = Self([u64::MAX; 4]);
+
+    /// Those that the targets of a call of the VM `vm` may have.
+    #[inline(never)]
+    pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Self {
+        /// For more targets than this it takes longer to hash them all than to look at more vCPUs.
+        const FEW: u32 = 16;
+
+        if !targets.are_at_most(FEW) {
+            return Self::ALL;
+        }
+        let mut tags = Self([0; 4]);
+
+        tags.add(Tag::UNKNOWN);
+        for vp in targets.indexes() {
+            tags.add(Tag::of(vm, vp as u32));
+        }
+        tags
+    }
+
+    #[inline]
+    fn add(&mut self, tag: Tag) {
+        if let Some(word) = self.0.get_mut(usize::from(tag.0 / 64)) {
+            *word |= 1 << (tag.0 % 64);
+        }
+    }
+
+    /// `tag` is among them.
+    #[inline]
+    pub(crate) fn contain(&self, tag: Tag) -> bool {
+        self.0
+            .get(usize::from(tag.0 / 64))
+            .is_none_or(|word| word >> (tag.0 % 64) & 1 != 0)
+    }
+}
