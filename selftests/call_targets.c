@@ -97,7 +97,8 @@ int main(int argc, char *argv[])
 		flushes = vcpu_get_stat(vcpus[i], tlb_flush);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[i]), ACTIVE);
 		flushes = vcpu_get_stat(vcpus[i], tlb_flush) - flushes;
-		TEST_ASSERT(!flushes == !(TARGETS & BIT(i)), "vCPU %lu flushed %lu times", i, flushes);
+		TEST_ASSERT(!flushes == !(TARGETS & BIT(i)),
+			    "vCPU %lu flushed %lu times", i, flushes);
 	}
 
 	printf("# bench %s %d\n", region(), ROUNDS);
