@@ -371,12 +371,12 @@ macro_rules! hooks {
                         $(, $arg: <$t as Argument>::Raw)*,
                         c_fn: c_function!($($t,)* => $($answer)?)
                     ) $(-> <$answer as Answer>::Raw)? {
-                        // SAFETY: KVM is calling, and `scope` ends with the call.
+                        // SAFETY: As in `entry`: KVM is calling.
                         let scope = unsafe { Scope::new(client, vcpu) };
 
                         let expected = || <T as NestedTlbChecks>::$hook(
                             scope.vcpu()
-                            // SAFETY: It is an argument of the call that `scope` stands for.
+                            // SAFETY: As in `entry`: the argument is this call's.
                             $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
                         );
                         let mut watch = check::Watch::new(scope.vcpu(), expected());

@@ -4,6 +4,7 @@
 
 use core::{
     marker::PhantomData,
+    ops::Range,
     ptr, //
 };
 
@@ -58,19 +59,22 @@ impl<'h> Vcpu<'h> {
     /// have no translations yet.
     #[inline]
     pub(crate) fn all_vcpus(self) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
-        // SAFETY: C reads a count of the vCPU's VM.
-        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
+        self.vcpu_indexes()
+            .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    }
 
-        (0..nr).filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    #[inline(always)]
+    fn vcpu_indexes(self) -> Range<usize> {
+        // SAFETY: C reads a count of the vCPU's VM.
+        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) };
+
+        0..nr as usize
     }
 
     /// Those of them that may run an L2 whose tag is one of `tags` (V22).
     #[inline]
     pub(crate) fn vcpus_with_tag(self, tags: Tags) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
-        // SAFETY: C reads a count of the vCPU's VM.
-        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) } as usize;
-
-        (0..nr)
+        self.vcpu_indexes()
             .filter(move |&index| tags.contain(self.tag_of_vcpu(index)))
             .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
     }

@@ -247,7 +247,8 @@ def gather(
         own = each.results()
         for result in own:
             of_machine = (verdict.MACHINE, checkers.GROUP)
-            if result.group in of_machine or result.name in ("insmod", "rmmod", "tracing", "checking"):
+            steps_of_plan = ("insmod", "rmmod", "tracing", "checking")
+            if result.group in of_machine or result.name in steps_of_plan:
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
     groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
