@@ -73,6 +73,11 @@ class StepVerdicts(unittest.TestCase):
         result = self._only(*_run(BEGIN, "@machine wrongstate loaded", PASSED))
         self.assertIs(result.status, Status.FAILED)
 
+    def test_c_and_rust_differ(self) -> None:
+        for number, status in ((0, Status.PASSED), (2, Status.FAILED)):
+            line = f"@machine counter check.different {number}"
+            self.assertIs(self._only(*_run(BEGIN, line, PASSED)).status, status)
+
     def test_a_warning_fails_even_a_skip(self) -> None:
         plan, console = _run(BEGIN, "@machine end absent/a 4 1.0 2.0")
         console.steps["absent/a"].faults.append(Fault("WARN", "cut here", False))
