@@ -18,9 +18,9 @@ use super::{
 };
 use crate::policy::{
     history::{
-        for_each_word,
         word_of_all,
         word_of_one,
+        CallWords,
         Calls, //
     },
     hv_call::Targets,
@@ -29,8 +29,7 @@ use crate::policy::{
 /// A call that is under way, and counted as that until it is dropped.
 pub(crate) struct Counted<'h> {
     sender: Vcpu<'h>,
-    vm: u64,
-    targets: Targets<'h>,
+    words: CallWords,
 }
 
 /// A word that calls are counted in.
@@ -108,11 +107,10 @@ impl<'h> Vcpu<'h> {
 
     /// Counts a call of the VM `vm` before its sender looks for targets.
     #[inline]
-    pub(crate) fn count_flush_call(self, vm: u64, targets: Targets<'h>) -> Counted<'h> {
+    pub(crate) fn count_flush_call(self, vm: u64, targets: &Targets<'_>) -> Counted<'h> {
         let counted = Counted {
             sender: self,
-            vm,
-            targets,
+            words: CallWords::of(vm, targets),
         };
 
         counted.add(Calls::BEGIN);
@@ -122,13 +120,13 @@ impl<'h> Vcpu<'h> {
 
 impl Counted<'_> {
     /// Adds to each word that counts the call.
-    #[inline(never)]
+    #[inline(always)]
     fn add(&self, number: u64) {
-        for_each_word(self.vm, &self.targets, |word| {
+        for word in self.words.numbers() {
             if let Some(word) = self.sender.word(word) {
                 word.add(number);
             }
-        });
+        }
     }
 }
 

@@ -73,8 +73,14 @@ impl<'h> Vcpu<'h> {
 
     /// Those of them that may run an L2 whose tag is one of `tags` (V22).
     #[inline]
-    pub(crate) fn vcpus_with_tag(self, tags: Tags) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
-        self.vcpu_indexes()
+    pub(crate) fn vcpus_with_tag(
+        self,
+        tags: impl FnOnce() -> Tags,
+    ) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
+        let indexes = self.vcpu_indexes();
+        let tags = Tags::worth_it(indexes.end, tags);
+
+        indexes
             .filter(move |&index| tags.contain(self.tag_of_vcpu(index)))
             .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
     }

@@ -180,11 +180,11 @@ fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     // V9. Until the end of this function.
     let _counted = options
         .has(Options::COUNT_CALLS)
-        .then(|| vcpu.count_flush_call(vm, call.targets));
+        .then(|| vcpu.count_flush_call(vm, &call.targets));
     let mut set = hv.empty_vcpu_set();
 
     // V22: a vCPU with another tag need not be looked at.
-    for (index, target) in vcpu.vcpus_with_tag(Tags::of(vm, &call.targets)) {
+    for (index, target) in vcpu.vcpus_with_tag(|| Tags::of(vm, &call.targets)) {
         let (Some(identity), Some(queue)) = (target.identity(), target.queue(Level::L2)) else {
             continue;
         };

@@ -157,7 +157,7 @@ const ALLS: usize = 16;
 /// All words.
 pub(crate) const WORDS: usize = ONES + ALLS;
 /// A call for more processors than this counts as one for all of the VM.
-const FEW: u32 = 8;
+const FEW: usize = 8;
 
 /// The word that counts calls for one virtual processor. Others may share it, which costs a flush.
 #[inline]
@@ -176,30 +176,73 @@ pub(super) const fn mix(vm: u64) -> u64 {
     vm.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }
 
-/// V9: calls `count` with each word that counts a call of the VM `vm` for `targets`: once for each
-/// processor, or once for all of them.
-#[inline(always)]
-pub(crate) fn for_each_word(vm: u64, targets: &Targets<'_>, mut count: impl FnMut(usize)) {
-    if !targets.are_at_most(FEW) {
-        return count(word_of_all(vm));
-    }
-    match *targets {
-        Targets::All => (),
-        Targets::Mask(mask) => each_one(vm, 0, mask, &mut count),
-        Targets::Sparse { mut valid, banks } => {
-            for &mask in banks {
-                each_one(vm, valid.trailing_zeros(), mask, &mut count);
-                valid &= valid.wrapping_sub(1);
-            }
-        }
-    }
+/// V9: the words that count a call: one for each processor that it names, or one for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallWords {
+    numbers: [u8; FEW],
+    used: usize,
 }
 
-#[inline(always)]
-fn each_one(vm: u64, bank: u32, mut mask: u64, count: &mut impl FnMut(usize)) {
-    while mask != 0 {
-        count(word_of_one(vm, bank << 6 | mask.trailing_zeros()));
-        mask &= mask - 1;
+impl CallWords {
+    /// Those of a call of the VM `vm` for `targets`.
+    #[inline]
+    pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Self {
+        Self::of_each(vm, targets).unwrap_or_else(|| {
+            let mut words = Self::none();
+
+            // It is the first one, so there is room.
+            let _ = words.add(word_of_all(vm));
+            words
+        })
+    }
+
+    const fn none() -> Self {
+        Self {
+            numbers: [0; FEW],
+            used: 0,
+        }
+    }
+
+    /// One for each processor; `None` if there are more than [`FEW`].
+    #[inline(always)]
+    fn of_each(vm: u64, targets: &Targets<'_>) -> Option<Self> {
+        let mut words = Self::none();
+
+        match *targets {
+            Targets::All => return None,
+            Targets::Mask(mask) => words.add_bank(vm, 0, mask)?,
+            Targets::Sparse { mut valid, banks } => {
+                for &mask in banks {
+                    words.add_bank(vm, valid.trailing_zeros(), mask)?;
+                    valid &= valid.wrapping_sub(1);
+                }
+            }
+        }
+        Some(words)
+    }
+
+    #[inline(always)]
+    fn add_bank(&mut self, vm: u64, bank: u32, mut mask: u64) -> Option<()> {
+        while mask != 0 {
+            self.add(word_of_one(vm, bank << 6 | mask.trailing_zeros()))?;
+            mask &= mask.wrapping_sub(1);
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn add(&mut self, number: usize) -> Option<()> {
+        *self.numbers.get_mut(self.used)? = number as u8;
+        self.used = self.used.wrapping_add(1);
+        Some(())
+    }
+
+    /// Their numbers. Two processors may have one word, which is there twice then.
+    #[inline(always)]
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
+        let used = self.numbers.get(..self.used).unwrap_or(&[]);
+
+        used.iter().map(|&number| usize::from(number))
     }
 }
 

@@ -310,22 +310,6 @@ impl<'a> Targets<'a> {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
 
-    /// There are no more than `number`.
-    #[inline]
-    pub(crate) fn are_at_most(&self, number: u32) -> bool {
-        match *self {
-            Self::All => false,
-            // The usual case, without a count.
-            Self::Mask(mask) if mask & mask.wrapping_sub(1) == 0 => true,
-            Self::Mask(mask) => mask.count_ones() <= number,
-            Self::Sparse { banks, .. } => {
-                let ones = banks.iter().map(|bank| bank.count_ones());
-                // 64 banks have at most 4,096.
-                ones.fold(0, u32::wrapping_add) <= number
-            }
-        }
-    }
-
     /// X6: all of them, in no order. For [`Targets::All`] these are 4,096, so avoid it.
     pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
         let banks = match self {

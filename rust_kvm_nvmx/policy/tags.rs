@@ -36,19 +36,35 @@ impl Tags {
     /// All tags.
     const ALL: Self = Self([u64::MAX; 4]);
 
+    /// `tags` if there are so many vCPUs that it is worth to hash the targets.
+    #[inline]
+    pub(crate) fn worth_it(vcpus: usize, tags: impl FnOnce() -> Self) -> Self {
+        /// To look at a vCPU takes some 50 instructions, to hash a target some 20.
+        const MANY: usize = 4;
+
+        if vcpus > MANY {
+            tags()
+        } else {
+            Self::ALL
+        }
+    }
+
     /// Those that the targets of a call of the VM `vm` may have.
     #[inline(never)]
     pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Self {
         /// For more targets than this it takes longer to hash them all than to look at more vCPUs.
-        const FEW: u32 = 16;
+        const FEW: usize = 16;
 
-        if !targets.are_at_most(FEW) {
+        if *targets == Targets::All {
             return Self::ALL;
         }
         let mut tags = Self([0; 4]);
 
         tags.add(Tag::UNKNOWN);
-        for vp in targets.indexes() {
+        for (number, vp) in targets.indexes().enumerate() {
+            if number == FEW {
+                return Self::ALL;
+            }
             tags.add(Tag::of(vm, vp as u32));
         }
         tags

@@ -7,8 +7,8 @@ mod tests {
     use crate::{
         policy::{
             history::{
-                choose, find, for_each_word, invvpid_concerns_pair_in_use, invvpid_of_parked,
-                may_park, word_of_all, word_of_one, Calls, Choice, Named, Parked, Rest, NOBODY,
+                choose, find, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park,
+                word_of_all, word_of_one, CallWords, Calls, Choice, Named, Parked, Rest, NOBODY,
                 WORDS,
             },
             hv_call::Targets,
@@ -257,7 +257,9 @@ mod tests {
         ] {
             for vm in [0, 1, 2, 0xffff_ffff, u64::MAX] {
                 let mut counts = [0; WORDS];
-                for_each_word(vm, &targets, |word| counts[word] += 1);
+                CallWords::of(vm, &targets)
+                    .numbers()
+                    .for_each(|word| counts[word] += 1);
                 assert!(counts.iter().sum::<u32>() <= 8);
                 for vp in 0..192 {
                     if targets.contains(vp) {
