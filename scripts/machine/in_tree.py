@@ -132,13 +132,16 @@ def check_tree(tree: Path) -> None:
         )
 
 
-def wanted_version() -> str:
-    """That of the patches in this checkout."""
-    for patch in sorted((CHECKOUT / "patches/linux-7.3").glob("*.patch")):
-        found = _VERSION.search(patch.read_text(encoding="utf-8"))
-        if found:
-            return found[1]
-    raise MachineError("patches/linux-7.3 defines no KVM_NVMX_HOOKS_VERSION")
+def wanted_version(patches: Path = CHECKOUT / "patches/linux-7.3") -> str:
+    """That of the patches in this checkout, as the last of them that changes it has it."""
+    found = None
+    for patch in sorted(patches.glob("*.patch")):
+        for line in patch.read_text(encoding="utf-8").splitlines():
+            if line.startswith("+"):
+                found = _VERSION.search(line) or found
+    if not found:
+        raise MachineError(f"{patches} defines no KVM_NVMX_HOOKS_VERSION")
+    return found[1]
 
 
 def own_files() -> dict[str, str]:

@@ -87,6 +87,15 @@ class InTree(unittest.TestCase):
         with self.assertRaisesRegex(MachineError, "no kernel source tree"):
             check_tree(self.tree)
 
+    def test_the_last_patch_has_the_version(self) -> None:
+        line = "#define KVM_NVMX_HOOKS_VERSION\t"
+        self.write("0001.patch", f"+{line}8\n")
+        self.write("0002.patch", f"-{line}8\n+{line}9\n")
+        self.write("0003.patch", f" {line}9\n+\n")
+        self.assertEqual(wanted_version(self.tree), "9")
+        with self.assertRaisesRegex(MachineError, "defines no"):
+            wanted_version(self.tree / "arch")
+
     def test_a_place_that_is_gone(self) -> None:
         self.write("arch/x86/kvm/Kconfig", "if VIRTUALIZATION\nendif\n")
         with self.assertRaisesRegex(MachineError, "add by hand"):
