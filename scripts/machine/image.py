@@ -81,9 +81,11 @@ def archive(root: Path) -> bytes:
 def module_files(kernel: Path) -> dict[str, Path]:
     """KVM's modules in a kernel's build, by name."""
     files = {name: kernel / where for name, where in _KERNEL_MODULES.items()}
-    for name, option in (("kvm", "KVM"), ("kvm-intel", "KVM_INTEL"), ("irqbypass", "")):
-        # irqbypass is a module only where something else asked for one.
-        if not files[name].exists() and (not option or configured(kernel, option, "y")):
+    options = (("kvm", "KVM"), ("kvm-intel", "KVM_INTEL"), ("irqbypass", "IRQ_BYPASS_MANAGER"))
+    for name, option in options:
+        # A file may be left from a build with another configuration.
+        built_in = configured(kernel, option, "y")
+        if built_in or (name == "irqbypass" and not files[name].exists()):
             del files[name]
     return files
 

@@ -89,6 +89,13 @@ class Kernels(Directory):
         self.file("virt/lib/irqbypass.ko")
         self.assertEqual(names(), ["irqbypass", "kvm-intel"])
 
+    def test_files_of_an_older_build(self) -> None:
+        for name in ("virt/lib/irqbypass.ko", "arch/x86/kvm/kvm.ko", "arch/x86/kvm/kvm-intel.ko"):
+            self.file(name)
+        options = b"CONFIG_IRQ_BYPASS_MANAGER=y\nCONFIG_KVM=y\nCONFIG_KVM_INTEL=y\n"
+        self.file(".config", options)
+        self.assertEqual(image.module_files(self.directory), {})
+
 
 class Outcomes(unittest.TestCase):
     """What is printed, and the exit status."""
