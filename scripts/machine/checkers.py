@@ -27,7 +27,7 @@ _CHECKERS = (
 )
 
 # An unsigned module is refused, and for that reason.
-_UNSIGNED = f"insmod /modules/{image.UNSIGNED} 2>&1 | grep 'Required key not available'"
+_UNSIGNED = f"insmod /modules/{image.UNSIGNED} 2>&1 | grep 'Key was rejected'"
 
 
 def group(kernel: Path, state: str = "absent") -> Group | None:
