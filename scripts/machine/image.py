@@ -48,6 +48,9 @@ def fill_root(root: Path, kernel: Path, modules: tuple[Path, ...], tools: Path) 
         add(root, f"modules/{name}.ko", _read(path, "kernel build"), 0o644)
     for module in modules:
         add(root, f"modules/{module.name}", _read(module, "module build"), 0o644)
+    if configured(kernel, "DEBUG_INFO", "y"):
+        # As the kernel's modules_install does it: the machine's memory is small. BTF stays.
+        _run(["strip", "--strip-debug", *map(str, (root / "modules").iterdir())])
     if configured(kernel, "MODULE_SIG_FORCE", "y"):
         _sign(kernel, root / "modules")
 
