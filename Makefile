@@ -29,6 +29,8 @@ help:
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
 #: make module          the module alone, rust_kvm_nvmx.ko
+#: make deb             Debian packages of the kernel, its headers and the module
+#: make deb-test        install them in a bare Debian, build with them, boot the machine from them
 #: make rustdoc         the module's documentation as pages, of all its items
 #: make check           formatters and linters, and rustdoc
 #: make check-policy    the rules alone, with every input, on this host
@@ -84,7 +86,7 @@ module modules:
 rustdoc:
 	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
 
-check check-policy check-policy-mutants in-tree kunit:
+check check-policy check-policy-mutants deb deb-test in-tree kunit:
 	@$(setup)/$@.sh
 
 model:
@@ -99,4 +101,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean

@@ -27,6 +27,8 @@ need() {
 	toolchain) if [ -n "${RUST_KVM_NVMX_TOOLS:-}" ]; then echo "$RUST_KVM_NVMX_TOOLS"; else toolchain; fi ;;
 	# The same with Debian's own Bochs, which brings a desktop's libraries along.
 	toolchain-bochs) EXTRA_PACKAGES="bochs-term /usr/bin/bochs-bin" toolchain ;;
+	# The same with what `make deb` packs with.
+	toolchain-deb) EXTRA_PACKAGES="debhelper dh" toolchain ;;
 	# The same with what `make trace` records with.
 	toolchain-trace) EXTRA_PACKAGES="trace-cmd /usr/bin/trace-cmd" toolchain ;;
 	# The same with what the rows of the matrix need.
@@ -53,7 +55,7 @@ need() {
 	ruff) ruff ;;
 	cargo-mutants) cargo_mutants ;;
 	model-crates) model_crates ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants model-crates" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants model-crates" ;;
 	esac
 }
 
