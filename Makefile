@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T TRACER V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -16,7 +16,7 @@ help:
 #: make vng             all tests in virtme-ng's guests; without VMX all skip
 #: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
 #: make top             on a host with the module: flushes by vCPU and cause, live
-#: make trace           what trace-cmd records of a nested run, in the emulated machine
+#: make trace           what trace-cmd, or TRACER=, records of a nested run, in the machine
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
@@ -48,6 +48,7 @@ help:
 #:            JOBS=N             jobs of a build
 #:            SEED=N             another interleaving of tests and CPUs, another clock
 #:            EPT=0              run kvm_intel without EPT
+#:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            ALL=1              make bench: all workloads

@@ -27,7 +27,7 @@ from shell import run_shell
 from silicon import Order, run_silicon
 from suite import Selection, parameters_of, run_suite
 from tlbsan import run_tlbsan
-from trace_cmd import run_trace
+from tracers import TRACERS, run_trace
 from vng import Vng
 from vng_suite import run_vng
 
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         ("test", "run the tests: KTAP, and `N passed, N failed, N skipped`"),
         ("demo", "one nested workload in C and in Rust, and a report"),
         ("shell", "a console in the machine, everything loaded"),
-        ("trace", "what trace-cmd records of the module's tracepoints while a test runs"),
+        ("trace", "what is recorded of the module's tracepoints while a test runs"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
             )
+        if name == "trace":
+            command.add_argument("--tracer", choices=TRACERS, default="trace-cmd", help="by what")
         if name == "bench":
             command.add_argument("--stock", type=Path, required=True, help="the unpatched kernel")
             command.add_argument(
@@ -242,7 +244,7 @@ def main() -> int:
         if options.command == "kselftest":
             return run_kselftest(parts, options.installed, (options.test or "").split())
         if options.command == "trace":
-            return run_trace(parts, options.workload.split())
+            return run_trace(parts, options.tracer, options.workload.split())
         if options.command == "demo":
             return run_demo(parts, options.workload.split())
         return run_bench(parts, options.stock, options.workload, options.boots, options.repeat)

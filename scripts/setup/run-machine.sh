@@ -86,7 +86,7 @@ esac
 if [ "$what" = trace ]; then tools=$(path toolchain-trace); fi
 [ "$what" != test ] || args+=(--vng vng)
 if [ "$what" = trace ]; then
-	args+=(--workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
+	args+=(--tracer "${TRACER:-trace-cmd}" --workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
 elif [ -n "${T:-}" ]; then
 	args+=(--test "$T")
 fi

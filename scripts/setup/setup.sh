@@ -30,7 +30,8 @@ need() {
 	# The same with what `make deb` packs with.
 	toolchain-deb) EXTRA_PACKAGES="debhelper dh" toolchain ;;
 	# The same with what `make trace` records with.
-	toolchain-trace) EXTRA_PACKAGES="trace-cmd /usr/bin/trace-cmd" toolchain ;;
+	toolchain-trace) EXTRA_PACKAGES=$(printf '%s\n' "trace-cmd /usr/bin/trace-cmd" \
+		"linux-perf /usr/bin/perf" "bpftrace /usr/bin/bpftrace") toolchain ;;
 	# The same with what the rows of the matrix need.
 	toolchain-matrix) EXTRA_PACKAGES=$(sed 's/#.*//' "$here/packages-matrix.txt" | awk 'NF') toolchain ;;
 	kernel-source) kernel_source ;;
