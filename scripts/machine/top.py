@@ -26,7 +26,8 @@ _LINE = re.compile(r"^\{ (?P<keys>.*?) \} hitcount: +(?P<hits>\d+)$")
 _CAUSE = ["all", "current", "address", "guest", "reset", "steal time"]
 _EXECUTED = ["nothing", "INVVPID address", "INVVPID single", "INVVPID all", "INVEPT single"]
 _EXECUTED += ["INVEPT all"]
-_OTHER_VPID12 = 4
+# Reasons of an entry with another vpid12 than before: its VPID was parked, or vpid02 was flushed.
+_OTHER_VPID12 = (1, 4)
 _DROPPED = re.compile(r"^ *Dropped: (\d+)$", re.MULTILINE)
 
 Key = tuple[int, ...]
@@ -143,7 +144,7 @@ def vcpus(counts: Counts) -> dict[int, dict]:
         own = of(vcpu)
         own["vpid12s"] |= {vpid12} - {0}
         own["entries"] += hits
-        own["switches"] += hits if why == _OTHER_VPID12 else 0
+        own["switches"] += hits if why in _OTHER_VPID12 else 0
     for vcpu, eptp12 in counts.of[EPTP12S]:
         of(vcpu)["eptp12s"] |= {eptp12} - {0}
     for vcpu, *ids in counts.of[HYPERV_L2S]:

@@ -27,11 +27,12 @@ Totals:
 TRANSITION = """
 { vcpu_id:          0, vpid12:          1, why:          4 } hitcount:         10
 { vcpu_id:          0, vpid12:          2, why:          0 } hitcount:          5
+{ vcpu_id:          0, vpid12:          2, why:          1 } hitcount:          3
 { vcpu_id:          0, vpid12:          0, why:          2 } hitcount:          1
 
 Totals:
-    Hits: 16
-    Entries: 3
+    Hits: 19
+    Entries: 4
     Dropped: 0
 
 { vcpu_id:          0, eptp12:    5316702 } hitcount:          9
@@ -95,7 +96,7 @@ class Top(unittest.TestCase):
             report = json.loads(top.report(top.read(files)))
         own = report["vcpus"]["0"]
         self.assertEqual((own["vpid12s"], own["eptp12s"], own["hyperv_l2s"]), (2, 1, 2))
-        self.assertEqual((own["entries"], own["switches"]), (16, 10))
+        self.assertEqual((own["entries"], own["switches"]), (19, 13))
         self.assertEqual(own["flushes"], {"guest": 12, "all": 4})
         self.assertEqual(own["executed"], {"INVVPID single": 12, "INVEPT all": 4})
         self.assertEqual(report["vcpus"]["1"]["entries"], 0)
