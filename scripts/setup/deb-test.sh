@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# deb-test.sh: install build/deb/*.deb in a bare Debian, build the module there with the headers, and
-# run T in the machine: of the kernel that apt has installed, with its module and with the built one.
+# deb-test.sh: install build/deb/*.deb in a bare Debian, build the module there with the headers,
+# and run T in the machine: on the kernel that apt has installed, with its module and the built one.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/entry.sh"
@@ -10,7 +10,7 @@
 
 # install_packages: mmdebstrap makes the Debian, and throws it away when inside.sh has run there.
 install_packages() {
-	# shellcheck disable=SC2016 # mmdebstrap's shell expands it
+	# shellcheck disable=SC2016,SC2317 # mmdebstrap's shell expands it; run calls it
 	mmdebstrap --variant=minbase --format=null --include=ca-certificates \
 		--customize-hook="copy-in $out/debs $out/source $checkout/scripts/deb/inside.sh /root" \
 		--customize-hook='chroot "$1" /root/inside.sh '"$release" \
