@@ -67,7 +67,7 @@ _WIDTHS = (9, 11, 8, 8, 15, 10, 8, 8)
 STOCK, PATCHED, LIKE_C, RUST = "stock", "patched", "like-c", "rust"
 _KINDS = {STOCK: "stock C", PATCHED: "patched C", LIKE_C: "like C", RUST: "Rust"}
 # What a flush is, in the emulator's counters.
-_FLUSHES = {
+FLUSHES = {
     "INVVPID": ("invvpid.addr", "invvpid.single", "invvpid.all", "invvpid.nonglobal"),
     "INVEPT": ("invept.single", "invept.all"),
 }
@@ -146,6 +146,13 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
     return 1 if problems else 0
 
 
+def rounds_of(finished: Finished) -> dict[str, int]:
+    """By region that a workload named: how many rounds it had."""
+    records = finished.outcome.console.steps.values()
+    matches = (_MARK.match(line) for record in records for line in record.output)
+    return {match[1]: int(match[2]) for match in matches if match}
+
+
 def samples_of(finished: Finished) -> list[Sample]:
     """Every region that the workload named and marked."""
     samples = []
@@ -162,7 +169,7 @@ def samples_of(finished: Finished) -> list[Sample]:
                 root = counters["instr.root"] / rounds
                 executed = {
                     name: sum(counters[counter] for counter in of) / rounds
-                    for name, of in _FLUSHES.items()
+                    for name, of in FLUSHES.items()
                 }
                 misses = simulated.per_round(counters, rounds)
                 samples.append(Sample(group.name, match[1], total / rounds, root, executed, misses))
@@ -180,7 +187,7 @@ def flushes(samples: list[Sample]) -> dict[str, dict[str, dict[str, float]]]:
                 for kind in _KINDS
                 if any(s.kind == kind for s in of_region)
             }
-            for name in _FLUSHES
+            for name in FLUSHES
         }
     return table
 
@@ -188,7 +195,7 @@ def flushes(samples: list[Sample]) -> dict[str, dict[str, dict[str, float]]]:
 def render_flushes(table: dict[str, dict[str, dict[str, float]]]) -> str:
     """The table of flushes as text."""
     lines = []
-    for name in _FLUSHES:
+    for name in FLUSHES:
         lines.append(f"{name}s executed per nested round trip, or per call (median)")
         lines.append("region".ljust(_NAME) + "".join(f"{kind:>11}" for kind in _KINDS.values()))
         for region, row in table.items():

@@ -77,6 +77,8 @@ class Boot:
     kselftest: Path | None = None
     # Programs of the toolchain's own, with the libraries that they need.
     host_tools: tuple[Path, ...] = ()
+    # What else is in the machine, by its path there.
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def directory(self) -> Path:
         """Where its files are."""
@@ -162,6 +164,8 @@ def _fill(boot: Boot, root: Path, extra: dict[str, bytes]) -> None:
         image.add_program(root, parts.find_program(name))
     for name, data in extra.items():
         image.add(root, name, data, 0o644)
+    for name, data in boot.files.items():
+        image.add(root, name, data)
     for tool in boot.host_tools:
         image.add_host_tool(root, tool)
     if boot.kselftest:
