@@ -19,6 +19,7 @@ help:
 #: make trace           what trace-cmd, or TRACER=, records of a nested run, in the machine
 #: make shell           a console in the emulated machine
 #: make bench           the cost of a nested round trip, C and Rust
+#: make linux-l1        a Linux with KVM as L1, whose VMs take turns: C's flushes and Rust's
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
@@ -57,7 +58,7 @@ help:
 #:            UPDATE=1           make in-tree: replace what the tree has of it
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell trace bench kselftest mutants removals:
+demo test test-full shell trace bench linux-l1 kselftest mutants removals:
 	@$(setup)/run-machine.sh $@
 
 # By how much they find.
@@ -102,4 +103,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench mutants removals tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean

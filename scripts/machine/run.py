@@ -20,6 +20,7 @@ from boots import Parts
 from demo import run_demo
 from errors import MachineError
 from kselftest import run_kselftest
+from linux_l1 import run_linux_l1
 from mutants import run_mutants
 from removals import run_removals
 from session import Limits
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         ("demo", "one nested workload in C and in Rust, and a report"),
         ("shell", "a console in the machine, everything loaded"),
         ("trace", "what is recorded of the module's tracepoints while a test runs"),
+        ("linux-l1", "a Linux with KVM as L1, in C and in Rust"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
@@ -119,7 +121,9 @@ def _common(command: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         help="count what a TLB of these sizes would miss: `default`, or as tlbsan/README.md says",
     )
-    command.add_argument("--cpus", type=int, default=None, help="processors (2; bench: 1)")
+    command.add_argument(
+        "--cpus", type=int, default=None, help="processors (2; bench, linux-l1: 1)"
+    )
     command.add_argument("--seed", type=int, default=0, help="another interleaving for each")
     command.add_argument("--memory", type=int, default=768, metavar="MB")
     command.add_argument("--verbose", action="store_true", help="show the console as it runs")
@@ -159,7 +163,7 @@ def _emulator(options: argparse.Namespace, cpus: int) -> Emulator | Vng:
 
 
 def _parts(options: argparse.Namespace) -> Parts:
-    cpus = options.cpus or (1 if options.command == "bench" else 2)
+    cpus = options.cpus or (1 if options.command in ("bench", "linux-l1") else 2)
     bochs = getattr(options, "bochs", None)
     for needed in (options.kernel, options.tools, bochs, options.module):
         if needed is not None and not needed.exists():
@@ -243,6 +247,8 @@ def main() -> int:
             raise MachineError(f"{options.command} needs --module")
         if options.command == "kselftest":
             return run_kselftest(parts, options.installed, (options.test or "").split())
+        if options.command == "linux-l1":
+            return run_linux_l1(parts)
         if options.command == "trace":
             return run_trace(parts, options.tracer, options.workload.split())
         if options.command == "demo":

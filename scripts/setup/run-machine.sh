@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|kselftest|mutants|removals}
-# [ARGUMENT...]: make what the machine needs, and call its runner. `make` calls this; its
-# variables are read here and in machine-args.sh, ARGUMENTs go to the runner as they are.
+# run-machine.sh WHAT [ARGUMENT...]: make what the machine needs, and call its runner. WHAT is one
+# of those of the usage below. `make` calls this; its variables are read here and in
+# machine-args.sh, ARGUMENTs go to the runner as they are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/machine-args.sh"
@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | trace | bench | kselftest | mutants | removals) shift ;;
+test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|kselftest|mutants|removals} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
