@@ -53,17 +53,23 @@ def run_linux_l1(parts: Parts) -> int:
     rounds = rounds_of(finished)
     table = make_table(finished)
     problems = find_problems(finished, table)
+    stale = {kind: _stale(finished, kind) for kind in _TITLES}
     report = {
         "kernel": finished.outcome.console.kernel,
         "rounds": rounds,
         "regions": table,
+        "stale": stale,
         "problems": problems,
     }
     path = parts.output / "linux-l1.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(render(table, rounds))
+    print(f"translations used though stale: {stale[C]}, {stale[RUST]}, {stale[C_AGAIN]}")
     for problem in problems:
         print(f"WRONG: {problem}")
+    for result in finished.results():
+        for line in stale_text(result):
+            print(f"  {line}")
     print(f"as JSON: {path}", flush=True)
     if problems:
         print("\n".join(console_tail(finished.outcome.directory)), file=sys.stderr)
@@ -132,6 +138,10 @@ def make_table(finished: Finished) -> Table:
     return table
 
 
+def _stale(finished: Finished, kind: str) -> int:
+    return sum(sum(r.stale.values()) for r in finished.results() if r.group == kind)
+
+
 def flushes(counters: Counter, instruction: str) -> int:
     """How many INVVPIDs or INVEPTs were executed."""
     return sum(counters[counter] for counter in FLUSHES[instruction])
@@ -184,7 +194,6 @@ def find_problems(finished: Finished, table: Table) -> list[str]:
         place = f"{result.group}/{result.name}"
         if result.status is not Status.PASSED:
             found += [f"{place}: {reason}" for reason in result.reasons]
-        found += stale_text(result)
         # The console of L1 is this one's output.
         faults = filter(None, map(find_fault, result.output))
         found += [f"{place}: L1: {fault.kind}: {fault.line}" for fault in faults]
