@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nested_fuzz: who decides about flushes, C or Rust, and how that changes.
+ */
+#ifndef FUZZ_HOST_H
+#define FUZZ_HOST_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#include "test_util.h"
+
+/* @path: of rust_kvm_nvmx.ko; NULL if the module stays as it is. */
+void fuzz_modules_use(const char *path);
+
+/* A run begins: load the module, until the process ends. */
+void fuzz_modules_begin(void);
+
+/* Are all hooks Rust's? */
+bool fuzz_all_rust(void);
+
+/* Give a hook to Rust, or to C.  Nothing happens if the module stays as it is. */
+void fuzz_switch_hook(u8 hook, bool rust);
+
+/* Load the module with some options, or unload it. */
+void fuzz_load_or_unload(u8 options);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * nested_fuzz: who decides about flushes, C or Rust, and how that changes.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "fuzz_host.h"
+#include "hooks.h"
+#include "modules.h"
+
+#define MODULE	"rust_kvm_nvmx"
+#define HOOKS	"/sys/kernel/debug/" MODULE "/hooks"
+
+static const char *module;
+static bool loaded;
+static int nr_hooks;
+static struct dirent **hooks;
+static u32 in_c;	/* a bit for each hook */
+
+/* The defaults, and fewer VPIDs than L2s. */
+static const char *const options[] = {
+	"", "", "vpid_slots=2", "vpid_slots=3", "vpid_slots=1", "keep_roots=0", "skip_needless=0",
+	"vpid_slots=4 keep_roots=0",
+};
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+void fuzz_modules_use(const char *path)
+{
+	module = path;
+	loaded = !access(HOOKS, F_OK);
+	TEST_ASSERT(!path || !loaded, "Unload " MODULE " first");
+}
+
+static void load(const char *with)
+{
+	int error = module_load(module, with);
+
+	TEST_ASSERT(!error, "Loading %s: error %d", module, error);
+	loaded = true;
+	in_c = 0;
+	if (hooks)
+		return;
+	nr_hooks = scandir(HOOKS, &hooks, is_visible, alphasort);
+	TEST_ASSERT(nr_hooks > 0 && nr_hooks <= 32, "%d hooks in " HOOKS, nr_hooks);
+}
+
+static void unload(void)
+{
+	if (loaded)
+		module_unload(MODULE);
+}
+
+void fuzz_modules_begin(void)
+{
+	if (!module)
+		return;
+	atexit(unload);
+	load("");
+}
+
+bool fuzz_all_rust(void)
+{
+	return loaded && !in_c;
+}
+
+void fuzz_switch_hook(u8 hook, bool rust)
+{
+	if (!module || !loaded)
+		return;
+	hook %= nr_hooks;
+	hook_set_mode(hooks[hook]->d_name, rust ? HOOK_RUST : HOOK_C);
+	if (rust)
+		in_c &= ~(1u << hook);
+	else
+		in_c |= (1u << hook);
+}
+
+void fuzz_load_or_unload(u8 number)
+{
+	int error;
+
+	if (!module)
+		return;
+	if (!loaded) {
+		load(options[number % ARRAY_SIZE(options)]);
+		return;
+	}
+	error = module_unload(MODULE);
+	TEST_ASSERT(!error, "Unloading: error %d", error);
+	loaded = false;
+}
