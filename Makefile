@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T TRACER V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T TRACER V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -23,6 +23,7 @@ help:
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
+#: make fuzz            random orders of events, with the oracle as judge: MINUTES= SEED=
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
 #: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
@@ -52,13 +53,14 @@ help:
 #:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands or c
 #:            ALL=1              make bench: all workloads
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell trace bench linux-l1 kselftest mutants removals:
+demo test test-full shell trace bench linux-l1 kselftest mutants removals fuzz:
 	@$(setup)/run-machine.sh $@
 
 # By how much they find.
@@ -103,4 +105,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants model model-full clean distclean

@@ -561,7 +561,7 @@ static void run_bytes(const u8 *bytes, size_t nr, const char *name)
 	witness_mark(UNJUDGED);
 }
 
-/* SplitMix64, of the public domain; one seed, one string. */
+/* SplitMix64; scripts/machine/fuzz.py makes the same string of a seed. */
 static u64 next_random(u64 *state)
 {
 	u64 z = *state += 0x9e3779b97f4a7c15;
@@ -585,6 +585,7 @@ static bool run_alone(const u8 *bytes, size_t nr, const char *name)
 	int status;
 	pid_t pid;
 
+	printf("# fuzz run %s\n", name);
 	fflush(stdout);
 	pid = fork();
 	TEST_ASSERT(pid >= 0, "fork() failed");

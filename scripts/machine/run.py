@@ -19,6 +19,7 @@ from bochs import Emulator
 from boots import Parts
 from demo import run_demo
 from errors import MachineError
+from fuzz import C, WAYS, Order as FuzzOrder, run_fuzz
 from kselftest import run_kselftest
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         ("linux-l1", "a Linux with KVM as L1, in C and in Rust"),
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
+        ("fuzz", "nested_fuzz with one seed after another; the least that fails is printed"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
         ("kselftest", "our selftests by kselftest's own runner, with the module loaded"),
         ("vng", "the tests in virtme-ng's guests: KTAP, JUnit; exit code 4 without VMX"),
@@ -54,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         _common(command)
         if name == "kselftest":
             command.add_argument("--installed", type=Path, required=True, help="by kselftest")
+        if name == "fuzz":
+            _fuzz(command)
         if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals"):
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
@@ -131,6 +135,17 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--silence", type=float, default=Limits.silence, metavar="SECONDS")
 
 
+def _fuzz(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--minutes", type=float, default=5, help="how long it searches")
+    command.add_argument(
+        "--bytes", action="append", default=[], metavar="HEX", help="run this string alone"
+    )
+    command.add_argument(
+        "--edit", action="append", default=[], metavar="NAME", help="break the module by this"
+    )
+    command.add_argument("--way", action="append", choices=[C, *WAYS], help="who decides")
+
+
 def _vng(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vng", default="vng", metavar="PROGRAM", help="virtme-ng")
     command.add_argument("--owner", default="", help="the owner of /dev/kvm, for messages")
@@ -201,6 +216,16 @@ def _vng_beside(options: argparse.Namespace) -> Vng | None:
     return Vng(options.vng)
 
 
+def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
+    return FuzzOrder(
+        options.minutes,
+        options.seed,
+        tuple(options.way or WAYS),
+        tuple(options.bytes),
+        tuple(options.edit),
+    )
+
+
 def _lock(output: Path) -> TextIO:
     """Two runs would write the same logs and images."""
     lock = open(output / ".lock", "w", encoding="utf-8")  # noqa: SIM115
@@ -241,6 +266,8 @@ def main() -> int:
             return run_shell(parts)
         if options.command == "mutants":
             return run_mutants(parts, options.test)
+        if options.command == "fuzz":
+            return run_fuzz(parts, _fuzz_order(options))
         if options.command == "removals":
             return run_removals(parts, options.test)
         if options.module is None:

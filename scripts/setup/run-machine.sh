@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals) shift ;;
+test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | fuzz) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|fuzz} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
@@ -87,6 +87,12 @@ if [ "$what" = trace ]; then tools=$(path toolchain-trace); fi
 [ "$what" != test ] || args+=(--vng vng)
 if [ "$what" = trace ]; then
 	args+=(--tracer "${TRACER:-trace-cmd}" --workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
+elif [ "$what" = fuzz ]; then
+	number MINUTES 1 100000
+	[ -z "${MINUTES:-}" ] || args+=(--minutes "$MINUTES")
+	for string in ${BYTES:-}; do args+=(--bytes "$string"); done
+	for edit in ${T:-}; do args+=(--edit "$edit"); done
+	for way in ${WAY:-}; do args+=(--way "$way"); done
 elif [ -n "${T:-}" ]; then
 	args+=(--test "$T")
 fi
