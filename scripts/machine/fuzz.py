@@ -35,6 +35,8 @@ _BEGUN = re.compile(r"^# fuzz run (\w+)$")
 _LENGTH = 100
 _WORD = (1 << 64) - 1
 _RUNS_IN_STEP, _STEPS_IN_BOOT = 40, 4
+# More than are made in one.
+_SEEDS_IN_MINUTE = 10_000
 # Of the machine's seconds for a run, which takes one at most.
 _LIMIT = 20
 
@@ -44,7 +46,8 @@ class Order:
     """What is to be done."""
 
     minutes: float
-    seed: int
+    # This one alone; None: many, from one on that the clock chooses. With edits, the first.
+    seed: int | None
     ways: tuple[str, ...] = WAYS
     # To be run, in place of what seeds make.
     strings: tuple[str, ...] = ()
@@ -74,10 +77,10 @@ class Fuzzer:
         self.runs = 0
         self.seconds = 0.0
 
-    def search(self, order: Order) -> Failure | None:
-        """Seeds from ORDER's on, until one fails or its time is over."""
+    def search(self, order: Order, first: int) -> Failure | None:
+        """Seeds from FIRST on, until one fails or the time is over."""
         end = time.monotonic() + 60 * order.minutes
-        seed = order.seed
+        seed = first
         while time.monotonic() < end:
             steps = []
             for number in range(_STEPS_IN_BOOT):
@@ -94,7 +97,7 @@ class Fuzzer:
 
     def try_strings(self, way: str, strings: list[str]) -> list[Result]:
         """How each of STRINGS ends, all in one boot; fewer results if the machine has ended."""
-        steps = [(way, ("--bytes", string)) for string in strings]
+        steps = [(way, ("--verbose", "--bytes", string)) for string in strings]
         finished = self._boot(steps, _LIMIT)
         return [result for result in finished.results() if result.name.startswith(PROGRAM)]
 
@@ -166,12 +169,16 @@ def run_fuzz(parts: Parts, order: Order) -> int:
     """0 if no run failed; with edits, if each was found."""
     if not parts.emulator.has_witness:
         raise MachineError("the oracle is the judge: not with TLBSAN=0")
-    if order.strings:
-        return _replay(parts, order)
     if order.edits:
         return _find_edits(parts, order)
+    if order.seed is not None:
+        order = replace(order, strings=(*order.strings, string_of(order.seed)))
+    if order.strings:
+        return _replay(parts, order)
     fuzzer = Fuzzer(parts)
-    failure = fuzzer.search(order)
+    first = int(time.time()) // 60 * _SEEDS_IN_MINUTE
+    print(f"# seeds from {first} on", flush=True)
+    failure = fuzzer.search(order, first)
     if failure:
         print("\n".join(_describe(fuzzer, failure)), flush=True)
         return 1
@@ -181,11 +188,14 @@ def run_fuzz(parts: Parts, order: Order) -> int:
 
 def _replay(parts: Parts, order: Order) -> int:
     failed = False
+    fuzzer = Fuzzer(parts)
     for way in order.ways:
-        for result in Fuzzer(parts).try_strings(way, list(order.strings)):
-            print(f"{way}: {result.status.value}")
-            print("\n".join(_reasons(result)))
-            failed = failed or result.status is Status.FAILED
+        for string in order.strings:
+            results = fuzzer.try_strings(way, [string])
+            print(f"{way}: {results[0].status.value}")
+            if results[0].status is Status.FAILED:
+                failed = True
+                print("\n".join(_describe(fuzzer, Failure(way, "bytes", string, results[0], 1))))
     return 1 if failed else 0
 
 
@@ -198,7 +208,7 @@ def _find_edits(parts: Parts, order: Order) -> int:
     for name in order.edits:
         file = _build(known[name], parts)
         fuzzer = Fuzzer(replace(parts, module=file), name)
-        failure = fuzzer.search(order)
+        failure = fuzzer.search(order, order.seed or 1)
         if failure:
             said = f"found in run {failure.runs}, {failure.way} {failure.name}"
         else:

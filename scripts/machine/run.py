@@ -173,7 +173,8 @@ def _emulator(options: argparse.Namespace, cpus: int) -> Emulator | Vng:
         options.memory,
         options.debian_bochs,
         simulated_tlb=options.simulate,
-        seed=options.seed,
+        # What `fuzz` does is by its seed alone.
+        seed=0 if options.command == "fuzz" else options.seed,
     )
 
 
@@ -219,7 +220,7 @@ def _vng_beside(options: argparse.Namespace) -> Vng | None:
 def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
     return FuzzOrder(
         options.minutes,
-        options.seed,
+        options.seed or None,
         tuple(options.way or WAYS),
         tuple(options.bytes),
         tuple(options.edit),

@@ -251,6 +251,9 @@ static void fail_late(struct l2_context *l2, u64 field, u64 value)
 
 static void fail(struct l2_context *l2, enum fuzz_failure failure)
 {
+	/* An enlightened VMCS has no list of MSRs. */
+	if (l2->hv && failure == FUZZ_BAD_MSR_LIST)
+		failure = FUZZ_BAD_CR3;
 	switch (failure) {
 	case FUZZ_BAD_CONTROLS:
 		fail_early(l2, PIN_BASED_VM_EXEC_CONTROL);
@@ -265,9 +268,7 @@ static void fail(struct l2_context *l2, enum fuzz_failure failure)
 		fail_late(l2, GUEST_CR3, BAD_CR3);
 		break;
 	case FUZZ_BAD_MSR_LIST:
-		/* FS's base may not be in the list; an enlightened VMCS has none. */
-		if (l2->hv)
-			break;
+		/* FS's base may not be in the list. */
 		fuzz.msr_list->index = MSR_FS_BASE;
 		vmwrite(VM_ENTRY_MSR_LOAD_ADDR, fuzz.msr_list_gpa);
 		fail_late(l2, VM_ENTRY_MSR_LOAD_COUNT, 1);
