@@ -31,8 +31,6 @@ WAYS = (RUST, HANDS)
 _REGION = re.compile(r"^fuzz\.(\w+)$")
 _FAILED = re.compile(r"^# fuzz failed (\w+)$")
 _BEGUN = re.compile(r"^# fuzz run (\w+)$")
-# Operations of a run.
-_LENGTH = 100
 _WORD = (1 << 64) - 1
 _RUNS_IN_STEP, _STEPS_IN_BOOT = 40, 4
 # More than are made in one.
@@ -53,6 +51,8 @@ class Order:
     strings: tuple[str, ...] = ()
     # Names in selftests/mutants.toml.
     edits: tuple[str, ...] = ()
+    # Operations of a run.
+    length: int = 100
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class Fuzzer:
             steps = []
             for number in range(_STEPS_IN_BOOT):
                 way = order.ways[number % len(order.ways)]
-                steps.append((way, self._arguments(seed)))
+                steps.append((way, self._arguments(seed, order.length)))
                 seed += _RUNS_IN_STEP
             finished = self._boot(steps, _LIMIT * _RUNS_IN_STEP)
             self.seconds += finished.outcome.seconds
-            failure = self._first_failure(finished, steps)
+            failure = self._first_failure(finished, steps, order.length)
             print(f"# {self._file}: {self.runs} runs, {self._rate()}", file=sys.stderr, flush=True)
             if failure:
                 return failure
@@ -102,8 +102,8 @@ class Fuzzer:
         return [result for result in finished.results() if result.name.startswith(PROGRAM)]
 
     @staticmethod
-    def _arguments(seed: int) -> tuple[str, ...]:
-        runs = ("--runs", str(_RUNS_IN_STEP), "--length", str(_LENGTH))
+    def _arguments(seed: int, length: int) -> tuple[str, ...]:
+        runs = ("--runs", str(_RUNS_IN_STEP), "--length", str(length))
         return ("--seed", str(seed), *runs)
 
     def _rate(self) -> str:
@@ -124,7 +124,7 @@ class Fuzzer:
         return finished
 
     def _first_failure(
-        self, finished: Finished, steps: list[tuple[str, tuple[str, ...]]]
+        self, finished: Finished, steps: list[tuple[str, tuple[str, ...]]], length: int
     ) -> Failure | None:
         results = [r for r in finished.results() if r.name.startswith(PROGRAM)]
         for result, (way, _) in zip(results, steps, strict=True):
@@ -136,17 +136,17 @@ class Fuzzer:
             for number, name in enumerate(begun, start=1):
                 if name in failed:
                     self.runs += number
-                    return Failure(way, name, string_of(int(name)), result, self.runs)
+                    return Failure(way, name, string_of(int(name), length), result, self.runs)
             if result.status is Status.FAILED:
                 raise MachineError(f"{result.name}: {'; '.join(result.reasons)}")
             self.runs += len(begun)
         return None
 
 
-def string_of(seed: int) -> str:
+def string_of(seed: int, length: int) -> str:
     """What nested_fuzz makes of SEED."""
     digits = []
-    for _ in range(_LENGTH * OP_DIGITS // 2):
+    for _ in range(length * OP_DIGITS // 2):
         seed = (seed + 0x9E3779B97F4A7C15) & _WORD
         z = ((seed ^ seed >> 30) * 0xBF58476D1CE4E5B9) & _WORD
         z = ((z ^ z >> 27) * 0x94D049BB133111EB) & _WORD
@@ -172,7 +172,7 @@ def run_fuzz(parts: Parts, order: Order) -> int:
     if order.edits:
         return _find_edits(parts, order)
     if order.seed is not None:
-        order = replace(order, strings=(*order.strings, string_of(order.seed)))
+        order = replace(order, strings=(*order.strings, string_of(order.seed, order.length)))
     if order.strings:
         return _replay(parts, order)
     fuzzer = Fuzzer(parts)

@@ -144,6 +144,7 @@ def _fuzz(command: argparse.ArgumentParser) -> None:
         "--edit", action="append", default=[], metavar="NAME", help="break the module by this"
     )
     command.add_argument("--way", action="append", choices=[C, *WAYS], help="who decides")
+    command.add_argument("--length", type=int, default=100, help="operations of a run")
 
 
 def _vng(command: argparse.ArgumentParser) -> None:
@@ -224,6 +225,7 @@ def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
         tuple(options.way or WAYS),
         tuple(options.bytes),
         tuple(options.edit),
+        options.length,
     )
 
 
