@@ -30,7 +30,7 @@
 
 #define OP_BYTES	4
 #define MAX_BYTES	16384
-#define RUN_SECONDS	10	/* it takes less than one */
+#define RUN_SECONDS	10	/* it takes two */
 
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpus[FUZZ_VCPUS];
@@ -400,6 +400,22 @@ static void op_move(const struct op *op)
 }
 
 /*
+ * After VMRESUME of an enlightened VMCS that KVM did not have when the state was saved, it
+ * refuses the next state.
+ */
+static void launch_again(int vcpu)
+{
+	struct l2_context *of;
+	u64 l2;
+
+	for (l2 = FUZZ_PLAIN; guest->has_evmcs && l2 < FUZZ_L2S; l2++) {
+		of = addr_gva2hva(vm, (gva_t)guest->l2s[vcpu][l2]);
+		if (!running[vcpu].active || running[vcpu].l2 != l2)
+			of->launched = false;
+	}
+}
+
+/*
  * Not twice in a row: KVM would save a shadow VMCS of no meaning in the place of an
  * enlightened VMCS that it has not mapped again.
  */
@@ -412,6 +428,7 @@ static void op_save(const struct op *op)
 		order(vcpu, &nothing, level(vcpu));
 	vcpu_save_and_go_back(vcpus[vcpu]);
 	restored[vcpu] = true;
+	launch_again(vcpu);
 }
 
 /* Other memory with the same contents under a page that guests read. */
@@ -652,7 +669,7 @@ int main(int argc, char *argv[])
 		{ "verbose", no_argument, NULL, 'v' },
 		{}
 	};
-	u64 seed = 0, runs = 1, length = 100, failed = 0, i;
+	u64 seed = 0, runs = 1, length = 300, failed = 0, i;
 	static u8 bytes[MAX_BYTES];
 	const char *hex = NULL;
 	char name[32];

@@ -10,6 +10,7 @@ to be found.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -32,11 +33,14 @@ _REGION = re.compile(r"^fuzz\.(\w+)$")
 _FAILED = re.compile(r"^# fuzz failed (\w+)$")
 _BEGUN = re.compile(r"^# fuzz run (\w+)$")
 _WORD = (1 << 64) - 1
-_RUNS_IN_STEP, _STEPS_IN_BOOT = 40, 4
-# More than are made in one.
+_RUNS_IN_STEP, _STEPS_IN_BOOT = 20, 4
+# More than are made in one minute.
 _SEEDS_IN_MINUTE = 10_000
-# Of the machine's seconds for a run, which takes one at most.
+# Of the machine's seconds for a run, which takes some three at most.
 _LIMIT = 20
+
+# A way, and the program's arguments.
+Steps = list[tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Order:
     # Names in selftests/mutants.toml.
     edits: tuple[str, ...] = ()
     # Operations of a run.
-    length: int = 100
+    length: int = 300
 
 
 @dataclass(frozen=True)
@@ -82,23 +86,26 @@ class Fuzzer:
         end = time.monotonic() + 60 * order.minutes
         seed = first
         while time.monotonic() < end:
-            steps = []
+            begin = time.monotonic()
+            shares: list[Steps] = [[] for _ in range(os.cpu_count() or 1)]
             for number in range(_STEPS_IN_BOOT):
-                way = order.ways[number % len(order.ways)]
-                steps.append((way, self._arguments(seed, order.length)))
-                seed += _RUNS_IN_STEP
-            finished = self._boot(steps, _LIMIT * _RUNS_IN_STEP)
-            self.seconds += finished.outcome.seconds
-            failure = self._first_failure(finished, steps, order.length)
-            print(f"# {self._file}: {self.runs} runs, {self._rate()}", file=sys.stderr, flush=True)
-            if failure:
-                return failure
+                for share in shares:
+                    way = order.ways[number % len(order.ways)]
+                    share.append((way, self._arguments(seed, order.length)))
+                    seed += _RUNS_IN_STEP
+            finished = self._boot(shares, _LIMIT * _RUNS_IN_STEP)
+            self.seconds += time.monotonic() - begin
+            for each, share in zip(finished, shares, strict=True):
+                failure = self._first_failure(each, share, order.length)
+                if failure:
+                    return failure
+            print(f"# {self._file}: {self.runs} runs, {self.rate()}", file=sys.stderr, flush=True)
         return None
 
     def try_strings(self, way: str, strings: list[str]) -> list[Result]:
         """How each of STRINGS ends, all in one boot; fewer results if the machine has ended."""
         steps = [(way, ("--verbose", "--bytes", string)) for string in strings]
-        finished = self._boot(steps, _LIMIT)
+        (finished,) = self._boot([steps], _LIMIT)
         return [result for result in finished.results() if result.name.startswith(PROGRAM)]
 
     @staticmethod
@@ -106,25 +113,28 @@ class Fuzzer:
         runs = ("--runs", str(_RUNS_IN_STEP), "--length", str(length))
         return ("--seed", str(seed), *runs)
 
-    def _rate(self) -> str:
+    def rate(self) -> str:
+        """How fast it is."""
         return f"{self.runs / self.seconds:.2f} a second, with the boots"
 
-    def _boot(self, steps: list[tuple[str, tuple[str, ...]]], limit: int) -> Finished:
-        self._boots += 1
-        path = f"/modules/{self._file}.ko"
-        groups = []
-        for number, (way, arguments) in enumerate(steps):
-            command = (f"/tests/{PROGRAM}", *([path] if way == HANDS else []), *arguments)
-            state = "loaded" if way == RUST else "absent"
-            step = Step(f"{PROGRAM}-{number}", command, limit)
-            groups.append(Group(f"{way}-{number}", way, state, (step,), self._file))
-        parts = self._parts
-        boot = Boot(f"{self._file}-{self._boots}", Plan(tuple(groups)), (PROGRAM,), parts)
-        (finished,) = run_boots([boot])
-        return finished
+    def _boot(self, shares: list[Steps], limit: int) -> list[Finished]:
+        boots = []
+        for steps in shares:
+            self._boots += 1
+            groups = tuple(self._group(n, each, limit) for n, each in enumerate(steps))
+            name = f"{self._file}-{self._boots}"
+            boots.append(Boot(name, Plan(groups), (PROGRAM,), self._parts))
+        return run_boots(boots)
+
+    def _group(self, number: int, what: tuple[str, tuple[str, ...]], limit: int) -> Group:
+        way, arguments = what
+        module = [f"/modules/{self._file}.ko"] if way == HANDS else []
+        step = Step(f"{PROGRAM}-{number}", (f"/tests/{PROGRAM}", *module, *arguments), limit)
+        state = "loaded" if way == RUST else "absent"
+        return Group(f"{way}-{number}", way, state, (step,), self._file)
 
     def _first_failure(
-        self, finished: Finished, steps: list[tuple[str, tuple[str, ...]]], length: int
+        self, finished: Finished, steps: Steps, length: int
     ) -> Failure | None:
         results = [r for r in finished.results() if r.name.startswith(PROGRAM)]
         for result, (way, _) in zip(results, steps, strict=True):
@@ -182,7 +192,7 @@ def run_fuzz(parts: Parts, order: Order) -> int:
     if failure:
         print("\n".join(_describe(fuzzer, failure)), flush=True)
         return 1
-    print(f"no failure in {fuzzer.runs} runs, {fuzzer.runs / fuzzer.seconds:.2f} a second")
+    print(f"no failure in {fuzzer.runs} runs, {fuzzer.rate()}")
     return 0
 
 

@@ -144,7 +144,7 @@ def _fuzz(command: argparse.ArgumentParser) -> None:
         "--edit", action="append", default=[], metavar="NAME", help="break the module by this"
     )
     command.add_argument("--way", action="append", choices=[C, *WAYS], help="who decides")
-    command.add_argument("--length", type=int, default=100, help="operations of a run")
+    command.add_argument("--length", type=int, default=300, help="operations of a run")
 
 
 def _vng(command: argparse.ArgumentParser) -> None:
