@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-# An operation is four bytes.
-OP_DIGITS = 8
+from fuzz_run import OP_DIGITS
+
 # In one boot.
 _MOST = 40
 

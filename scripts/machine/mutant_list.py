@@ -21,6 +21,8 @@ class Mutant:
     old: str = ""
     new: str = ""
     tests: list[str] = field(default_factory=list)
+    # The kind of fault, if it is one that the fuzzer is to find.
+    planted: str = ""
     caught_by: list[str] = field(default_factory=list)
     # The tests that failed where C decides, as listed for those that show a hole.
     holes: list[str] = field(default_factory=list)

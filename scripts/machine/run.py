@@ -19,7 +19,9 @@ from bochs import Emulator
 from boots import Parts
 from demo import run_demo
 from errors import MachineError
-from fuzz import C, WAYS, Order as FuzzOrder, run_fuzz
+from fuzz import Order as FuzzOrder
+from fuzz import run_fuzz
+from fuzz_run import C, WAYS
 from kselftest import run_kselftest
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
@@ -141,9 +143,14 @@ def _fuzz(command: argparse.ArgumentParser) -> None:
         "--bytes", action="append", default=[], metavar="HEX", help="run this string alone"
     )
     command.add_argument(
-        "--edit", action="append", default=[], metavar="NAME", help="break the module by this"
+        "--edit",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="is this found, or all that are `planted`?",
     )
     command.add_argument("--way", action="append", choices=[C, *WAYS], help="who decides")
+    command.add_argument("--runs", type=int, default=100, help="the most for each edit")
     command.add_argument("--length", type=int, default=300, help="operations of a run")
 
 
@@ -225,6 +232,7 @@ def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
         tuple(options.way or WAYS),
         tuple(options.bytes),
         tuple(options.edit),
+        options.runs,
         options.length,
     )
 
