@@ -23,7 +23,7 @@ help:
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
-#: make fuzz            random orders of events, with the oracle as judge: MINUTES= SEED=
+#: make fuzz            random orders of events, with the oracle as judge
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
 #: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
@@ -53,6 +53,7 @@ help:
 #:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
 #:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands or c
 #:            ALL=1              make bench: all workloads
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size

@@ -461,7 +461,7 @@ static const struct {
 	int weight;
 } ops[] = {
 	{ "run", op_run, 72 },
-	{ "back", op_back, 48 },
+	{ "back", op_back, 44 },
 	{ "read", op_read, 12 },
 	{ "leave", op_leave, 12 },
 	{ "flush", op_flush, 16 },
@@ -476,7 +476,7 @@ static const struct {
 	{ "off", op_off, 2 },
 	{ "save", op_save, 6 },
 	{ "replace", op_replace, 4 },
-	{ "hook", op_hook, 4 },
+	{ "hook", op_hook, 8 },
 	{ "module", op_module, 2 },
 };
 
