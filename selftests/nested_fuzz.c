@@ -28,6 +28,8 @@
 #include "invalidate.h"
 #include "witness.h"
 
+#define USAGE		"[--verbose] {--seed N [--runs N] [--length N] | --bytes HEX}"
+
 #define OP_BYTES	4
 #define MAX_BYTES	16384
 #define RUN_SECONDS	10	/* it takes two */
@@ -693,8 +695,7 @@ int main(int argc, char *argv[])
 			verbose = true;
 			break;
 		default:
-			TEST_FAIL("Usage: %s [MODULE.ko] --seed N [--runs N] [--length N] |"
-				  " --bytes HEX", argv[0]);
+			TEST_FAIL("Usage: %s [MODULE.ko] " USAGE, argv[0]);
 		}
 	}
 	TEST_ASSERT(length * OP_BYTES <= MAX_BYTES, "%lu operations are too many", length);
