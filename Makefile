@@ -54,7 +54,7 @@ help:
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
-#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands or c
+#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands, check or c
 #:            ALL=1              make bench: all workloads
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from plan import Group, Step
+from plan import CHECKING, STOCK_IN_C, Group, Step
 from results import Result, Status
 
 PROGRAM = "nested_fuzz"
-# Who decides: C; Rust, by default; Rust, and the program switches hooks and loads the module.
-C, RUST, HANDS = "c", "rust", "hands"
+# Who decides: C; Rust, by default; Rust, and the program switches hooks and loads the module; C,
+# and the module compares.
+C, RUST, HANDS, CHECK = "c", "rust", "hands", "check"
 WAYS = (RUST, HANDS)
 # An operation is four bytes.
 OP_DIGITS = 8
@@ -51,9 +52,10 @@ def group(name: str, runs: Runs, file: str) -> Group:
     """RUNS with the module FILE."""
     module = [f"/modules/{file}.ko"] if runs.way == HANDS else []
     command = (f"/tests/{PROGRAM}", *module, *runs.arguments)
-    state = "loaded" if runs.way == RUST else "absent"
+    state = "loaded" if runs.way in (RUST, CHECK) else "absent"
     step = Step(f"{PROGRAM}-{name}", command, _LIMIT * runs.number)
-    return Group(f"{runs.way}-{name}", runs.way, state, (step,), file)
+    before, options = ((CHECKING,), STOCK_IN_C) if runs.way == CHECK else ((), "")
+    return Group(f"{runs.way}-{name}", runs.way, state, (*before, step), file, options)
 
 
 def results_of(results: list[Result]) -> list[Result]:

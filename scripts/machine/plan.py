@@ -14,6 +14,8 @@ TRACED = "traced"
 CHECKED = "checked"
 # The module's parameters that leave every decision as in C.
 STOCK = "vpid_slots=1 keep_roots=0 skip_needless=0"
+# Those of a module that compares.
+STOCK_IN_C = f"{STOCK} start_in_c=1"
 _CHECK = f"for hook in /sys/kernel/debug/{MODULE}/hooks/*; do echo check >$hook || exit 1; done"
 _TRACE = f"echo 1 >/sys/kernel/tracing/events/{MODULE}/enable"
 
@@ -36,6 +38,12 @@ class Step:
     may_fail_in_c: str = ""
     # The kind of fault that it provokes, which the kernel must report.
     provokes: str = ""
+
+
+# The module's tracepoints are on from then on.
+TRACING = Step("tracing", ("sh", "-c", _TRACE))
+# C handles the hooks from then on, and the module compares.
+CHECKING = Step("checking", ("sh", "-c", _CHECK))
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,7 @@ class Plan:
             if other is group:
                 break
             before = other
-        mode = {TRACED: ("tracing", _TRACE), CHECKED: ("checking", _CHECK)}.get(group.name)
-        begin = (Step(mode[0], ("sh", "-c", mode[1])),) if mode else ()
+        begin = {TRACED: (TRACING,), CHECKED: (CHECKING,)}.get(group.name, ())
         return _state_change(before, group) + begin + group.steps
 
 

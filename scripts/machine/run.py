@@ -21,7 +21,7 @@ from demo import run_demo
 from errors import MachineError
 from fuzz import Order as FuzzOrder
 from fuzz import run_fuzz
-from fuzz_run import C, WAYS
+from fuzz_run import C, CHECK, WAYS
 from kselftest import run_kselftest
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
@@ -149,7 +149,7 @@ def _fuzz(command: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="is this found, or all that are `planted`?",
     )
-    command.add_argument("--way", action="append", choices=[C, *WAYS], help="who decides")
+    command.add_argument("--way", action="append", choices=[C, CHECK, *WAYS], help="who decides")
     command.add_argument("--runs", type=int, default=100, help="the most for each edit")
     command.add_argument("--length", type=int, default=300, help="operations of a run")
 

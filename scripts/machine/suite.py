@@ -23,7 +23,7 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
 from junit import write_junit
-from plan import CHECKED, STOCK, TRACED, Group, Plan, Probe
+from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -46,7 +46,7 @@ _GROUPS = [
         "C decides, and the module compares",
         "loaded",
         (),
-        options=f"{STOCK} start_in_c=1",
+        options=STOCK_IN_C,
     ),
     Group("after", "the module was removed again", "absent", ()),
 ]

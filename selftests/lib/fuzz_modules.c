@@ -34,6 +34,7 @@ void fuzz_modules_use(const char *path)
 {
 	module = path;
 	loaded = !access(HOOKS, F_OK);
+	in_c = loaded && !hook_is_rust("hv_flush_tlb");
 	TEST_ASSERT(!path || !loaded, "Unload " MODULE " first");
 }
 
