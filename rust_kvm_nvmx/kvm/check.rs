@@ -4,7 +4,7 @@
 //!
 //! Requests, fields and the answer can be seen afterwards. KVM tells the client of each INVVPID and
 //! INVEPT that C executes meanwhile. C's function may call other hooks. If these are watched, too,
-//! what they do is theirs.
+//! what they invalidate is theirs.
 
 use kernel::{
     asm,
@@ -230,7 +230,7 @@ impl Vcpu<'_> {
 ///
 /// # Safety
 ///
-/// Only KVM's `__kvm_nvmx_invalidates()` calls this, for the vCPU of the thread that it is on.
+/// Only KVM's `kvm_nvmx_invalidates()` calls this, for the VMX vCPU of the thread that it is on.
 pub(super) unsafe extern "C" fn invalidates(
     _client: *mut bindings::kvm_nvmx_client,
     vcpu: *mut bindings::kvm_vcpu,

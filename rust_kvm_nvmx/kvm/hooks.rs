@@ -103,7 +103,10 @@ impl Scope {
 /// `from_raw` must not claim more than its caller promises.
 pub(crate) unsafe trait Argument {
     /// What C passes.
-    type Raw;
+    type Raw: Copy;
+
+    /// What is kept of it while C's function runs, which may change what it points to.
+    type Kept;
 
     /// What a hook is given, for the time of its call.
     type View<'h>;
@@ -114,6 +117,33 @@ pub(crate) unsafe trait Argument {
     ///
     /// `raw` is an argument of the hook call that `scope` stands for.
     unsafe fn from_raw(scope: &Scope, raw: Self::Raw) -> Self::View<'_>;
+
+    /// What is kept of it.
+    ///
+    /// # Safety
+    ///
+    /// As for `from_raw`.
+    unsafe fn keep(raw: Self::Raw) -> Self::Kept;
+
+    /// What C would pass again. It is as valid as `raw` was, for as long as `kept` stays.
+    fn again(kept: &Self::Kept) -> Self::Raw;
+}
+
+/// The argument itself is kept.
+macro_rules! kept_as_it_is {
+    () => {
+        type Kept = Self::Raw;
+
+        #[inline(always)]
+        unsafe fn keep(raw: Self::Raw) -> Self::Kept {
+            raw
+        }
+
+        #[inline(always)]
+        fn again(kept: &Self::Kept) -> Self::Raw {
+            *kept
+        }
+    };
 }
 
 macro_rules! values {
@@ -123,6 +153,8 @@ macro_rules! values {
             unsafe impl Argument for $t {
                 type Raw = $t;
                 type View<'h> = $t;
+
+                kept_as_it_is!();
 
                 #[inline(always)]
                 unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
@@ -140,6 +172,8 @@ unsafe impl Argument for Gva {
     type Raw = bindings::gva_t;
     type View<'h> = Self;
 
+    kept_as_it_is!();
+
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
         Self(raw as u64)
@@ -150,9 +184,11 @@ unsafe impl Argument for Gva {
 pub(crate) struct Ignored<T>(PhantomData<T>);
 
 // SAFETY: Nothing is claimed.
-unsafe impl<T: 'static> Argument for Ignored<T> {
+unsafe impl<T: Copy + 'static> Argument for Ignored<T> {
     type Raw = T;
     type View<'h> = Self;
+
+    kept_as_it_is!();
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, _raw: Self::Raw) -> Self::View<'_> {
@@ -165,6 +201,8 @@ unsafe impl Argument for Vmcs12<'static> {
     type Raw = *mut bindings::vmcs12;
     type View<'h> = Vmcs12<'h>;
 
+    kept_as_it_is!();
+
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
         // SAFETY: The cache stays until VMX operation ends, and no hook lasts longer than that.
@@ -175,7 +213,20 @@ unsafe impl Argument for Vmcs12<'static> {
 // SAFETY: KVM passes a structure on its stack, filled in from the registers.
 unsafe impl Argument for Hypercall<'static> {
     type Raw = *mut bindings::kvm_hv_hcall;
+    type Kept = bindings::kvm_hv_hcall;
     type View<'h> = Hypercall<'h>;
+
+    /// C puts the translated address in the place of L2's.
+    #[inline(always)]
+    unsafe fn keep(raw: Self::Raw) -> Self::Kept {
+        // SAFETY: It is the structure on the stack of the hook's caller. No other thread has it.
+        unsafe { raw.read() }
+    }
+
+    #[inline(always)]
+    fn again(kept: &Self::Kept) -> Self::Raw {
+        core::ptr::from_ref(kept).cast_mut()
+    }
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
@@ -374,10 +425,17 @@ macro_rules! hooks {
                         // SAFETY: As in `entry`: KVM is calling.
                         let scope = unsafe { Scope::new(client, vcpu) };
 
+                        $(
+                            // SAFETY: As in `entry`: the argument is this call's.
+                            let [<kept_ $arg>] = unsafe { <$t as Argument>::keep($arg) };
+                        )*
                         let expected = || <T as NestedTlbChecks>::$hook(
                             scope.vcpu()
-                            // SAFETY: As in `entry`: the argument is this call's.
-                            $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
+                            // SAFETY: What was kept is as valid, and stays until the call ends.
+                            $(, unsafe {
+                                let raw = <$t as Argument>::again(&[<kept_ $arg>]);
+                                <$t as Argument>::from_raw(&scope, raw)
+                            })*
                         );
                         let mut watch = check::Watch::new(scope.vcpu(), expected());
 

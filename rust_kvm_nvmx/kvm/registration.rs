@@ -431,6 +431,8 @@ impl<T> PinnedDrop for Registration<T> {
     fn drop(self: Pin<&mut Self>) {
         // V14. The hooks become C's one by one.
         self.shared.set_options(self.options.while_a_hook_is_c_s());
+        // While KVM knows the client: a hook that is compared must be told of all to the end.
+        self.shared.set_hooks(Modes::default());
     }
 }
 

@@ -34,7 +34,8 @@ use crate::{
         },
     },
     policy::{
-        self, apic_access,
+        self,
+        apic_access::Required,
         check::{
             Effects,
             Expected,
@@ -120,16 +121,21 @@ impl NestedTlbChecks for NestedTlb {
     #[inline(never)]
     fn flush_tlb_apic_access(vcpu: Vcpu<'_>) -> Expected {
         let required = apic::required_when_turned_on(vcpu);
-        let known = (required == apic_access::Required::OfPreviousRoots).then_some(Known::X7);
-        let mut invalidations = Invalidations::default();
+        let effects = |required| {
+            let mut invalidations = Invalidations::default();
+            apic::for_each_invalidation(vcpu, required, |one| invalidations.add(Some(one)));
+            let request = (required == Required::Request).then_some(Request::Current);
 
-        apic::for_each_invalidation(vcpu, required, |one| invalidations.add(Some(one)));
-        let request = (required == apic_access::Required::Request).then_some(Request::Current);
-        let effects = Effects {
-            invalidations,
-            ..requests(vcpu, request)
+            Effects {
+                invalidations,
+                ..requests(vcpu, request)
+            }
         };
-        Expected::Effects(effects, known)
+        // C takes the current root for L1's.
+        let c = (required == Required::OfPreviousRoots)
+            .then(|| (Known::X7, effects(Required::OfCurrentRoot)));
+
+        Expected::Effects(effects(required), c)
     }
 
     #[inline(never)]
@@ -181,7 +187,7 @@ impl NestedTlbChecks for NestedTlb {
             ..nothing(vcpu)
         };
 
-        Expected::Effects(effects, Some(Known::X6))
+        Expected::Effects(effects, Some((Known::X6, nothing(vcpu))))
     }
 
     #[inline(never)]
@@ -219,8 +225,8 @@ impl NestedTlbChecks for NestedTlb {
     fn steal_time_tlb_flush(vcpu: Vcpu<'_>) -> Expected {
         let current = flush::current_vpid(vcpu);
         let required = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
-        let known = required.map(|_| Known::X3);
+        let c = required.map(|_| (Known::X3, nothing(vcpu)));
 
-        Expected::Effects(executes(vcpu, required), known)
+        Expected::Effects(executes(vcpu, required), c)
     }
 }

@@ -89,15 +89,15 @@ pub(crate) enum Known {
     E5,
 }
 
-/// What Rust would do.
+/// What Rust would do. If C has a known bug there, also what C does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Nobody can tell without doing it.
     Unknown,
-    /// Only this answer can be told. The guest may change its input meanwhile.
+    /// Only this answer can be told. The guest may change its input meanwhile. C's may be any.
     Answer(u64, Option<Known>),
-    /// All of this; if C does something else, that may be the bug.
-    Effects(Effects, Option<Known>),
+    /// All of this.
+    Effects(Effects, Option<(Known, Effects)>),
 }
 
 /// How the two compare.
@@ -136,13 +136,16 @@ pub(crate) fn compare(
 fn verdict(expected: &Expected, did: &Effects) -> Verdict {
     let (same, known) = match expected {
         Expected::Unknown => return Verdict::NotCompared,
-        Expected::Answer(answer, known) => (*answer == did.answer, known),
-        Expected::Effects(effects, known) => (effects == did, known),
+        Expected::Answer(answer, known) => (*answer == did.answer, *known),
+        Expected::Effects(effects, c) => (
+            effects == did,
+            c.filter(|(_, effects)| effects == did).map(|c| c.0),
+        ),
     };
 
     match known {
         _ if same => Verdict::Same,
-        Some(known) => Verdict::Known(*known),
+        Some(known) => Verdict::Known(known),
         None => Verdict::Different,
     }
 }

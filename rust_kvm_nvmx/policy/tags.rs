@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! V21: which vCPUs may run an L2 that a flush call names, by one byte for each vCPU.
+//! V22: which vCPUs may run an L2 that a flush call names, by one byte for each vCPU.
 //!
 //! The tag of a vCPU is a hash of its L2's ids, or [`Tag::UNKNOWN`]. A sender that finds another
 //! tag than those of its targets need not look at the vCPU. It looks closely at all others (E8), so
@@ -20,6 +20,9 @@ impl Tag {
     pub(crate) const UNKNOWN: Self = Self(0);
 
     /// The tag of an L2 with these ids.
+    ///
+    /// KVM keeps tags when the module goes, and another build may find them. So a change of this
+    /// requires another `KVM_NVMX_HOOKS_VERSION`.
     #[inline]
     pub(crate) const fn of(vm: u64, vp: u32) -> Self {
         let hash = (mix(vm) as u8).wrapping_add(vp as u8);
