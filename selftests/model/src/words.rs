@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The protocol for L2s at rest (V8, V9), and tags (V22), with store buffers (x86-TSO): an L2's
-//! flush calls on one CPU, and on another the vCPU of L2 A, which the calls name. What is decided is
-//! asked of the policy itself.
+//! flush calls on one CPU, and on another the vCPU of L2 A, which the calls name. What is decided
+//! is asked of the policy itself.
 //!
 //! ```text
 //! sender                                    the vCPU of L2 A
