@@ -203,12 +203,14 @@ def find_problems(finished: Finished, table: Table) -> list[str]:
 
 
 def _miscounted(place: str, module: dict[str, int], seen: Counter) -> list[str]:
+    """What the emulator saw and the module did not count. The module counts for a moment longer,
+    and L1 never stands still."""
     return [
         f"{place}: {counter}: the module counted {module.get(counter, 0)}, the emulator"
         f" {seen[counter]}"
         for of in FLUSHES.values()
         for counter in of
-        if module.get(counter, 0) != seen[counter]
+        if module.get(counter, 0) < seen[counter]
     ]
 
 

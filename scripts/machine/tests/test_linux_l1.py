@@ -88,9 +88,10 @@ class Problems(unittest.TestCase):
         self.assertEqual(found, [f"{step}: no INVVPID was executed in C" for step in _STEPS])
 
     def test_the_module_miscounts(self) -> None:
-        found = _problems(_counted(1, 0), _counted(10, 10), module=2)
+        found = _problems(_counted(2, 0), _counted(10, 10), module=1)
         self.assertEqual(len(found), len(_STEPS))
-        self.assertIn("invvpid.single: the module counted 2, the emulator 1", found[0])
+        self.assertIn("invvpid.single: the module counted 1, the emulator 2", found[0])
+        self.assertEqual(_problems(_counted(2, 0), _counted(10, 10), module=3), [])
 
     def test_l1_complains(self) -> None:
         found = _problems(_counted(0, 0), _counted(9, 9), "[    1.0] WARNING: kvm.c:1")
