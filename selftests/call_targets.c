@@ -74,6 +74,7 @@ int main(int argc, char *argv[])
 	TEST_ASSERT(nr_vcpus >= 4 && nr_vcpus <= MAX_VCPUS && !(nr_vcpus & (nr_vcpus - 1)),
 		    "Usage: %s [--vcpus 4|8|16|32|64]", argv[0]);
 	require_direct_flush();
+	__TEST_REQUIRE(kvm_has_ept(), "kvm_intel has ept=0: that many L2s take minutes");
 	pin_self_to_any_cpu();
 
 	vm = contexts_vm_create(nr_vcpus, nr_vcpus, 1);
