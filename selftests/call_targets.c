@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * An L2's flush call for two virtual processors, in a VM of many vCPUs, each of which has an
- * L2 of its own active: the two flush when they next run, and no other one does.  Also a
- * workload for `make bench`: what the call costs.
+ * L2 of its own active: the two flush when they next run, and no other one does.  With
+ * --restored, one of the two was restored meanwhile, so that KVM does not know its L2's IDs.
+ * Also a workload for `make bench`: what the call costs.
  */
 #include "contexts.h"
 #include "flush_call.h"
@@ -13,6 +14,7 @@
 #define VM_ID		7
 #define SENDER		0
 #define TARGETS		(BIT(1) | BIT(2))
+#define RESTORED	1
 
 enum { DONE, ACTIVE };
 
@@ -67,12 +69,14 @@ int main(int argc, char *argv[])
 	struct kvm_vcpu *vcpus[MAX_VCPUS];
 	struct l2_context *context;
 	struct kvm_vm *vm;
+	bool restored;
 	u64 flushes, i;
 
 	if (argc == 3 && !strcmp(argv[1], "--vcpus"))
 		nr_vcpus = atoi_positive("number of vCPUs", argv[2]);
+	restored = argc == 2 && !strcmp(argv[1], "--restored");
 	TEST_ASSERT(nr_vcpus >= 4 && nr_vcpus <= MAX_VCPUS && !(nr_vcpus & (nr_vcpus - 1)),
-		    "Usage: %s [--vcpus 4|8|16|32|64]", argv[0]);
+		    "Usage: %s [--vcpus 4|8|16|32|64 | --restored]", argv[0]);
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept(), "kvm_intel has ept=0: that many L2s take minutes");
 	pin_self_to_any_cpu();
@@ -93,6 +97,10 @@ int main(int argc, char *argv[])
 
 	for (i = 1; i < nr_vcpus; i++)
 		TEST_ASSERT_EQ(run_to_sync(vcpus[i]), ACTIVE);
+	if (restored) {
+		vcpu_save_and_go_back(vcpus[RESTORED]);
+		TEST_ASSERT_EQ(run_to_sync(vcpus[RESTORED]), ACTIVE);
+	}
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), DONE);
 	for (i = 1; i < nr_vcpus; i++) {
 		flushes = vcpu_get_stat(vcpus[i], tlb_flush);
