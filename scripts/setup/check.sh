@@ -55,8 +55,11 @@ else
 fi
 
 # What could panic would call core::panicking.
-module=$(KDIR='' ROW='' "$here/setup.sh" module)
-if in_tools nm --undefined-only "$module/rust_kvm_nvmx.ko" | grep panicking; then
+if ! module=$(KDIR='' ROW='' "$here/setup.sh" module) ||
+	! symbols=$(in_tools nm --undefined-only "$module/rust_kvm_nvmx.ko"); then
+	say "panics: there is no module to look at"
+	dirty+=(panics)
+elif grep panicking <<<"$symbols"; then
 	say "panics: the module calls what is above"
 	dirty+=(panics)
 else
