@@ -73,8 +73,14 @@ pub(crate) fn all(vcpu: Vcpu<'_>) {
 #[cold]
 #[inline(never)]
 fn each_vpid(vcpu: Vcpu<'_>) {
-    execute_rare(vcpu, flush::each(vcpu.vpid01()));
-    execute_rare(vcpu, flush::each(vcpu.vpid02()));
+    for required in required_for_each_vpid(vcpu) {
+        execute_rare(vcpu, required);
+    }
+}
+
+/// H1: what [`All::Each`] stands for.
+pub(crate) fn required_for_each_vpid(vcpu: Vcpu<'_>) -> [Option<Invalidation>; 2] {
+    [vcpu.vpid01(), vcpu.vpid02()].map(flush::each)
 }
 
 /// H4: the running guest's own translations.

@@ -6,12 +6,9 @@
 //! INVEPT that C executes meanwhile. C's function may call other hooks. If these are watched, too,
 //! what they invalidate is theirs.
 
-use kernel::{
-    asm,
-    ffi::{
-        c_ulong,
-        c_void, //
-    }, //
+use kernel::ffi::{
+    c_ulong,
+    c_void, //
 };
 
 use super::{
@@ -19,7 +16,12 @@ use super::{
     counters,
     fields,
     hooks::NAMES,
-    request::bit,
+    insn,
+    request::{
+        CURRENT,
+        GUEST,
+        HYPERV, //
+    },
     vcpu::Vcpu, //
 };
 use crate::policy::{
@@ -31,18 +33,8 @@ use crate::policy::{
         Requests,
         Verdict, //
     },
-    types::{
-        Eptp,
-        Gva,
-        Invalidation,
-        Vpid, //
-    },
+    types::Vpid,
 };
-
-// The requests that are compared, as bits.
-const GUEST: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32);
-const CURRENT: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32);
-const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
 
 /// The requests that must be taken away to see whether C makes them.
 fn watched(expected: &Expected) -> u64 {
@@ -91,8 +83,7 @@ pub(super) struct Watch<'h> {
     expected: Expected,
     facts: Facts,
     invalidations: Invalidations,
-    /// The requests that are compared, and those of them that were there before.
-    watched: u64,
+    /// The requests that were there before, of those that are compared.
     before: u64,
     /// The call around this one.
     outer: *mut c_void,
@@ -107,7 +98,6 @@ impl<'h> Watch<'h> {
             expected,
             facts: Facts::of(vcpu),
             invalidations: Invalidations::default(),
-            watched: watched(&expected),
             before: 0,
             outer: vcpu.get_vmx(fields::NESTED.then(fields::HOOKS_CHECK)),
         }
@@ -116,7 +106,7 @@ impl<'h> Watch<'h> {
     /// From now on C acts.
     #[inline(never)]
     pub(super) fn begin(&mut self) {
-        self.before = self.vcpu.take_requests(self.watched);
+        self.before = self.vcpu.take_requests(watched(&self.expected));
         self.vcpu.watch_with((&raw mut *self).cast());
     }
 
@@ -125,7 +115,7 @@ impl<'h> Watch<'h> {
     #[inline(never)]
     pub(super) fn end(&mut self, number: usize, answer: u64, again: &dyn Fn() -> Expected) {
         self.vcpu.watch_with(self.outer);
-        let made = self.vcpu.requests() & self.watched;
+        let made = self.vcpu.requests() & watched(&self.expected);
         self.vcpu.put_requests(self.before);
 
         let did = Effects {
@@ -177,45 +167,6 @@ fn judge(
 }
 
 impl Vcpu<'_> {
-    /// The requests that are made of this vCPU now.
-    fn requests(self) -> u64 {
-        // SAFETY: The word exists, and one access reads all of it.
-        unsafe { fields::REQUESTS.of(self.as_ptr()).read_volatile() }
-    }
-
-    /// Takes requests away, and returns those of `mask` that were made. No other thread acts on
-    /// them.
-    fn take_requests(self, mask: u64) -> u64 {
-        let taken = self.requests() & mask;
-
-        // SAFETY: The operand is the word of the requests. Clearing bits is atomic, as other
-        // threads set bits of the same word.
-        unsafe {
-            asm!(
-                "lock andq {mask}, {word}({vcpu})";
-                mask = in(reg) !taken,
-                word = const fields::REQUESTS.offset(),
-                vcpu = in(reg) self.as_ptr(),
-                options(nostack),
-            );
-        }
-        taken
-    }
-
-    /// Makes requests that were taken away.
-    fn put_requests(self, taken: u64) {
-        // SAFETY: As in `take_requests`.
-        unsafe {
-            asm!(
-                "lock orq {taken}, {word}({vcpu})";
-                taken = in(reg) taken,
-                word = const fields::REQUESTS.offset(),
-                vcpu = in(reg) self.as_ptr(),
-                options(nostack),
-            );
-        }
-    }
-
     /// What C invalidates from now on goes to `watch`, or nowhere.
     fn watch_with(self, watch: *mut c_void) {
         let field = fields::NESTED.then(fields::HOOKS_CHECK);
@@ -248,15 +199,7 @@ pub(super) unsafe extern "C" fn invalidates(
     if watch.is_null() {
         return;
     }
-    let vpid = Vpid::new(id as u16);
-    let invalidation = match (ept, kind) {
-        (true, 1) => Some(Invalidation::InveptSingle(Eptp(id))),
-        (true, 2) => Some(Invalidation::InveptAll),
-        (false, 0) => vpid.map(|vpid| Invalidation::InvvpidAddress(vpid, Gva(gva as u64))),
-        (false, 1) => vpid.map(Invalidation::InvvpidSingle),
-        (false, 2) => Some(Invalidation::InvvpidAll),
-        _ => None,
-    };
+    let invalidation = insn::of_operands(ept, kind, id, gva as u64);
 
     // SAFETY: As above. Nobody uses it from `Watch::begin` to `Watch::end`.
     unsafe { (*watch).invalidations.add(invalidation) };

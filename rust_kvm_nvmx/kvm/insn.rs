@@ -20,7 +20,12 @@ use super::{
     },
     vcpu::Vcpu,
 };
-use crate::policy::types::Invalidation;
+use crate::policy::types::{
+    Eptp,
+    Gva,
+    Invalidation,
+    Vpid, //
+};
 
 // Types of INVVPID.
 const INDIVIDUAL_ADDRESS: usize = 0;
@@ -30,6 +35,21 @@ const ALL_CONTEXTS: usize = 2;
 // Types of INVEPT.
 const EPT_SINGLE_CONTEXT: usize = 1;
 const EPT_GLOBAL: usize = 2;
+
+/// What C's INVEPT (`ept`) or INVVPID invalidates; `None` if it is of a type that KVM does not use.
+/// `id` is the EPT pointer or the VPID.
+pub(super) fn of_operands(ept: bool, kind: usize, id: u64, gva: u64) -> Option<Invalidation> {
+    let vpid = Vpid::new(id as u16);
+
+    match (ept, kind) {
+        (true, EPT_SINGLE_CONTEXT) => Some(Invalidation::InveptSingle(Eptp(id))),
+        (true, EPT_GLOBAL) => Some(Invalidation::InveptAll),
+        (false, INDIVIDUAL_ADDRESS) => Some(Invalidation::InvvpidAddress(vpid?, Gva(gva))),
+        (false, SINGLE_CONTEXT) => vpid.map(Invalidation::InvvpidSingle),
+        (false, ALL_CONTEXTS) => Some(Invalidation::InvvpidAll),
+        _ => None,
+    }
+}
 
 /// The operand of the types that ignore it.
 static NOTHING: [u64; 2] = [0; 2];

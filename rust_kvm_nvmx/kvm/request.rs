@@ -15,9 +15,17 @@ use super::{
 };
 
 /// The number of a request's bit; the other bits say how it is made.
-pub(super) const fn bit(request: u32) -> u8 {
+const fn bit(request: u32) -> u8 {
     (request & bindings::NVMX_REQUEST_MASK) as u8
 }
+
+// Requests that hooks make of their own vCPU, as bits of the word.
+/// KVM_REQ_TLB_FLUSH_GUEST.
+pub(super) const GUEST: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32);
+/// KVM_REQ_TLB_FLUSH_CURRENT.
+pub(super) const CURRENT: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32);
+/// KVM_REQ_HV_TLB_FLUSH.
+pub(super) const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
 
 impl Vcpu<'_> {
     /// Sets a bit of the vCPU's requests. (`kvm_make_request`.)
@@ -79,5 +87,44 @@ impl Vcpu<'_> {
     pub(crate) fn take_hyperv_flush_request(self) -> bool {
         // SAFETY: C clears the bit with the barriers that belong to it.
         unsafe { bindings::nvmx_take_hv_tlb_flush_request(self.as_ptr()) }
+    }
+
+    /// The requests that are made of this vCPU now.
+    pub(super) fn requests(self) -> u64 {
+        // SAFETY: The word exists, and one access reads all of it.
+        unsafe { fields::REQUESTS.of(self.as_ptr()).read_volatile() }
+    }
+
+    /// Takes requests away, and returns those of `mask` that were made. No other thread acts on
+    /// them.
+    pub(super) fn take_requests(self, mask: u64) -> u64 {
+        let taken = self.requests() & mask;
+
+        // SAFETY: The operand is the word of the requests. Clearing bits is atomic, as other
+        // threads set bits of the same word.
+        unsafe {
+            asm!(
+                "lock andq {mask}, {word}({vcpu})";
+                mask = in(reg) !taken,
+                word = const fields::REQUESTS.offset(),
+                vcpu = in(reg) self.as_ptr(),
+                options(nostack),
+            );
+        }
+        taken
+    }
+
+    /// Makes requests that were taken away.
+    pub(super) fn put_requests(self, taken: u64) {
+        // SAFETY: As in `take_requests`.
+        unsafe {
+            asm!(
+                "lock orq {taken}, {word}({vcpu})";
+                taken = in(reg) taken,
+                word = const fields::REQUESTS.offset(),
+                vcpu = in(reg) self.as_ptr(),
+                options(nostack),
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the hooks would do, without doing it: to compare with C, whose rules these are without
-//! [`Options`](crate::policy::options::Options).
+//! [`Options`].
 //!
 //! Each hook is here that decides from facts which are there before, and acts on its own vCPU: with
 //! requests, INVVPID, INVEPT, the owner of vpid02, or an answer. Of a hypercall the result is
@@ -16,6 +16,7 @@ use super::{
     flushes,
     hv_l2,
     hv_send,
+    transition,
     NestedTlb, //
 };
 use crate::{
@@ -44,11 +45,13 @@ use crate::{
             Requests, //
         },
         flush::All,
-        roles, transition,
+        options::Options,
+        roles,
         types::{
             Caps,
             Gva,
             Invalidation,
+            Level,
             Request, //
         },
     },
@@ -77,18 +80,20 @@ fn executes(vcpu: Vcpu<'_>, all: impl IntoIterator<Item = Invalidation>) -> Effe
 }
 
 /// T1, with C's rule.
-fn requests_hyperv(vcpu: Vcpu<'_>) -> bool {
-    vcpu.hyperv().is_some() && vcpu.caps().has(Caps::EPT)
+fn requests_hyperv(vcpu: Vcpu<'_>, level: Level) -> bool {
+    transition::must_check_hyperv_queue(vcpu, level, || Options::STOCK)
 }
 
 impl NestedTlbChecks for NestedTlb {
     #[inline(never)]
     fn flush_tlb_all(vcpu: Vcpu<'_>) -> Expected {
-        let each = [vcpu.vpid01(), vcpu.vpid02()];
         let effects = match policy::flush::all(vcpu.caps()) {
             All::Nothing => nothing(vcpu),
             All::Once(invalidation) => executes(vcpu, [invalidation]),
-            All::Each => executes(vcpu, each.into_iter().filter_map(policy::flush::each)),
+            All::Each => executes(
+                vcpu,
+                flush::required_for_each_vpid(vcpu).into_iter().flatten(),
+            ),
         };
 
         Expected::Effects(effects, None)
@@ -113,9 +118,7 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) -> Expected {
-        let required = policy::flush::context(vcpu.caps(), vcpu.vpid01());
-
-        Expected::Effects(executes(vcpu, required), None)
+        Expected::Effects(executes(vcpu, flushes::required_by_reset(vcpu)), None)
     }
 
     #[inline(never)]
@@ -140,42 +143,29 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Expected {
-        let (caps, vpid12) = (vcpu.caps(), vmcs12.vpid12());
-        let (vpid01, vpid02) = (vcpu.vpid01(), vcpu.vpid02());
-        let owner = transition::new_owner(vpid12, vcpu.last_vpid());
-        let request = transition::required_on_entry(vpid12, owner, || vpid02, caps);
-        let vpid = if transition::must_write_vpid(dirty, caps) {
-            let uses_vpid = Some(vpid12.is_some());
-            VpidToWrite::new(policy::flush::current_vpid(uses_vpid, || vpid01, || vpid02))
-        } else {
-            VpidToWrite::NONE
-        };
-
+        let mut owner = vcpu.last_vpid();
+        let own = |vpid12| owner = vpid12;
+        let (request, vpid) = transition::decide_entry(vcpu, vmcs12.vpid12(), dirty, own, |_| ());
         let mut effects = requests(vcpu, request);
-        effects.requests.hyperv = requests_hyperv(vcpu);
-        effects.last_vpid = owner.unwrap_or(effects.last_vpid);
+
+        effects.requests.hyperv = requests_hyperv(vcpu, Level::L2);
+        effects.last_vpid = owner;
         effects.answer = VpidToWrite::as_number(vpid.into_raw());
         Expected::Effects(effects, None)
     }
 
     #[inline(never)]
     fn exit_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
-        let request = transition::required_on_exit(
-            vmcs12.uses_vpid(),
-            || vcpu.vpid02(),
-            vcpu.caps(),
-            || policy::options::Options::STOCK,
-            || vcpu.entry_has_failed(),
-        );
-
+        let request = transition::decide_exit(vcpu, vmcs12, || Options::STOCK);
         let mut effects = requests(vcpu, request);
-        effects.requests.hyperv = requests_hyperv(vcpu);
+
+        effects.requests.hyperv = requests_hyperv(vcpu, Level::L1);
         Expected::Effects(effects, None)
     }
 
     #[inline(never)]
     fn vmfunc_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
-        let required = transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid());
+        let required = policy::transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid());
 
         Expected::Effects(requests(vcpu, required.then_some(Request::Guest)), None)
     }
@@ -223,8 +213,7 @@ impl NestedTlbChecks for NestedTlb {
     /// compared by itself.
     #[inline(never)]
     fn steal_time_tlb_flush(vcpu: Vcpu<'_>) -> Expected {
-        let current = flush::current_vpid(vcpu);
-        let required = policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01());
+        let required = flushes::required_by_steal_time(vcpu);
         let c = required.map(|_| (Known::X3, nothing(vcpu)));
 
         Expected::Effects(executes(vcpu, required), c)

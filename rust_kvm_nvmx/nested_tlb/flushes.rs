@@ -104,20 +104,29 @@ pub(super) fn guest(vcpu: Vcpu<'_>) {
 /// H15: the vCPU has left nested operation, so its VPID is vpid01.
 #[inline(always)]
 pub(super) fn reset(vcpu: Vcpu<'_>) {
-    execute(vcpu, Cause::Reset, move || {
-        policy::flush::context(vcpu.caps(), vcpu.vpid01())
-    });
+    execute(vcpu, Cause::Reset, move || required_by_reset(vcpu));
+}
+
+/// H15: the decision alone.
+#[inline(always)]
+pub(super) fn required_by_reset(vcpu: Vcpu<'_>) -> Option<Invalidation> {
+    policy::flush::context(vcpu.caps(), vcpu.vpid01())
 }
 
 /// X3: L1's translations are not used until L1 runs again, but the bit in the steal time that asked
 /// for the flush is already cleared. So flush now.
 #[inline(always)]
 pub(super) fn steal_time(vcpu: Vcpu<'_>) {
-    execute(vcpu, Cause::StealTime, move || {
-        let current = flush::current_vpid(vcpu);
-        policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01())
-    });
+    execute(vcpu, Cause::StealTime, move || required_by_steal_time(vcpu));
     vcpu.flush_guest_in_kvm();
+}
+
+/// X3: what is required in addition to the flush of the running guest.
+#[inline(always)]
+pub(super) fn required_by_steal_time(vcpu: Vcpu<'_>) -> Option<Invalidation> {
+    let current = flush::current_vpid(vcpu);
+
+    policy::flush::l1_flush_while_in_l2(vcpu.caps(), current, vcpu.vpid01())
 }
 
 /// Executes what is required. A tracepoint that is off costs one NOP and no registers: while it is

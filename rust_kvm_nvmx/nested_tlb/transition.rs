@@ -22,6 +22,7 @@ use crate::{
     policy::{
         flush::current_vpid,
         history::Named,
+        options::Options,
         transition::{
             self,
             Reason, //
@@ -114,16 +115,37 @@ fn flush_on_entry(
     vpid12: Option<u16>,
     dirty: bool,
 ) -> (Option<Request>, VpidToWrite) {
+    let own = |vpid12| {
+        vcpu.set_last_vpid(vpid12);
+    };
+
+    decide_entry(vcpu, vpid12, dirty, own, |required| {
+        flush::request(vcpu, required);
+    })
+}
+
+/// T2, T4, T5, T8: what an entry requires without a history of vpid12s, and the VPID to write.
+///
+/// Calls `own` with the vpid12 that vpid02 stands for from now on, if that changes, and `request`
+/// before the VPID is chosen: in this order the compiler keeps least in registers.
+#[inline(always)]
+pub(super) fn decide_entry(
+    vcpu: Vcpu<'_>,
+    vpid12: Option<u16>,
+    dirty: bool,
+    own: impl FnOnce(u16),
+    request: impl FnOnce(Option<Request>),
+) -> (Option<Request>, VpidToWrite) {
     let caps = vcpu.caps();
     let vpid01 = || vcpu.vpid01();
     let vpid02 = || vcpu.vpid02();
 
     let new_owner = transition::new_owner(vpid12, vcpu.last_vpid());
     if let Some(vpid12) = new_owner {
-        vcpu.set_last_vpid(vpid12);
+        own(vpid12);
     }
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
-    flush::request(vcpu, required);
+    request(required);
 
     let vpid = if transition::must_write_vpid(dirty, caps) {
         VpidToWrite::new(current_vpid(Some(vpid12.is_some()), vpid01, vpid02))
@@ -193,15 +215,26 @@ fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
 
 #[inline(always)]
 fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
-    let required = transition::required_on_exit(
+    let required = decide_exit(vcpu, vmcs12, || vcpu.options());
+
+    flush::request(vcpu, required);
+    required
+}
+
+/// T2, T5, V16: what an exit requires.
+#[inline(always)]
+pub(super) fn decide_exit(
+    vcpu: Vcpu<'_>,
+    vmcs12: Vmcs12<'_>,
+    options: impl FnOnce() -> Options,
+) -> Option<Request> {
+    transition::required_on_exit(
         vmcs12.uses_vpid(),
         || vcpu.vpid02(),
         vcpu.caps(),
-        || vcpu.options(),
+        options,
         || vcpu.entry_has_failed(),
-    );
-    flush::request(vcpu, required);
-    required
+    )
 }
 
 #[cold]
@@ -219,17 +252,22 @@ fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
 /// T1. `level` is the one that becomes active.
 #[inline(always)]
 fn check_hyperv_queue(vcpu: Vcpu<'_>, level: Level) {
+    if must_check_hyperv_queue(vcpu, level, || vcpu.options()) {
+        vcpu.request_hyperv_flush();
+    }
+}
+
+/// T1: the decision alone.
+#[inline(always)]
+pub(super) fn must_check_hyperv_queue(
+    vcpu: Vcpu<'_>,
+    level: Level,
+    options: impl FnOnce() -> Options,
+) -> bool {
     let hyperv = vcpu.hyperv();
     let is_empty = || hyperv.is_some_and(|hyperv| hyperv.queue(level).is_empty());
 
-    if transition::must_check_hyperv_queue(
-        hyperv.is_some(),
-        vcpu.caps(),
-        || vcpu.options(),
-        is_empty,
-    ) {
-        vcpu.request_hyperv_flush();
-    }
+    transition::must_check_hyperv_queue(hyperv.is_some(), vcpu.caps(), options, is_empty)
 }
 
 /// L2 has switched to another EPT. KVM handles the request before L2 continues.
