@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -149,8 +150,18 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
 def rounds_of(finished: Finished) -> dict[str, int]:
     """By region that a workload named: how many rounds it had."""
     records = finished.outcome.console.steps.values()
-    matches = (_MARK.match(line) for record in records for line in record.output)
-    return {match[1]: int(match[2]) for match in matches if match}
+    return dict(mark for record in records for mark in _marks(record.output))
+
+
+def _marks(output: list[str]) -> list[tuple[str, int]]:
+    """The regions that a workload named, and how many rounds each had."""
+    matches = map(_MARK.match, output)
+    return [(match[1], int(match[2])) for match in matches if match]
+
+
+def flushes_in(counters: Counter[str], instruction: str) -> int:
+    """How many INVVPIDs or INVEPTs were executed, of all types."""
+    return sum(counters[counter] for counter in FLUSHES[instruction])
 
 
 def samples_of(finished: Finished) -> list[Sample]:
@@ -160,19 +171,15 @@ def samples_of(finished: Finished) -> list[Sample]:
         for step in group.steps:
             record = finished.outcome.console.steps.get(f"{group.name}/{step.name}")
             regions = (finished.witness or {}).get(f"{group.name}/{step.name}", {})
-            for line in record.output if record else []:
-                match = _MARK.match(line)
-                if not match or match[1] not in regions:
+            for region, rounds in _marks(record.output) if record else []:
+                if region not in regions:
                     continue
-                counters, rounds = regions[match[1]], int(match[2])
+                counters = regions[region]
                 total = sum(counters[f"instr.{level}"] for level in _LEVELS)
                 root = counters["instr.root"] / rounds
-                executed = {
-                    name: sum(counters[counter] for counter in of) / rounds
-                    for name, of in FLUSHES.items()
-                }
+                executed = {name: flushes_in(counters, name) / rounds for name in FLUSHES}
                 misses = simulated.per_round(counters, rounds)
-                samples.append(Sample(group.name, match[1], total / rounds, root, executed, misses))
+                samples.append(Sample(group.name, region, total / rounds, root, executed, misses))
     return samples
 
 

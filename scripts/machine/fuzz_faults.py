@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from fuzz_run import HANDS, PROGRAM, RUST, Runs, begun, first_failed, group, of_seeds, results_of
-from module_edits import apply_edit, build_module, copy_sources
+from module_edits import build_edited
 from mutant_list import LIST, Mutant, read_mutants
 from plan import Group, Plan
 from results import Result, describe
@@ -81,13 +80,7 @@ def _choose(names: tuple[str, ...]) -> list[Mutant]:
 
 
 def _build(mutant: Mutant, parts: Parts) -> Path:
-    shutil.rmtree(parts.output / "mutants" / mutant.name, ignore_errors=True)
-    tree = copy_sources(mutant.name, parts)
-    if mutant.file:
-        apply_edit(tree, mutant)
-    to = parts.output / "mutants" / f"{mutant.name}.ko"
-    build_module(tree, to, parts)
-    return to
+    return build_edited(mutant.name, [mutant] if mutant.file else [], parts)
 
 
 def _round(pending: list[Fault], length: int, parts: Parts) -> None:

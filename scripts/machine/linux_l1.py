@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import image
-from bench import FLUSHES, rounds_of
+from bench import FLUSHES, flushes_in, rounds_of
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from faults import find_fault
@@ -142,17 +142,12 @@ def _stale(finished: Finished, kind: str) -> int:
     return sum(sum(r.stale.values()) for r in finished.results() if r.group == kind)
 
 
-def flushes(counters: Counter, instruction: str) -> int:
-    """How many INVVPIDs or INVEPTs were executed."""
-    return sum(counters[counter] for counter in FLUSHES[instruction])
-
-
 def _exits(counters: Counter) -> int:
     return sum(value for name, value in counters.items() if name.startswith("vmexit."))
 
 
 _COLUMNS = {
-    "INVVPIDs": lambda counters: flushes(counters, "INVVPID"),
+    "INVVPIDs": lambda counters: flushes_in(counters, "INVVPID"),
     "INVEPTs, one EPT": lambda counters: counters["invept.single"],
     "INVEPTs, all EPTs": lambda counters: counters["invept.all"],
     "VM exits": _exits,
@@ -228,8 +223,8 @@ def _problems_of(table: Table, rounds: dict[str, int]) -> list[str]:
             if entries < rounds[name]:
                 found.append(f"{name}: {kind}: L2 was entered {entries} times")
         for instruction in FLUSHES:
-            c = min(flushes(row[kind], instruction) for kind in (C, C_AGAIN))
-            rust = flushes(row[RUST], instruction)
+            c = min(flushes_in(row[kind], instruction) for kind in (C, C_AGAIN))
+            rust = flushes_in(row[RUST], instruction)
             if not c:
                 found.append(f"{name}: no {instruction} was executed in C")
             elif rust > _SHARE * c:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from boots import Parts
@@ -16,9 +17,25 @@ from plan import MODULE
 SOURCES = ("Kbuild", "rust_kvm_nvmx")
 
 
-def copy_sources(name: str, parts: Parts) -> Path:
+def module_path(name: str, parts: Parts) -> Path:
+    """Where the edited module NAME is put."""
+    return parts.output / "mutants" / f"{name}.ko"
+
+
+def build_edited(name: str, edits: Iterable[Mutant], parts: Parts) -> Path:
+    """Build the module with EDITS made, as NAME; returns where it is."""
+    tree = _copy_sources(name, parts)
+    for edit in edits:
+        _apply_edit(tree, edit)
+    path = module_path(name, parts)
+    _build_module(tree, path, parts)
+    return path
+
+
+def _copy_sources(name: str, parts: Parts) -> Path:
     """A fresh copy of the sources, to be edited; returns its directory."""
     tree = parts.output / "mutants" / name
+    shutil.rmtree(tree, ignore_errors=True)
     for source in SOURCES:
         origin, copy = CHECKOUT / source, tree / source
         if origin.is_dir():
@@ -29,7 +46,7 @@ def copy_sources(name: str, parts: Parts) -> Path:
     return tree
 
 
-def apply_edit(tree: Path, edit: Mutant) -> None:
+def _apply_edit(tree: Path, edit: Mutant) -> None:
     """Make EDIT in the sources at TREE: its `old` must stand in its file exactly once."""
     path = tree / "rust_kvm_nvmx" / edit.file
     text = path.read_text(encoding="utf-8")
@@ -40,7 +57,7 @@ def apply_edit(tree: Path, edit: Mutant) -> None:
     path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
 
 
-def build_module(tree: Path, to: Path, parts: Parts) -> None:
+def _build_module(tree: Path, to: Path, parts: Parts) -> None:
     """Build the sources at TREE for the machine's kernel and copy the module to TO."""
     out = tree / "out"
     make = ["make", "-s", "-C", str(parts.kernel), f"M={tree}", f"MO={out}", "modules"]

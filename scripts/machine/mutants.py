@@ -16,12 +16,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from markdown import wrap
-from module_edits import apply_edit, build_module, copy_sources
+from module_edits import build_edited, module_path
 from mutant_list import CHECKOUT, LIST, Mutant, read_mutants
 from plan import STOCK, Group, Plan, Step
 from results import Status
@@ -73,22 +72,10 @@ def _build_all(mutants: list[Mutant], parts: Parts) -> None:
 
     def build(number: int, mutant: Mutant) -> None:
         print(f"[{number}/{len(mutants)}] {mutant.name}", file=sys.stderr, flush=True)
-        _build(mutant, parts)
+        build_edited(mutant.name, [mutant] if mutant.file else [], parts)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         list(pool.map(build, range(1, len(mutants) + 1), mutants))
-
-
-def _build(mutant: Mutant, parts: Parts) -> None:
-    """Make the mutant's module."""
-    tree = copy_sources(mutant.name, parts)
-    if mutant.file:
-        apply_edit(tree, mutant)
-    build_module(tree, _file(mutant, parts), parts)
-
-
-def _file(mutant: Mutant, parts: Parts) -> Path:
-    return parts.output / "mutants" / f"{mutant.name}.ko"
 
 
 def _run_all(mutants: list[Mutant], parts: Parts) -> None:
@@ -152,7 +139,9 @@ def _boot(name: str, share: list[Trial], parts: Parts) -> Boot:
         groups.append(Group(f"after-{mutant.name}", "", "absent", ()))
     parameters = share[0].parameters
     plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})
-    files = tuple(_file(trial.mutant, parts) for trial in share if trial.mutant.name != C)
+    files = tuple(
+        module_path(trial.mutant.name, parts) for trial in share if trial.mutant.name != C
+    )
     programs = tuple(dict.fromkeys(name for trial in share for name in trial.programs))
     return Boot(
         name,

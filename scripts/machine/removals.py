@@ -13,11 +13,10 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
-from module_edits import apply_edit, build_module, copy_sources
+from module_edits import build_edited, module_path
 from mutant_list import read_mutants
 from plan import STOCK, Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
@@ -87,22 +86,17 @@ def _left_to_c(run: Run, rules: dict[str, Rule]) -> str:
     return ",".join(name for name in run.names if not rules[name].rust)
 
 
-def _module_file(run: Run, parts: Parts) -> Path:
-    return parts.output / "mutants" / f"{run.name}.ko"
-
-
 def _build_modules(runs: list[Run], rules: dict[str, Rule], parts: Parts) -> None:
     shutil.rmtree(parts.output / "mutants", ignore_errors=True)
     known = {mutant.name: mutant for mutant in read_mutants()}
     wanted = {run.name: run for run in runs if run.side == "rust"}
 
     def build(run: Run) -> None:
-        tree = copy_sources(run.name, parts)
-        for edit in _edits(run, rules):
-            if edit not in known:
-                raise MachineError(f"{run.name}: no edit {edit} in selftests/mutants.toml")
-            apply_edit(tree, known[edit])
-        build_module(tree, _module_file(run, parts), parts)
+        names = _edits(run, rules)
+        for name in names:
+            if name not in known:
+                raise MachineError(f"{run.name}: no edit {name} in selftests/mutants.toml")
+        build_edited(run.name, [known[name] for name in names], parts)
         print(f"built {run.name}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -162,7 +156,7 @@ def _boot(
         groups.append(loaded)
         groups.append(Group(f"after-{run.name}", "", "absent", ()))
     plan = Plan(tuple(groups), kvm_options={"kvm-intel": parameters} if parameters else {})
-    files = tuple(_module_file(run, parts) for run in share if run.side == "rust")
+    files = tuple(module_path(run.name, parts) for run in share if run.side == "rust")
     return Boot(
         name,
         plan,
