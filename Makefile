@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T TRACER V ALL CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -56,6 +56,7 @@ help:
 #:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
 #:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands, check or c
 #:            ALL=1              make bench: all workloads
+#:            OPTIONS=vpid_slots=8  make bench: the module's parameters, for Rust
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it

@@ -88,8 +88,21 @@ class Sample:
     simulated_tlb: simulated.Misses = field(default_factory=dict)
 
 
-def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repeat: int) -> int:
+@dataclass(frozen=True)
+class Runs:
+    """What is run: the workloads (none: the default ones), how often, and with which options."""
+
+    workloads: list[str]
+    # Of each kind, and in each boot.
+    boots: int
+    repeat: int
+    # The module's, where Rust decides as it does by default but for these.
+    options: str
+
+
+def run_bench(parts: Parts, stock: Path, runs: Runs) -> int:
     """Measure, print the table, write bench.json; 0 unless the patch costs too much."""
+    workloads = runs.workloads
     if not parts.emulator.has_witness:
         raise MachineError("bench counts by the emulator's witness: not with TLBSAN=0")
     if workloads == ["all"]:
@@ -97,14 +110,14 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
     commands = [workload.split() for workload in workloads or DEFAULT_WORKLOADS]
     steps = tuple(
         Step(f"run-{number}-{index}", (f"/tests/{name}", *arguments), _LIMIT)
-        for number in range(1, repeat + 1)
+        for number in range(1, runs.repeat + 1)
         for index, (name, *arguments) in enumerate(commands, start=1)
     )
     kinds = {
         STOCK: (replace(parts, kernel=stock, module=None), "absent", ""),
         PATCHED: (parts, "absent", ""),
         LIKE_C: (parts, "loaded", plan.STOCK),
-        RUST: (parts, "loaded", ""),
+        RUST: (parts, "loaded", runs.options),
     }
     programs = tuple(dict.fromkeys(name for name, *_ in commands))
     todo = [
@@ -114,7 +127,7 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
             programs,
             its_parts,
         )
-        for number in range(1, boots + 1)
+        for number in range(1, runs.boots + 1)
         for kind, (its_parts, state, options) in kinds.items()
     ]
     finished = run_boots(todo)
@@ -128,6 +141,7 @@ def run_bench(parts: Parts, stock: Path, workloads: list[str], boots: int, repea
     report = {
         "workloads": [" ".join(command) for command in commands],
         "kernels": {each.boot.name: each.outcome.console.kernel for each in finished},
+        "options": runs.options,
         "unit": "instructions per nested round trip",
         "regions": table,
         "flushes": flushes(samples),

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from bench import run_bench
+from bench import Runs, run_bench
 from bochs import Emulator
 from boots import Parts
 from demo import run_demo
@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
                 default=[],
                 metavar="'NAME ARG...'",
                 help="what is measured; may be repeated",
+            )
+            command.add_argument(
+                "--options", default="", metavar="'NAME=N ...'", help="the module's, for Rust"
             )
             command.add_argument("--boots", type=int, default=2, help="boots of each kind")
             command.add_argument("--repeat", type=int, default=5, help="runs in each boot")
@@ -291,7 +294,8 @@ def main() -> int:
             return run_trace(parts, options.tracer, options.workload.split())
         if options.command == "demo":
             return run_demo(parts, options.workload.split())
-        return run_bench(parts, options.stock, options.workload, options.boots, options.repeat)
+        runs = Runs(options.workload, options.boots, options.repeat, options.options)
+        return run_bench(parts, options.stock, runs)
     except MachineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -40,6 +40,7 @@ if [ "$what" = bench ]; then
 	stock=$(path kernel-stock)
 	args+=(--stock "$stock")
 	[ -z "${ALL:-}" ] || args+=(--workload all)
+	[ -z "${OPTIONS:-}" ] || args+=(--options "$OPTIONS")
 fi
 if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel); fi
 args+=(--kernel "$kernel")
