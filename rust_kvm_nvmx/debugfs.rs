@@ -90,7 +90,7 @@ impl Files for Registration<NestedTlb> {
 
 /// In terms of the parameters.
 fn show_options(options: Options, to: &SeqFile) {
-    let skip = options.has(Options::NO_EXIT_FLUSH) && options.has(Options::SKIP_EMPTY_QUEUE);
+    let skip = options.has(Options::SKIP_NEEDLESS);
 
     seq_print!(to, "vpid_slots {}\n", options.slots().max(1));
     seq_print!(

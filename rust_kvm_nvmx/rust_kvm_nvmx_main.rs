@@ -75,8 +75,7 @@ fn options() -> Result<Options> {
         .with_slots(slots)
         .with(Options::COUNT_CALLS, slots > 1)
         .with(Options::KEEP_ROOTS, module_parameters::keep_roots.value())
-        .with(Options::NO_EXIT_FLUSH, skip)
-        .with(Options::SKIP_EMPTY_QUEUE, skip))
+        .with(Options::SKIP_NEEDLESS, skip))
 }
 
 module! {
@@ -100,7 +99,7 @@ module! {
         },
         skip_needless: bool {
             default: true,
-            description: "Leave out flushes at nested transitions that nothing can need",
+            description: "Leave out flushes that nothing can need",
         },
     },
 }

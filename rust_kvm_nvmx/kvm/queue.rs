@@ -101,7 +101,7 @@ impl<'h> OwnQueue<'h> {
 
     /// Takes all entries out of it, into `entries`.
     #[inline(always)]
-    pub(crate) fn take(self, entries: &mut Words<LEN>) -> &[u64] {
+    pub(crate) fn take(self, entries: &mut Words<LEN>) -> &mut [u64] {
         // SAFETY: The queue is valid, and no other thread reads from it, by both types' invariants.
         // The buffer has room for all entries, and C writes as many as it returns.
         unsafe {

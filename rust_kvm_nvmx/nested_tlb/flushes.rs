@@ -118,10 +118,19 @@ pub(super) fn required_by_reset(vcpu: Vcpu<'_>) -> Option<Invalidation> {
 #[inline(always)]
 pub(super) fn steal_time(vcpu: Vcpu<'_>) {
     execute(vcpu, Cause::StealTime, move || required_by_steal_time(vcpu));
-    vcpu.flush_guest_in_kvm();
+    if policy::flush::l1_flush_concerns_running_guest(
+        vcpu.caps(),
+        flush::current_vpid(vcpu),
+        vcpu.vpid01(),
+        vcpu.options(),
+    ) {
+        vcpu.flush_guest_in_kvm();
+    } else {
+        vcpu.count_tlb_flushes(1);
+    }
 }
 
-/// X3: what is required in addition to the flush of the running guest.
+/// X3: what L1's translations require, if the flush of the running guest does not cover them.
 #[inline(always)]
 pub(super) fn required_by_steal_time(vcpu: Vcpu<'_>) -> Option<Invalidation> {
     let current = flush::current_vpid(vcpu);

@@ -21,6 +21,7 @@ use crate::{
             self,
             Drain, //
         },
+        options::Options,
         types::{
             Caps,
             Level, //
@@ -40,8 +41,12 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
         }
     };
     let mut entries = Words::new();
-    let entries = take(vcpu, hv, &mut entries);
+    let mut entries = take(vcpu, hv, &mut entries);
 
+    // V24: several senders may have sent the same addresses.
+    if entries.len() > 1 && vcpu.options().has(Options::JOIN_RANGES) {
+        entries = hv_ranges::join(entries);
+    }
     match hv_ranges::drain(entries, caps.has(Caps::INVVPID_ADDRESS)) {
         Drain::Everything => {
             trace(vcpu, entries, Drained::GuestFlush);
@@ -57,7 +62,11 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
 /// Takes what is queued for the running guest. The senders knew this vCPU's ids, or did not know
 /// them and queued their flush to be safe (X8).
 #[inline(always)]
-fn take<'a>(vcpu: Vcpu<'_>, hv: Hyperv<'_>, entries: &'a mut Words<{ queue::LEN }>) -> &'a [u64] {
+fn take<'a>(
+    vcpu: Vcpu<'_>,
+    hv: Hyperv<'_>,
+    entries: &'a mut Words<{ queue::LEN }>,
+) -> &'a mut [u64] {
     hv.learn_identity();
     let entries = hv.queue(Level::running(vcpu.runs_l2())).take(entries);
 

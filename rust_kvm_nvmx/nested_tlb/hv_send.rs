@@ -89,7 +89,7 @@ fn parse<'a>(
     let (header, rest) = shape.split(words)?;
 
     see(header);
-    shape.parse(header, rest)
+    shape.parse(header, rest, vcpu.options())
 }
 
 /// The hypercall's result, as [`flush`] would return it, and in which way C may differ there.

@@ -14,12 +14,15 @@
 //! of the guest's own tables always requires INVVPID. A guest without a VPID runs with VPID 0,
 //! whose linear and combined mappings each VM entry and VM exit invalidates by itself.
 
-use super::types::{
-    Caps,
-    Gva,
-    Invalidation,
-    Root,
-    Vpid, //
+use super::{
+    options::Options,
+    types::{
+        Caps,
+        Gva,
+        Invalidation,
+        Root,
+        Vpid, //
+    },
 };
 
 /// H1: what to invalidate when every translation of the vCPU may be stale.
@@ -93,8 +96,8 @@ pub(crate) fn context(caps: Caps, vpid: Option<Vpid>) -> Option<Invalidation> {
     }
 }
 
-/// X3: what to invalidate in addition to a guest flush of the current context, if L1 asked for a
-/// flush of its own translations.
+/// X3: what to invalidate if L1 asked for a flush of its own translations, and a guest flush of the
+/// current context does not cover them.
 ///
 /// While an L2 with a VPID of its own is active, the guest flush is for that VPID only.
 #[inline(always)]
@@ -107,6 +110,21 @@ pub(crate) fn l1_flush_while_in_l2(
         return None;
     }
     context(caps, vpid01)
+}
+
+/// X3: whether L1's flush of its own translations requires one of the running guest as well.
+///
+/// C flushes the running guest. V23: with EPT, [`Options::L1_FLUSH_ALONE`] leaves that out for an L2
+/// with a VPID of its own, because L1's flush is one of VPID 0, from L1's point of view. Without EPT
+/// KVM must sync its shadow page tables.
+#[inline(always)]
+pub(crate) fn l1_flush_concerns_running_guest(
+    caps: Caps,
+    current: Option<Vpid>,
+    vpid01: Option<Vpid>,
+    options: Options,
+) -> bool {
+    current == vpid01 || !caps.has(Caps::EPT) || !options.has(Options::L1_FLUSH_ALONE)
 }
 
 /// H5: the VPID that the vCPU runs with now.

@@ -17,7 +17,10 @@
 
 use core::iter;
 
-use super::hv_ranges::Queued;
+use super::{
+    hv_ranges::Queued,
+    options::Options, //
+};
 
 /// The status of a call, bits 15:0 of its result (TLFS, "Hypercall Status Codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +189,12 @@ impl Shape {
     ///
     /// [`Status::InvalidInput`] if a set has not as many banks as its mask of valid banks says.
     #[inline]
-    pub(crate) fn parse(self, header: Header, rest: &mut [u64]) -> Result<Call<'_>, Status> {
+    pub(crate) fn parse(
+        self,
+        header: Header,
+        rest: &mut [u64],
+        options: Options,
+    ) -> Result<Call<'_>, Status> {
         let (banks, ranges) = rest
             .split_at_mut_checked(self.banks)
             .ok_or(Status::InvalidInput)?;
@@ -196,7 +204,7 @@ impl Shape {
             what: if self.flushes_everything() {
                 Queued::Everything
             } else {
-                Queued::new(ranges, header.flags & EXTENDED_RANGES != 0)
+                Queued::new(ranges, header.flags & EXTENDED_RANGES != 0, options)
             },
         })
     }

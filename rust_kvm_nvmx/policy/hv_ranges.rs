@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, X1, X4, X6, X9).
+//! Ranges of addresses on their way through a vCPU's queue (rules E7, E10, V24, X1, X4, X6, X9).
 //!
 //! The queue is KVM's own: C may handle what Rust has queued, or the reverse. Its entries have the
 //! basic range format: a 4 KiB page's address, and in bits 11:0 the number of pages that follow it.
 
+use core::cell::Cell;
+
 use super::{
     hv_call::MAX_RANGES,
+    options::Options,
     types::{
         Gva,
         Vpid, //
@@ -53,7 +56,9 @@ pub(crate) enum Queued<'a> {
 impl<'a> Queued<'a> {
     /// E7, X4: what a call's `ranges` require: everything if the ranges, or the pages in them, are
     /// too many. Ranges of the extended format are converted in place.
-    pub(crate) fn new(ranges: &'a mut [u64], extended: bool) -> Self {
+    ///
+    /// V24: [`Options::JOIN_RANGES`] joins what can be joined, in place.
+    pub(crate) fn new(mut ranges: &'a mut [u64], extended: bool, options: Options) -> Self {
         if ranges.len() > MAX_RANGES {
             return Self::Everything;
         }
@@ -64,6 +69,9 @@ impl<'a> Queued<'a> {
                 };
                 *range = entry;
             }
+        }
+        if options.has(Options::JOIN_RANGES) {
+            ranges = join(ranges);
         }
         if within_budget(ranges) {
             Self::Entries(ranges)
@@ -92,6 +100,61 @@ fn to_basic(range: u64) -> Option<u64> {
 /// The pages of an entry.
 fn pages_of(entry: u64) -> u64 {
     (entry & COUNT) + 1
+}
+
+/// V24: sorts the entries, and joins those whose pages overlap or adjoin, unless they are too many
+/// for one entry. What it returns stands for the same pages. [`EVERYTHING`] stays.
+#[inline]
+pub(crate) fn join(entries: &mut [u64]) -> &mut [u64] {
+    // The usual case, and nothing to do.
+    if let [] | [_] = entries {
+        return entries;
+    }
+    let kept = join_sorted(sort(Cell::from_mut(&mut *entries).as_slice_of_cells()));
+
+    entries.get_mut(..kept).unwrap_or_default()
+}
+
+/// Guests tend to send sorted addresses. Then each entry is looked at once.
+fn sort(entries: &[Cell<u64>]) -> &[Cell<u64>] {
+    for end in 2..=entries.len() {
+        for pair in entries.get(..end).unwrap_or_default().windows(2).rev() {
+            let [low, high] = pair else { break };
+            if low.get() <= high.get() {
+                break;
+            }
+            high.set(low.replace(high.get()));
+        }
+    }
+    entries
+}
+
+/// Returns how many are left, at the beginning of `entries`.
+fn join_sorted(entries: &[Cell<u64>]) -> usize {
+    let mut places = entries.iter();
+    let mut last = None::<&Cell<u64>>;
+
+    for entry in entries.iter().map(Cell::get) {
+        match last.map(|last| (last, joined(last.get(), entry))) {
+            Some((last, Some(joined))) => last.set(joined),
+            _ => {
+                last = places.next();
+                last.inspect(|place| place.set(entry));
+            }
+        }
+    }
+    entries.len().saturating_sub(places.len())
+}
+
+/// The entry for the pages of both, if one can have them all. `low` does not begin after `high`.
+fn joined(low: u64, high: u64) -> Option<u64> {
+    // In pages, of which there are few enough for no sum to wrap around.
+    let (first, other) = (low / PAGE, high / PAGE);
+    let last = (first.wrapping_add(low & COUNT)).max(other.wrapping_add(high & COUNT));
+    let following = last.wrapping_sub(first);
+    let touch = other.wrapping_sub(first) <= pages_of(low);
+
+    (touch && following <= COUNT).then_some(low & !COUNT | following)
 }
 
 /// X4: flushing these entries page by page costs no more than flushing everything does.

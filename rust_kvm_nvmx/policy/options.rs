@@ -23,6 +23,19 @@ impl Options {
     /// V9: flush calls of L2s are counted. This holds from before the first call that Rust handles.
     pub(crate) const COUNT_CALLS: Self = Self(1 << 11);
 
+    /// V23: a flush of L1's own translations is none of L2's.
+    pub(crate) const L1_FLUSH_ALONE: Self = Self(1 << 12);
+    /// V24: ranges of addresses that overlap or adjoin are joined.
+    pub(crate) const JOIN_RANGES: Self = Self(1 << 13);
+
+    /// All that leave out flushes which nothing can need.
+    pub(crate) const SKIP_NEEDLESS: Self = Self(
+        Self::NO_EXIT_FLUSH.0
+            | Self::SKIP_EMPTY_QUEUE.0
+            | Self::L1_FLUSH_ALONE.0
+            | Self::JOIN_RANGES.0,
+    );
+
     const SLOTS: u32 = 0xff;
 
     /// The most VPIDs that the L2s of a vCPU may have: KVM's own, and 15 more.
@@ -58,7 +71,7 @@ impl Options {
         self.0
     }
 
-    /// Whether `option` is in the set.
+    /// Whether `option` is in the set; of several options, whether one of them is.
     #[inline(always)]
     pub(crate) const fn has(self, option: Self) -> bool {
         self.0 & option.0 != 0

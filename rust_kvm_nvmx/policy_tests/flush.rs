@@ -7,8 +7,10 @@ mod tests {
     use crate::{
         policy::{
             flush::{
-                address, all, context, current, current_vpid, each, l1_flush_while_in_l2, All,
+                address, all, context, current, current_vpid, each,
+                l1_flush_concerns_running_guest, l1_flush_while_in_l2, All,
             },
+            options::Options,
             types::{Caps, Eptp, Gva, Invalidation, Root, Vpid},
         },
         policy_tests::{all_caps, vpids},
@@ -192,6 +194,31 @@ mod tests {
                     );
                     // Nothing twice: an L1 that runs, or shares its VPID, has its flush already.
                     assert!(current != vpid01 || beside.is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn v23_l2s_translations_stay_only_if_they_have_a_vpid_and_nothing_is_to_be_synced() {
+        for caps in all_caps() {
+            for (vpid01, vpid02) in pairs() {
+                for uses_vpid in [None, Some(false), Some(true)] {
+                    let current = current_vpid(uses_vpid, || vpid01, || vpid02);
+                    let concerns =
+                        |options| l1_flush_concerns_running_guest(caps, current, vpid01, options);
+
+                    // In C always.
+                    assert!(concerns(Options::STOCK));
+                    let own = current != vpid01;
+                    let stays = own && caps.has(Caps::EPT);
+                    check_eq!(concerns(Options::L1_FLUSH_ALONE), !stays, "{caps:?}");
+                    // What is left then is all that L1's translations require.
+                    let beside = l1_flush_while_in_l2(caps, current, vpid01);
+                    check!(
+                        !stays || vpid01.is_none() || drops(beside, vpid01, None).0,
+                        "{caps:?} {current:?} {vpid01:?}"
+                    );
                 }
             }
         }

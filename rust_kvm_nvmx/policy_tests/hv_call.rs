@@ -11,6 +11,7 @@ mod tests {
             result_of_failure, result_of_success, Call, Control, Shape, Status, Targets, MAX_WORDS,
         },
         hv_ranges::Queued,
+        options::Options,
     };
 
     const SPACE: u16 = 2;
@@ -39,7 +40,7 @@ mod tests {
         let shape = Shape::new(code, banks, ranges)?;
         let (header, rest) = shape.split(words)?;
 
-        shape.parse(header, rest)
+        shape.parse(header, rest, Options::STOCK)
     }
 
     fn targets<'a>(call: Result<Call<'a>, Status>) -> Result<Targets<'a>, Status> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E10, X1, X4, X9: ranges, the queue's entries, and how they are served.
+//! E10, V24, X1, X4, X9: ranges, the queue's entries, and how they are served.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_hv_ranges))]
 mod tests {
@@ -9,9 +9,10 @@ mod tests {
     use crate::{
         policy::{
             hv_ranges::{
-                drain, leaves_vpid02_stale, may_be_queued, pages, vpid_of_other_level, Drain,
+                drain, join, leaves_vpid02_stale, may_be_queued, pages, vpid_of_other_level, Drain,
                 Queued, EVERYTHING, MAX_PAGES,
             },
+            options::Options,
             types::{Gva, Vpid},
         },
         policy_tests::vpids,
@@ -21,7 +22,7 @@ mod tests {
 
     /// The entries that a call's ranges come to; `None` for everything.
     fn queued(ranges: &mut [u64], extended: bool) -> Option<&[u64]> {
-        match Queued::new(ranges, extended) {
+        match Queued::new(ranges, extended, Options::STOCK) {
             Queued::Entries(entries) => Some(entries),
             Queued::Everything => None,
         }
@@ -118,6 +119,92 @@ mod tests {
                 check_eq!(queued(ranges, false).is_some(), few, "{len} of {pages}");
             }
         }
+    }
+
+    /// Calls `see` with every list of `LEN` entries of one to three of eight pages from `first` on.
+    fn all_lists<const LEN: usize>(first: u64, mut see: impl FnMut([u64; LEN])) {
+        for number in 0..24usize.pow(LEN as u32) {
+            let mut rest = number as u64;
+            see(array::from_fn(|_| {
+                let (page, following) = (rest % 8, rest / 8 % 3);
+                rest /= 24;
+                first.wrapping_add(page * 4096) | following
+            }));
+        }
+    }
+
+    /// The pages of the entries, a bit each.
+    fn bits(entries: &[u64], first: u64) -> u64 {
+        entries
+            .iter()
+            .flat_map(|&entry| pages(entry))
+            .fold(0, |bits, Gva(gva)| {
+                bits | 1 << (gva.wrapping_sub(first) / 4096)
+            })
+    }
+
+    #[test]
+    fn v24_joined_entries_have_the_same_pages_each_once() {
+        // The last of these reach beyond the topmost page.
+        for first in [0, 0x7fff_ffff_a000, 0xffff_ffff_ffff_8000] {
+            all_lists::<4>(first, |list| {
+                let (mut entries, expected) = (list, bits(&list, first));
+                let left = join(&mut entries);
+
+                check_eq!(bits(left, first), expected, "{list:x?}");
+                // As many as there are runs of adjoining pages, so that no two could be joined.
+                let runs = (expected & !(expected << 1)).count_ones() as usize;
+                check_eq!(left.len(), runs, "{list:x?}");
+                check!(left.is_sorted(), "{list:x?}");
+                let pages: u64 = left.iter().map(|entry| (entry & 0xfff) + 1).sum();
+                check_eq!(pages, expected.count_ones().into(), "{list:x?}");
+            });
+        }
+    }
+
+    #[test]
+    fn v24_an_entry_has_no_more_pages_than_it_can_count() {
+        for pages in 1..=4096 {
+            // The first pages of them, and 4,096 from there on.
+            let mut entries = [
+                0x1000_0000 + (pages << 12) | 0xfff,
+                0x1000_0000 | (pages - 1),
+            ];
+            let unchanged = [entries[1], entries[0]];
+            assert_eq!(join(&mut entries), unchanged);
+            let mut entries = [0x1000_0000 | 0xfff, 0x1000_0000 | (pages - 1)];
+            assert_eq!(join(&mut entries), [0x1000_0fff]);
+        }
+    }
+
+    #[test]
+    fn v24_everything_stays_everything() {
+        for page in 0..5000u64 {
+            for following in [0, 1, 2, 4094, 4095] {
+                let other = !0xfff - (page << 12) | following;
+                for mut entries in [[EVERYTHING, other], [other, EVERYTHING]] {
+                    assert!(join(&mut entries).contains(&EVERYTHING));
+                }
+            }
+        }
+        assert_eq!(join(&mut [EVERYTHING]), [EVERYTHING]);
+        assert_eq!(join(&mut []), [0; 0]);
+    }
+
+    #[test]
+    fn v24_a_call_is_judged_by_what_is_left_of_its_ranges() {
+        // The same 512 pages 15 times, in ranges of each format.
+        for (range, extended) in [(0x1000_01ff, false), (0x1000_0800, true)] {
+            let mut ranges = [range; 15];
+            assert_eq!(queued(&mut ranges, extended), None);
+            let mut ranges = [range; 15];
+            let joined = Queued::new(&mut ranges, extended, Options::JOIN_RANGES);
+            assert_eq!(joined, Queued::Entries(&[0x1000_01ff]));
+        }
+        // One page more.
+        let mut ranges = [0x1000_01ff, 0x2000_0000];
+        let joined = Queued::new(&mut ranges, false, Options::JOIN_RANGES);
+        assert_eq!(joined, Queued::Everything);
     }
 
     #[test]

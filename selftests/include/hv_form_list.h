@@ -41,10 +41,12 @@ struct form {
 	u64 control;		/* further bits of it */
 	u64 flags, format, set;	/* the mask, or the banks that are called valid */
 	u64 range;		/* low bits of each range */
+	u64 step;		/* from a range to the next, unless 1 GiB */
 	int place;
 	struct outcome want;
 	struct outcome in_c;	/* where C is wrong: what it does */
 	bool c_is_wrong;
+	int joined;		/* pages, if ranges are joined: then to one */
 };
 
 extern const struct form hv_forms[];

@@ -14,7 +14,7 @@ u64 nvmx_vpid_slots(void);
 /* Are the roots of L1's EPTs kept over VMPTRLD and VMCLEAR? */
 bool nvmx_keeps_roots(void);
 
-/* Are flushes left out at nested transitions that nothing can need? */
+/* Are flushes left out that nothing can need? */
 bool nvmx_skips_needless(void);
 
 #endif

@@ -67,6 +67,16 @@ const struct form hv_forms[] = {
 	{ "list, extended, one of 1 GiB", LIST, .reps = 1, .flags = EXTENDED, .set = ME,
 	  .range = GIGANTIC, WANT(OK, EVERYTHING), C_DOES(OK, 2049) },
 
+	{ "list of 3 that overlap", LIST, .reps = 3, .set = ME, .range = 2, .step = PAGE_SIZE,
+	  WANT(OK, 9), .joined = 5 },
+	{ "list of 3 that overlap, downwards", LIST, .reps = 3, .set = ME, .range = 2,
+	  .step = -PAGE_SIZE, WANT(OK, 9), .joined = 5 },
+	{ "list of 4 that adjoin", LIST, .reps = 4, .set = ME, .range = 1, .step = 2 * PAGE_SIZE,
+	  WANT(OK, 8), .joined = 8 },
+	{ "list, extended, the same 2 MiB three times", LIST, .reps = 3, .flags = EXTENDED,
+	  .set = ME, .range = LARGE, .step = 2 * PAGE_SIZE, WANT(OK, EVERYTHING),
+	  C_DOES(OK, 3 * 2049), .joined = 512 },
+
 	/* HvFlushVirtualAddressSpaceEx */
 	{ "space ex", SPACE_EX, .banks = 1, .set = 1, WANT(OK, EVERYTHING) },
 	{ "space ex, another bank", SPACE_EX, .banks = 1, .set = 2, WANT(OK, NOTHING) },

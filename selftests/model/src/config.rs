@@ -62,11 +62,12 @@ pub struct Config {
     pub vpids: u8,
     /// The module's options: VPIDs of a vCPU for its L2s, and whether it leaves out what no guest
     /// is owed: freeing roots at VMPTRLD and VMCLEAR, T2's flush at VM exits, T1's request for an
-    /// empty queue.
+    /// empty queue, X3's flush of an L2.
     pub slots: u8,
     pub keep_roots: bool,
     pub no_exit_flush: bool,
     pub skip_empty_queue: bool,
+    pub l1_flush_alone: bool,
     /// The module is loaded and unloaded, or some of its hooks are C's for a time.
     pub hooks_change: bool,
     /// The vCPUs have Hyper-V state.
@@ -125,6 +126,7 @@ impl Config {
         keep_roots: false,
         no_exit_flush: false,
         skip_empty_queue: false,
+        l1_flush_alone: false,
         hooks_change: false,
         hyperv: false,
         restored: false,
@@ -233,6 +235,7 @@ pub const ALL: &[Config] = &[
         about: "L2s with and without VPID, no flush at exits; PV flushes, the host's changes",
         slots: 2,
         no_exit_flush: true,
+        l1_flush_alone: true,
         cpus: 2,
         contexts: &[Context::plain(1), Context::plain(0)],
         moves: true,

@@ -88,7 +88,8 @@ impl Machine {
                 .with_slots(config.slots)
                 .with(Options::KEEP_ROOTS, config.keep_roots)
                 .with(Options::NO_EXIT_FLUSH, config.no_exit_flush)
-                .with(Options::SKIP_EMPTY_QUEUE, config.skip_empty_queue),
+                .with(Options::SKIP_EMPTY_QUEUE, config.skip_empty_queue)
+                .with(Options::L1_FLUSH_ALONE, config.l1_flush_alone),
         )
     }
 
@@ -349,7 +350,15 @@ impl Thread<'_> {
 
         self.vcpu.steal = false;
         self.execute(self.machine.rules.l1_flush_while_in_l2(current, vpid01));
-        At::FlushGuest(Then::Load)
+        if self
+            .machine
+            .rules
+            .l1_flush_concerns_running_guest(current, vpid01, self.options)
+        {
+            At::FlushGuest(Then::Load)
+        } else {
+            At::LoadRoot
+        }
     }
 
     fn eptp12_bit(&self) -> Option<u8> {

@@ -111,6 +111,7 @@ rules! {
     V14Order "hooks become C's before the options are off"
     V16 "VM exit without VPID: no flush, also without EPT"
     V18 "INVEPT of L1 frees only the root in use"
+    V23 "L1's PV flush while L2 runs: never the running guest"
     X9 "without EPT: the other level is not flushed"
 }
 
@@ -195,6 +196,16 @@ impl Rules {
             return None;
         }
         flush::l1_flush_while_in_l2(self.caps, current, vpid01)
+    }
+
+    pub(crate) fn l1_flush_concerns_running_guest(
+        &self,
+        current: Option<Vpid>,
+        vpid01: Option<Vpid>,
+        options: Options,
+    ) -> bool {
+        flush::l1_flush_concerns_running_guest(self.caps, current, vpid01, options)
+            && !self.is_out(Rule::V23)
     }
 
     pub(crate) fn current_vpid(
