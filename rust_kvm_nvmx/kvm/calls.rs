@@ -352,7 +352,7 @@ impl Vcpu<'_> {
     }
 
     /// Makes vmcs01 the current VMCS if it is not. If it was last loaded on another CPU, KVM clears
-    /// it there first, and flushes here (H9).
+    /// it there first.
     #[inline]
     pub(super) fn load_vmcs01(self) {
         // SAFETY: kvm_intel's function; `Vmcs01` undoes it before the hook returns.

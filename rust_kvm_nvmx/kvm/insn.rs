@@ -3,8 +3,8 @@
 //! INVVPID and INVEPT (SDM, chapter "VMX Instruction Reference").
 //!
 //! They act on the CPU they run on, where the vCPU of the hook is loaded. If this thread moves to
-//! another CPU before the instruction, the vCPU's VMCS is loaded there, which flushes everything
-//! there (H9).
+//! another CPU before the instruction, the vCPU is loaded there, which flushes everything there
+//! (H9).
 
 use kernel::{
     asm,

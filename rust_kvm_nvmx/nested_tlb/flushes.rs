@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The flushes that KVM asks for by name: everything, the current context, an address, a guest's
-//! own translations (H1 to H4, H15, X3).
+//! own translations (H1 to H4, H15, V23, X3).
 
 use crate::{
     flush,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The translations of several vpid12s, each under a hardware VPID of its own (V1 to V10, V19).
+//! The translations of several vpid12s, each under a hardware VPID of its own (V1, V4, V5, V8 to
+//! V10, V15, V19).
 
 use crate::{
     flush,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A vCPU handles its queue of Hyper-V flushes before it enters its guest: rules E10, X4, X6, X8,
-//! X9, and H8's purge.
+//! A vCPU handles its queue of Hyper-V flushes before it enters its guest: rules E10, V24, X4,
+//! X6, X8, X9, and H8's purge.
 
 use kernel::prelude::*;
 

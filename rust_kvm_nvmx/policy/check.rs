@@ -33,12 +33,12 @@ impl From<Option<Request>> for Requests {
 pub(crate) struct Invalidations {
     /// The first ones.
     first: [Option<Invalidation>; Self::ROOM],
-    /// All of them, and those that no flush of KVM's should need.
+    /// How many there are, with those for which there is no room.
     number: u32,
 }
 
 impl Invalidations {
-    /// Only the number of the others is compared.
+    /// So many are compared one by one, of the others only the number.
     const ROOM: usize = 3;
 
     /// One more; `None` if it has a type that KVM does not use.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What to invalidate on this CPU for each kind of flush that KVM asks for (rules H1 to H5, H15,
-//! X3).
+//! V23, X3).
 //!
 //! Two facts from the SDM ("Operations that Invalidate Cached Mappings") decide nearly all of it:
 //!
@@ -114,9 +114,9 @@ pub(crate) fn l1_flush_while_in_l2(
 
 /// X3: whether L1's flush of its own translations requires one of the running guest as well.
 ///
-/// C flushes the running guest. V23: with EPT, [`Options::L1_FLUSH_ALONE`] leaves that out for an L2
-/// with a VPID of its own, because L1's flush is one of VPID 0, from L1's point of view. Without EPT
-/// KVM must sync its shadow page tables.
+/// C flushes the running guest. V23: with EPT, [`Options::L1_FLUSH_ALONE`] leaves that out for an
+/// L2 with a VPID of its own: to L1 its own flush is one of VPID 0. Without EPT KVM must sync its
+/// shadow page tables.
 #[inline(always)]
 pub(crate) fn l1_flush_concerns_running_guest(
     caps: Caps,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Keeps the translations of several vpid12s at a time, each under a hardware VPID of its own
-//! (rules V1, V4, V5, V7 to V10, V15).
+//! (rules V1, V4, V5, V7 to V10, V15, V19).
 //!
 //! KVM's C code runs all L2s of a vCPU on one hardware VPID, and flushes it whenever L1 enters an
 //! L2 with another vpid12 than the last one (T4). Here a vCPU has several *pairs*. A pair is a

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! H1 to H5 and H15.
+//! H1 to H5, H15, V23 and X3.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_flush))]
 mod tests {

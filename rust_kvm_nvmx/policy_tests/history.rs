@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! V1, V4, V5, V7 to V10 and V15.
+//! V1, V4, V5, V7 to V10, V15 and V19.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_history))]
 mod tests {

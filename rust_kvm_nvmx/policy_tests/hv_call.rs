@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E5 to E7, E9, X2, X4, X5: the input of the flush hypercalls.
+//! E2, E5 to E7, E9, X1, X2, X5, X6: the input of the flush hypercalls.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_hv_call))]
 mod tests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E10, V24, X1, X4, X9: ranges, the queue's entries, and how they are served.
+//! E7, E10, V24, X1, X4, X6, X9: ranges, the queue's entries, and how they are served.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_hv_ranges))]
 mod tests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The options of T1, V1, V16 and V18.
+//! Where the rules may flush less than C, and V14.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_options))]
 mod tests {

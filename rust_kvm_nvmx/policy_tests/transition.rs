@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! T1 to T5, T8 and T11.
+//! T1 to T5, T8, T11 and V16.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_transition))]
 mod tests {
