@@ -3,8 +3,8 @@
  * A flush of everything: INVEPT global when EPT is on, with VPID or without;
  * INVVPID all-contexts when only VPID is on; nothing when neither is.  Required of
  * each vCPU once when host pages are taken away (MMU notifier, deletion of a
- * memslot), and by each VMCS once when its vCPU has changed the CPU, whether
- * L1 or L2 runs.
+ * memslot), and once when it has changed the CPU, whether L1 or L2 runs: nothing is
+ * left for the VMCS that follows.
  */
 #include <sys/mman.h>
 #include <sys/sysinfo.h>

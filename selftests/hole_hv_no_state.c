@@ -3,8 +3,8 @@
  * A Hyper-V flush for the L1 of a vCPU that has no Hyper-V state, and so no queue,
  * while its L2 is running.  KVM flushes the VPID of the level that runs, and no
  * transition requests L1's flush again.  With --comes the VMM reads a Hyper-V MSR of the
- * vCPU before that handles the first request.  By this it gets its state, and with it an
- * empty queue: KVM flushes nothing at all.
+ * vCPU after the request, and the vCPU handles it afterwards.  By the read the vCPU gets
+ * its state, and with it an empty queue: KVM flushes nothing at all.
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */

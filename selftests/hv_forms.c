@@ -2,8 +2,9 @@
 /*
  * Every form of Hyper-V's four flush hypercalls, good and bad, from L1 and from
  * L2: the result, and what the target then flushes: nothing, each address of
- * each range, or everything.  rust_kvm_nvmx can join ranges that overlap or adjoin.  Bad input flushes nothing, not even in part.  With --32-bit
- * the calls are made from a 32-bit code segment, which has other registers for them.
+ * each range, or everything.  rust_kvm_nvmx can join ranges that overlap or adjoin.
+ * Bad input flushes nothing, not even in part.  With --32-bit the calls are made from a
+ * 32-bit code segment, which has other registers for them.
  *
  * The host writes the input and the vCPUs take turns on one thread: nothing
  * here depends on timing.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Two vCPUs of one VM run nested guests without a stop, while the module is
- * loaded and unloaded some hundred times and each hook is switched to C and
+ * loaded and unloaded again and again and each hook is switched to C and
  * back.  The side that handles a hook must be seen to do it: with the module
  * absent KVM's own count of flushes rises, with it loaded the hook's count in
  * the mode that was set.  The L2s check each page that they read.  Now and then L1

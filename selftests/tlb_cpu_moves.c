@@ -3,8 +3,8 @@
  * A vCPU leaves a CPU, on which translations of its L1 and of its L2 stay
  * cached, and comes back when they have become wrong: they were changed and
  * invalidated on the other CPU, another L2 took over their VPID there, or the host
- * took the page away.  All of it is safe because a VMCS that comes from
- * another CPU flushes there, vmcs01 and vmcs02 each by itself.
+ * took the page away.  All of it is safe because a vCPU that comes from another
+ * CPU flushes everything.
  *
  * The guest asks for the moves, so nothing here depends on timing.
  */

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# host-tests.sh: all tests that need no machine: the module's rules, the runner of
-# the emulated machine, and the emulator's counting. `make test` begins with them.
+# host-tests.sh: all tests that need no machine: the module's rules, the model checker,
+# the runner of the emulated machine, and the emulator's counting. `make test` begins
+# with them.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
