@@ -34,11 +34,13 @@ help:
 #: make deb             Debian packages of the kernel, its headers and the module
 #: make deb-test        install them in a bare Debian, build with them, boot the machine from them
 #: make rustdoc         the module's documentation as pages, of all its items
-#: make check           formatters and linters, and rustdoc
+#: make check           formatters, linters, rustdoc, and the rules' tests
 #: make check-policy    the rules alone, with every input, on this host
 #: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
 #: make model           explore all that the rules and the TLB may do, on this host
-#: make clean           remove build/; make distclean: the cache, too
+#: make model-full      the same without a bound: more than 9 GB of memory
+#: make clean           remove build/
+#: make distclean       remove build/ and the cache
 #:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
 #:            ROW=NAME           use the kernel of this row of the matrix
@@ -53,13 +55,16 @@ help:
 #:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
 #:            KVM_INTEL='vpid=0' parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            MODULE=0           make tlbsan: without the module, if the kernel has its hooks
 #:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
-#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands, check or c
+#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands, check or c;
+#:                               T=planted: are the faults found that are planted?
 #:            ALL=1              make bench: all workloads
 #:            OPTIONS=vpid_slots=8  make bench: the module's parameters, for Rust
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it
+#:            DEBIAN_MIRROR=URL  where Debian's packages come from
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
 demo test test-full shell trace bench linux-l1 kselftest mutants removals fuzz:
