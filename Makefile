@@ -51,9 +51,9 @@ help:
 #:            CPUS=N             CPUs of the emulated machine
 #:            JOBS=N             jobs of a build
 #:            SEED=N             another interleaving of tests and CPUs, another clock
-#:            EPT=0              run kvm_intel without EPT
+#:            EPT=0              make test, make tlbsan: run kvm_intel without EPT
 #:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
-#:            KVM_INTEL='vpid=0' parameters of kvm_intel
+#:            KVM_INTEL='vpid=0' make test, make tlbsan: parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            MODULE=0           make tlbsan: without the module, if the kernel has its hooks
 #:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
