@@ -42,7 +42,11 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request
     if vcpu.options().has(Options::KEEP_ROOTS) {
         vcpu.keep_more_roots();
     }
-    let rest = if vcpu.owner_in_use() == vpid12 {
+    let in_use = vcpu.owner_in_use();
+    if let Some(number) = history::twin(in_use, vcpu.owners()) {
+        vcpu.forget_parked(number);
+    }
+    let rest = if in_use == vpid12 {
         Some(vcpu.rest_in_use())
     } else if let Some(number) = history::find(vpid12, vcpu.owners()) {
         vcpu.exchange_pair(number)

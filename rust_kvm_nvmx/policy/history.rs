@@ -264,6 +264,19 @@ pub(crate) fn find(vpid12: u16, mut owners: impl Iterator<Item = u16>) -> Option
     owners.position(|owner| owner == vpid12)
 }
 
+/// V19: the parked pair that the owner of the pair in use owns, too. It loses its owner.
+///
+/// No entry makes one. But without pairs, any vpid12 may come to own the pair in use (V14). Then
+/// the twin is empty, since everything was flushed meanwhile. It must not be found later: an L2's
+/// own INVLPG and MOV to CR3 reach the pair that it runs on, and no other.
+#[inline(always)]
+pub(crate) fn twin(in_use: u16, owners: impl Iterator<Item = u16>) -> Option<usize> {
+    if in_use == NOBODY {
+        return None;
+    }
+    find(in_use, owners)
+}
+
 /// What an entry does whose vpid12 owns no pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {

@@ -7,7 +7,7 @@ mod tests {
     use crate::{
         policy::{
             history::{
-                choose, find, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park,
+                choose, find, invvpid_concerns_pair_in_use, invvpid_of_parked, may_park, twin,
                 word_of_all, word_of_one, CallWords, Calls, Choice, Named, Parked, Rest, NOBODY,
                 WORDS,
             },
@@ -138,6 +138,67 @@ mod tests {
         }
         check!(flushes < 60, "{flushes}");
         assert!((1..=6).all(|live| live == last_vpid || parked.contains(&live)));
+    }
+
+    #[test]
+    fn v19_a_twin_is_a_parked_pair_of_the_same_owner() {
+        for in_use in OWNERS {
+            for other in OWNERS.into_iter().filter(|&other| other != in_use) {
+                assert_eq!(twin(in_use, [].into_iter()), None);
+                assert_eq!(twin(in_use, [other, other].into_iter()), None);
+                let expected = |number| (in_use != NOBODY).then_some(number);
+                assert_eq!(twin(in_use, [in_use, other].into_iter()), expected(0));
+                assert_eq!(twin(in_use, [other, in_use].into_iter()), expected(1));
+                assert_eq!(
+                    twin(in_use, [other, other, in_use].into_iter()),
+                    expected(2)
+                );
+            }
+        }
+    }
+
+    /// What an entry does with the owners of the parked pairs, and of the pair in use.
+    fn enter(vpid12: u16, in_use: &mut u16, parked: &mut [u16; 5], number: &mut usize) {
+        if let Some(twin) = twin(*in_use, parked[..*number].iter().copied()) {
+            parked[twin] = NOBODY;
+        }
+        if vpid12 == *in_use {
+            return;
+        }
+        let owners = parked[..*number].iter().copied();
+        let pair = find(vpid12, owners.clone()).or_else(|| {
+            match choose(*in_use, owners, parked.len() + 1, 0) {
+                Choice::Take(pair) => Some(pair),
+                Choice::InUse => None,
+                Choice::Grow => {
+                    *number += 1;
+                    Some(*number - 1)
+                }
+            }
+        });
+        if let Some(pair) = pair {
+            parked[pair] = *in_use;
+        }
+        *in_use = vpid12;
+    }
+
+    #[test]
+    fn v19_no_l2_finds_a_second_pair_after_a_time_without_pairs() {
+        // Three L2s are entered, one of them without pairs, then five times one of them again.
+        for entries in 0..3u32.pow(9) {
+            let vpid12 = |entry| 1 + (entries / 3u32.pow(entry) % 3) as u16;
+            let (mut in_use, mut parked, mut number) = (NOBODY, [NOBODY; 5], 0);
+
+            (0..3).for_each(|i| enter(vpid12(i), &mut in_use, &mut parked, &mut number));
+            in_use = vpid12(3);
+            for entry in 4..9 {
+                enter(vpid12(entry), &mut in_use, &mut parked, &mut number);
+                check!(
+                    are_distinct(in_use, &parked[..number]),
+                    "{entries}: {in_use}, {parked:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -219,6 +219,16 @@ pub const ALL: &[Config] = &[
         ..Config::NONE
     },
     Config {
+        name: "hooks-pairs",
+        about: "3 vpid12s on 5 VPIDs; guests' own flushes, the module loaded and unloaded",
+        slots: 5,
+        vpids: 5,
+        contexts: &[Context::plain(1), Context::plain(2), Context::plain(3)],
+        hooks_change: true,
+        own_flushes: true,
+        ..Config::NONE
+    },
+    Config {
         name: "recycle",
         quick: 20,
         about: "2 vCPUs hand 3 VPIDs on by VMXOFF and VMXON, on one CPU in turn",

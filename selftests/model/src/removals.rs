@@ -120,6 +120,7 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::V14Order, "hooks", 13),
     seen(Rule::V16, "no-ept", 5),
     seen(Rule::V18, "ept-pairs", 10),
+    seen(Rule::V19, "hooks-pairs", 28),
     seen(Rule::V23, "exits", 6),
     seen(Rule::V8, "rest", 49),
     seen(Rule::V9, "rest", 46),

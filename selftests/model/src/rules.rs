@@ -111,6 +111,7 @@ rules! {
     V14Order "hooks become C's before the options are off"
     V16 "VM exit without VPID: no flush, also without EPT"
     V18 "INVEPT of L1 frees only the root in use"
+    V19 "after a time without pairs: a vpid12 may own two"
     V23 "L1's PV flush while L2 runs: never the running guest"
     X9 "without EPT: the other level is not flushed"
 }
@@ -323,6 +324,11 @@ impl Rules {
             return Some(0);
         }
         history::find(vpid12.into(), owners)
+    }
+
+    /// The parked pair that the owner of the pair in use owns, too.
+    pub(crate) fn twin(&self, in_use: u8, owners: impl Iterator<Item = u16>) -> Option<usize> {
+        history::twin(in_use.into(), owners).filter(|_| !self.is_out(Rule::V19))
     }
 
     /// Which pair an entry gets whose vpid12 owns none. `turn`: the parked pair that is taken if

@@ -71,6 +71,10 @@ impl Thread<'_> {
 
     /// The first part of `history::enter`.
     fn use_pair(&mut self, vpid12: u8) -> Pair {
+        let twin = self.machine.rules.twin(self.owner_in_use(), self.owners());
+        if let Some(pair) = twin.and_then(|number| self.vcpu.parked.get_mut(number)) {
+            pair.1 = 0;
+        }
         if self.owner_in_use() == vpid12 {
             return Pair::Kept(self.vcpu.rest);
         }
