@@ -34,6 +34,13 @@ pub(super) fn is_on(vcpu: Vcpu<'_>) -> bool {
     vcpu.options().parks() && vcpu.vpid02().is_some()
 }
 
+/// Whether exits are recorded. So they are while a hook is C's, because what an L2 leaves between
+/// the full flush and the moment at which pairs are used again stays (V14).
+#[inline(always)]
+pub(super) fn records_exits(vcpu: Vcpu<'_>) -> bool {
+    vcpu.options().has(Options::COUNT_CALLS) && vcpu.vpid02().is_some()
+}
+
 /// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for
 /// a while. Makes it the owner of the pair that is in use from now on, and returns the request that
 /// this requires. `named` is what calls name the L2 by.

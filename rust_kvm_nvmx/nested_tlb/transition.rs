@@ -208,7 +208,7 @@ fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
 #[inline(always)]
 fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
     check_hyperv_queue(vcpu, Level::L1);
-    if history::is_on(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
+    if history::records_exits(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
         history::exit(vcpu, hv);
     }
 }

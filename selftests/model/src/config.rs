@@ -387,6 +387,18 @@ pub const ALL: &[Config] = &[
         ..Config::NONE
     },
     Config {
+        name: "rest-hooks",
+        about: "2 L2s of one vpid12, one of them enlightened; calls of its VM, hooks that change",
+        slots: 2,
+        skip_empty_queue: true,
+        contexts: &[Context::evmcs(1, 1, 1), Context::plain(1)],
+        hyperv: true,
+        fine: true,
+        hooks_change: true,
+        l2_calls: 1,
+        ..Config::NONE
+    },
+    Config {
         name: "restored",
         about: "the same, beginning with a restored L2 whose ids are not read yet",
         slots: 2,

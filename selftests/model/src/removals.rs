@@ -118,6 +118,7 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::V13, "recycle", 17),
     seen(Rule::V14Flush, "hooks", 16),
     seen(Rule::V14Order, "hooks", 13),
+    seen(Rule::V14Exits, "rest-hooks", 47),
     seen(Rule::V16, "no-ept", 5),
     seen(Rule::V18, "ept-pairs", 10),
     seen(Rule::V19, "hooks-pairs", 28),

@@ -109,6 +109,7 @@ rules! {
     V13 "parked VPIDs stay with the vCPU after VMXOFF, which frees them"
     V14Flush "hooks become Rust's: no request to flush everything"
     V14Order "hooks become C's before the options are off"
+    V14Exits "VM exits are not recorded while the options are off"
     V16 "VM exit without VPID: no flush, also without EPT"
     V18 "INVEPT of L1 frees only the root in use"
     V19 "after a time without pairs: a vpid12 may own two"

@@ -76,10 +76,12 @@ impl Thread<'_> {
 
         self.vcpu.ids = ids;
         if changed && !self.out(Rule::X6Ids) {
-            // Vcpu::hide_owner_in_use.
-            if self.options.parks() {
-                self.vcpu.unused_owner = self.owner_in_use();
-            }
+            // Vcpu::hide_owner_in_use, Vcpu::forget_last_vpid.
+            self.vcpu.unused_owner = if self.options.parks() {
+                self.owner_in_use()
+            } else {
+                0
+            };
             self.vcpu.last_vpid = 0;
         }
     }
@@ -189,13 +191,20 @@ impl Thread<'_> {
         self.check_hyperv_queue(Level::L1);
         // nested_tlb::history::exit.
         let failed = leave == Leave::Failed;
-        let parks = self.options.parks() && self.vcpu.vpid02 != 0;
-        if self.config().hyperv && parks && self.vpid12().is_some() && !failed {
+        let records =
+            (self.options.parks() || self.records_without_pairs()) && self.vcpu.vpid02 != 0;
+        if self.config().hyperv && records && self.vpid12().is_some() && !failed {
             self.vcpu.seen = (true, self.under_way);
             return At::Rest;
         }
         self.flush_on_exit(failed);
         At::Host
+    }
+
+    /// `nested_tlb::history::records_exits` is true while the options are off, unless the hook is
+    /// C's.
+    fn records_without_pairs(&self) -> bool {
+        self.config().slots > 1 && !self.in_c && !self.out(Rule::V14Exits)
     }
 
     /// `nested_tlb::transition::flush_on_exit`.
