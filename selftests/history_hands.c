@@ -6,9 +6,12 @@
  * unloaded and loaded again.
  *
  * In each round L1 changes a page of the L2s that do not run, and executes INVVPID for
- * them, while C handles it.
+ * them, while C handles it.  Or an L2 runs while there is but one VPID for all, which it
+ * then has besides the one that was kept for it.  L2s change their own pages after that, and
+ * execute INVLPG, which reaches only the VPID that they run on.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backing.h"
@@ -27,6 +30,7 @@ enum { DONE, TAKE, GIVE };
 
 static struct l2_context *contexts[NR_L2S], *current;
 static int backed_by;
+static int own_by[NR_L2S];
 
 static void l2_code(void)
 {
@@ -56,6 +60,48 @@ static void change_all(void)
 		back_page(contexts[i], 0, backed_by);
 		l1_invvpid(INVVPID_SINGLE, contexts[i]->vpid, 0);
 	}
+}
+
+/* The L2 changes its page by itself each time. */
+static void l2_own_code(void)
+{
+	int *by;
+
+	for (;;) {
+		by = &own_by[READ_ONCE(current)->number];
+		check_page(current, 0, *by);
+		*by = !*by;
+		back_page(current, 0, *by);
+		invlpg((u64)backing_gva(0));
+		check_page(current, 0, *by);
+		vmcall();
+	}
+}
+
+static void run_own(int i)
+{
+	WRITE_ONCE(current, contexts[i]);
+	l1_load(contexts[i], l2_own_code);
+	l1_run_to_vmcall(contexts[i]);
+}
+
+static void l1_own_code(void)
+{
+	/* So that the first one's other VPID would come to be found before the one it ran on. */
+	static const int order[] = { 0, 1, 0, 2, 0, 1, 0 };
+	int round, entry, i;
+
+	l1_vmxon(contexts[0]);
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < NR_L2S; i++)
+			run_own(i);
+		GUEST_SYNC(TAKE);
+		run_own(round % NR_L2S);
+		GUEST_SYNC(GIVE);
+		for (entry = 0; entry < ARRAY_SIZE(order); entry++)
+			run_own((order[entry] + round) % NR_L2S);
+	}
+	GUEST_DONE();
 }
 
 static void l1_code(void)
@@ -116,7 +162,7 @@ static void give(bool whole)
 	TEST_ASSERT(nvmx_vpid_slots() >= NR_L2S, "The options are not back");
 }
 
-static void try_hands(enum l2_ept ept, bool whole)
+static void try_hands(enum l2_ept ept, bool whole, void (*code)(void))
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
@@ -124,8 +170,9 @@ static void try_hands(enum l2_ept ept, bool whole)
 	int i;
 
 	backed_by = 0;
+	memset(own_by, 0, sizeof(own_by));
 	vm = contexts_vm_create(1, NR_L2S, NR_PAGES);
-	vcpu = vm_vcpu_add(vm, 0, l1_code);
+	vcpu = vm_vcpu_add(vm, 0, code);
 	if (ept != L2_EPT_OFF)
 		vm_enable_ept(vm);
 	for (i = 0; i < NR_L2S; i++)
@@ -133,6 +180,7 @@ static void try_hands(enum l2_ept ept, bool whole)
 	contexts_finish(vm);
 	sync_global_to_guest(vm, contexts);
 	sync_global_to_guest(vm, backed_by);
+	sync_global_to_guest(vm, own_by);
 
 	while ((stage = run_to_sync(vcpu)) != DONE) {
 		if (stage == TAKE)
@@ -158,9 +206,10 @@ int main(int argc, char *argv[])
 	atexit(unload);
 	load();
 	for (whole = 0; whole <= 1; whole++) {
-		try_hands(L2_EPT_OFF, whole);
+		try_hands(L2_EPT_OFF, whole, l1_code);
+		try_hands(L2_EPT_OFF, whole, l1_own_code);
 		if (kvm_cpu_has_ept())
-			try_hands(L2_EPT_SHARED, whole);
+			try_hands(L2_EPT_SHARED, whole, l1_code);
 	}
 	return 0;
 }

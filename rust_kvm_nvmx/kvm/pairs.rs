@@ -7,7 +7,8 @@
 //!
 //! What belongs to the pair in use is in two places. The VPID is `vpid02`. Its owner is `last_vpid`
 //! while the owner's ids are where flush calls find them, and C may rely on it. While they are not,
-//! `last_vpid` is 0, which is safe for C, and the owner is in `unused_vpid02`.
+//! `last_vpid` is 0, which is safe for C, and the owner is in `unused_vpid02`. The `vpid` of
+//! `unused_vpid02` is no VPID, but the owner that this module has set last.
 
 use super::{
     bindings,
@@ -101,6 +102,13 @@ impl<'h> Vcpu<'h> {
         }
     }
 
+    /// The owner that [`Vcpu::set_owner_in_use`] has set last. If the pair in use has another one,
+    /// it came without a look at the parked pairs.
+    #[inline]
+    pub(crate) fn owner_last_set(self) -> u16 {
+        self.get_vmx(UNUSED.then(fields::PAIR_VPID))
+    }
+
     /// What is known of the L2 that owns the pair in use.
     #[inline]
     pub(crate) fn rest_in_use(self) -> Rest {
@@ -111,6 +119,7 @@ impl<'h> Vcpu<'h> {
     #[inline]
     pub(crate) fn set_owner_in_use(self, vpid12: u16, rest: Rest) {
         self.set_last_vpid(vpid12);
+        self.set_vmx(UNUSED.then(fields::PAIR_VPID), vpid12);
         self.set_unused_owner(NOBODY);
         self.set_rest(UNUSED, rest);
     }

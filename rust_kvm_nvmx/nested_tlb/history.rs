@@ -50,8 +50,8 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request
         vcpu.keep_more_roots();
     }
     let in_use = vcpu.owner_in_use();
-    if let Some(number) = history::twin(in_use, vcpu.owners()) {
-        vcpu.forget_parked(number);
+    if vcpu.owner_last_set() != in_use {
+        forget_twin(vcpu, in_use);
     }
     let rest = if in_use == vpid12 {
         Some(vcpu.rest_in_use())
@@ -70,6 +70,15 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request
 
     vcpu.set_owner_in_use(vpid12, Rest::running(named));
     (!kept).then_some(Request::Guest)
+}
+
+/// V19: `in_use` owns the pair in use, and no entry with pairs has made it that.
+#[cold]
+#[inline(never)]
+fn forget_twin(vcpu: Vcpu<'_>, in_use: u16) {
+    if let Some(number) = history::twin(in_use, vcpu.owners()) {
+        vcpu.forget_parked(number);
+    }
 }
 
 /// V4, V15: puts a pair in use that a vpid12 may have which owns none. It must be flushed.

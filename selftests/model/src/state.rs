@@ -189,6 +189,8 @@ pub struct Vcpu {
     pub last_vpid: u8,
     /// The owner of the pair in use while `last_vpid` is 0.
     pub unused_owner: u8,
+    /// `Vcpu::owner_last_set`.
+    pub owner_last_set: u8,
     /// What is known of the L2 of the pair in use.
     pub rest: Known,
     /// The parked pairs: VPID, owner, and what is known of its L2.
@@ -467,6 +469,7 @@ impl State {
                 vpid02,
                 last_vpid: restored.into(),
                 unused_owner: 0,
+                owner_last_set: 0,
                 rest: Known::UNKNOWN,
                 parked: Vec::new(),
                 seen: (false, false),

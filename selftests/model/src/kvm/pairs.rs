@@ -53,6 +53,10 @@ impl Thread<'_> {
         };
         // Vcpu::set_owner_in_use.
         self.vcpu.last_vpid = vpid12;
+        // Without changes of hands there is no other owner, so the states need not tell.
+        if self.config().hooks_change {
+            self.vcpu.owner_last_set = vpid12;
+        }
         self.vcpu.unused_owner = 0;
         self.vcpu.rest = Known::new(ids, Rest::running(named));
         (!kept).then_some(Request::Guest)
@@ -71,9 +75,11 @@ impl Thread<'_> {
 
     /// The first part of `history::enter`.
     fn use_pair(&mut self, vpid12: u8) -> Pair {
-        let twin = self.machine.rules.twin(self.owner_in_use(), self.owners());
-        if let Some(pair) = twin.and_then(|number| self.vcpu.parked.get_mut(number)) {
-            pair.1 = 0;
+        if self.vcpu.owner_last_set != self.owner_in_use() {
+            let twin = self.machine.rules.twin(self.owner_in_use(), self.owners());
+            if let Some(pair) = twin.and_then(|number| self.vcpu.parked.get_mut(number)) {
+                pair.1 = 0;
+            }
         }
         if self.owner_in_use() == vpid12 {
             return Pair::Kept(self.vcpu.rest);
