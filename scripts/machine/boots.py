@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import image
+import kvm_coverage
 import reports
 import verdict
 import witness
@@ -131,6 +132,7 @@ class Finished:
 
 def run_boots(boots: list[Boot]) -> list[Finished]:
     """Run all, at most one a processor; the emulator uses one each."""
+    boots = [_with_coverage(boot) for boot in boots]
     jobs = max(1, min(len(boots), os.cpu_count() or 1))
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(_run, boot) for boot in boots]
@@ -142,6 +144,13 @@ def run_boots(boots: list[Boot]) -> list[Finished]:
             for each in running:
                 each.cancel()
             raise
+
+
+def _with_coverage(boot: Boot) -> Boot:
+    group = kvm_coverage.group(boot.parts.kernel)
+    if group is None:
+        return boot
+    return replace(boot, plan=replace(boot.plan, groups=(*boot.plan.groups, group)))
 
 
 def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
@@ -192,6 +201,7 @@ def _run(boot: Boot) -> Finished:
     machine = BochsMachine(emulator, iso)
     outcome = Session(boot.plan, machine, directory, parts.limits, parts.verbose).run()
     iso.unlink()
+    kvm_coverage.save(outcome.console, directory / kvm_coverage.GROUP)
     if not parts.emulator.has_witness:
         return Finished(boot, outcome, None)
     steps = boot.plan.step_names()

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+import kvm_coverage
 from bench import Runs, run_bench
 from bochs import Emulator
 from boots import Parts
@@ -250,6 +251,41 @@ def _lock(output: Path) -> TextIO:
     return lock
 
 
+def _run(options: argparse.Namespace, parts: Parts) -> int:
+    if options.command == "test":
+        parameters = parameters_of(options.kvm_intel, parts.kernel)
+        selection = Selection(options.test, parameters, options.full, options.plain, options.slower)
+        return run_suite(parts, bool(options.upstream), bool(options.own), selection)
+    if options.command == "tlbsan":
+        parameters = parameters_of(options.kvm_intel, parts.kernel)
+        return run_tlbsan(parts, options.program, parameters)
+    if options.command == "vng":
+        return run_vng(parts, options.test, options.emulate, options.owner, options.dry_run)
+    if options.command == "silicon":
+        order = Order(options.owner, options.commit, options.costs)
+        return run_silicon(parts, options.test, order)
+    if options.command == "shell":
+        return run_shell(parts)
+    if options.command == "mutants":
+        return run_mutants(parts, options.test)
+    if options.command == "fuzz":
+        return run_fuzz(parts, _fuzz_order(options))
+    if options.command == "removals":
+        return run_removals(parts, options.test)
+    if options.module is None:
+        raise MachineError(f"{options.command} needs --module")
+    if options.command == "kselftest":
+        return run_kselftest(parts, options.installed, (options.test or "").split())
+    if options.command == "linux-l1":
+        return run_linux_l1(parts)
+    if options.command == "trace":
+        return run_trace(parts, options.tracer, options.workload.split())
+    if options.command == "demo":
+        return run_demo(parts, options.workload.split())
+    runs = Runs(options.workload, options.boots, options.repeat, options.options)
+    return run_bench(parts, options.stock, runs)
+
+
 def main() -> int:
     """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run, and of `vng`
     and `silicon` 4 if there is no VMX."""
@@ -262,40 +298,10 @@ def main() -> int:
         parts = _parts(options)
         parts.output.mkdir(parents=True, exist_ok=True)
         lock = _lock(parts.output)  # noqa: F841, held until the end
-        if options.command == "test":
-            parameters = parameters_of(options.kvm_intel, parts.kernel)
-            selection = Selection(
-                options.test, parameters, options.full, options.plain, options.slower
-            )
-            return run_suite(parts, bool(options.upstream), bool(options.own), selection)
-        if options.command == "tlbsan":
-            parameters = parameters_of(options.kvm_intel, parts.kernel)
-            return run_tlbsan(parts, options.program, parameters)
-        if options.command == "vng":
-            return run_vng(parts, options.test, options.emulate, options.owner, options.dry_run)
-        if options.command == "silicon":
-            order = Order(options.owner, options.commit, options.costs)
-            return run_silicon(parts, options.test, order)
-        if options.command == "shell":
-            return run_shell(parts)
-        if options.command == "mutants":
-            return run_mutants(parts, options.test)
-        if options.command == "fuzz":
-            return run_fuzz(parts, _fuzz_order(options))
-        if options.command == "removals":
-            return run_removals(parts, options.test)
-        if options.module is None:
-            raise MachineError(f"{options.command} needs --module")
-        if options.command == "kselftest":
-            return run_kselftest(parts, options.installed, (options.test or "").split())
-        if options.command == "linux-l1":
-            return run_linux_l1(parts)
-        if options.command == "trace":
-            return run_trace(parts, options.tracer, options.workload.split())
-        if options.command == "demo":
-            return run_demo(parts, options.workload.split())
-        runs = Runs(options.workload, options.boots, options.repeat, options.options)
-        return run_bench(parts, options.stock, runs)
+        kvm_coverage.forget(parts.output)
+        status = _run(options, parts)
+        kvm_coverage.report(parts.kernel, parts.output)
+        return status
     except MachineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
