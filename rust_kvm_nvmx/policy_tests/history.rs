@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn v9_kvms_fields_keep_all_that_is_known() {
+        for named in NAMED {
+            let rest = Rest::at_exit(named, calls(5, 0), true);
+            assert_eq!(rest.calls(), 5);
+            for rest in [rest, Rest::running(named)] {
+                assert_eq!(Rest::from_fields(named, rest.calls()), rest);
+            }
+        }
+    }
+
+    #[test]
     fn v9_both_words_of_an_l2_count() {
         for (one, all) in [(0, 1), (1, 0)] {
             let begin = Calls::of(one * Calls::BEGIN, all * Calls::BEGIN);

@@ -317,6 +317,24 @@ mod tests {
         assert!(parse(LIST_EX, 3, 3, &mut words).is_ok());
     }
 
+    /// [`Shape::split`] leaves no fewer.
+    #[test]
+    fn e9_fewer_words_than_banks_are_refused() {
+        let mut words = [0, 0, 0, 7, 1, 1, 1];
+
+        let found = Shape::new(SPACE_EX, 3, 0).and_then(|shape| {
+            let (header, rest) = shape.split(&mut words)?;
+            for len in 0..3 {
+                assert_eq!(
+                    shape.parse(header, &mut rest[..len], Options::STOCK),
+                    Err(Status::InvalidInput)
+                );
+            }
+            shape.parse(header, rest, Options::STOCK).map(|_| ())
+        });
+        assert_eq!(found, Ok(()));
+    }
+
     #[test]
     fn e9_results() {
         assert_eq!(result_of_success(0), 0);

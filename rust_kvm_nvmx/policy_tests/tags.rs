@@ -66,4 +66,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn v22_targets_are_hashed_only_for_more_than_four_vcpus() {
+        for vcpus in 0..70 {
+            let mut hashed = false;
+            let tags = Tags::worth_it(vcpus, || {
+                hashed = true;
+                Tags::of(7, &Targets::Mask(1))
+            });
+
+            check_eq!(hashed, vcpus > 4, "{vcpus}");
+            let all = (0..=u8::MAX).all(|tag| tags.contain(Tag(tag)));
+            check_eq!(all, !hashed, "{vcpus}");
+        }
+    }
 }
