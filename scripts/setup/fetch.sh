@@ -111,32 +111,36 @@ ruff() {
 	entry ruff "$RUFF_VERSION" 100 "the linter of the Python files, ruff $RUFF_VERSION" fetch_ruff
 }
 
-# Not optimized: its own work is small, and its optimization takes minutes.
-fetch_cargo_mutants() {
-	run "building cargo-mutants" 0 in_tools --network env "CARGO_TARGET_DIR=$1/target" \
+# fetch_cargo_program DIR: $program of $version. Not optimized: the own work of these is small, and
+# their optimization takes minutes.
+fetch_cargo_program() {
+	run "building $program" 0 in_tools --network env "CARGO_TARGET_DIR=$1/target" \
 		CARGO_PROFILE_DEV_DEBUG=false \
-		cargo install --quiet --locked --debug --root "$1" "cargo-mutants@$CARGO_MUTANTS_VERSION"
+		cargo install --quiet --locked --debug --root "$1" "$program@$version"
 	rm -rf "$1/target"
 }
 
-# cargo_mutants: a directory with bin/cargo-mutants. It runs with the C library that it was built
-# with.
-cargo_mutants() {
+# cargo_program NAME VERSION ABOUT: a directory with bin/NAME. It runs with the C library that it
+# was built with.
+cargo_program() {
+	local program=$1 version=$2
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry cargo-mutants "$CARGO_MUTANTS_VERSION-$(toolchain_id "$RUST_KVM_NVMX_TOOLS")" 1500 \
-		"the program that breaks the rules, cargo-mutants $CARGO_MUTANTS_VERSION" fetch_cargo_mutants
+	entry "$program" "$version-$(toolchain_id "$RUST_KVM_NVMX_TOOLS")" 1500 \
+		"$3, $program $version" fetch_cargo_program
 }
 
-fetch_model_crates() {
-	run "fetching the model's crates" 0 in_tools --network env "CARGO_HOME=$1" \
-		cargo fetch --locked --manifest-path "$checkout/selftests/model/Cargo.toml"
+# fetch_crates DIR: those of $package.
+fetch_crates() {
+	run "fetching the crates of $package" 0 in_tools --network env "CARGO_HOME=$1" \
+		cargo fetch --locked --manifest-path "$checkout/selftests/$package/Cargo.toml"
 }
 
-# model_crates: a CARGO_HOME with the crates that the model checker is built from.
-model_crates() {
+# crates PACKAGE: a CARGO_HOME with the crates that a package in selftests/ is built from.
+crates() {
+	local package=$1
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry model-crates "$(hash_files "$checkout/selftests/model/Cargo.lock")" 300 \
-		"the crates of the model checker" fetch_model_crates
+	entry "$package-crates" "$(hash_files "$checkout/selftests/$package/Cargo.lock")" 300 \
+		"the crates of selftests/$package" fetch_crates
 }
