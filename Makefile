@@ -36,6 +36,7 @@ help:
 #: make rustdoc         the module's documentation as pages, of all its items
 #: make check           formatters, linters, rustdoc, and the rules' tests
 #: make check-policy    the rules alone, with every input, on this host
+#: make check-properties  the rules with more inputs: every one of a domain, or random ones
 #: make coverage        what of the rules those tests do not run
 #: make check-policy-mutants  the rules changed, one small change at a time: which test fails?
 #: make model           explore all that the rules and the TLB may do, on this host
@@ -98,7 +99,7 @@ module modules:
 rustdoc:
 	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
 
-check check-policy check-policy-mutants coverage deb deb-test in-tree kunit:
+check check-policy check-policy-mutants check-properties coverage deb deb-test in-tree kunit:
 	@$(setup)/$@.sh
 
 model:
@@ -113,4 +114,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants coverage model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage model model-full clean distclean
