@@ -24,6 +24,7 @@ help:
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
 #: make fuzz            random orders of events, with the oracle as judge
+#: make fuzz-parser     random flush hypercalls: Rust's parser against C's way to read them
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
 #: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
@@ -58,8 +59,8 @@ help:
 #:            KVM_INTEL='vpid=0' make test, make tlbsan: parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            MODULE=0           make tlbsan: without the module, if the kernel has its hooks
-#:            MINUTES=N          make fuzz: how long it searches; SEED=N: one seed alone
-#:            BYTES=HEX          make fuzz: this string alone; WAY=rust, hands, check or c;
+#:            MINUTES=N          make fuzz, fuzz-parser: how long; make fuzz SEED=N: one seed
+#:            BYTES=HEX          make fuzz, fuzz-parser: this alone; WAY=rust, hands, check, c;
 #:                               T=planted: are the faults found that are planted?
 #:            ALL=1              make bench: all workloads
 #:            OPTIONS=vpid_slots=8  make bench: the module's parameters, for Rust
@@ -99,7 +100,7 @@ module modules:
 rustdoc:
 	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
 
-check check-policy check-policy-mutants check-properties coverage deb deb-test in-tree kunit:
+check check-policy check-policy-mutants check-properties coverage deb deb-test fuzz-parser in-tree kunit:
 	@$(setup)/$@.sh
 
 model:
@@ -114,4 +115,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser model model-full clean distclean

@@ -56,8 +56,9 @@ need() {
 	ruff) ruff ;;
 	cargo-mutants) cargo_program "$1" "$CARGO_MUTANTS_VERSION" "the program that breaks the rules" ;;
 	cargo-llvm-cov) cargo_program "$1" "$CARGO_LLVM_COV_VERSION" "what runs tests for their coverage" ;;
-	model-crates | properties-crates) crates "${1%-crates}" ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov model-crates properties-crates" ;;
+	cargo-fuzz) cargo_program "$1" "$CARGO_FUZZ_VERSION" "what builds fuzzers" ;;
+	model-crates | parser_fuzz-crates | properties-crates) crates "${1%-crates}" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates parser_fuzz-crates properties-crates" ;;
 	esac
 }
 

@@ -28,7 +28,8 @@ BOCHS_SHA256=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
 RUFF_VERSION=0.14.14
 # What breaks the rules for `make check-policy-mutants`: the newest that Debian's rustc builds.
 CARGO_MUTANTS_VERSION=26.0.0
-# For `make coverage`; also the newest.
+# For `make coverage` and `make fuzz-parser`; also the newest.
 CARGO_LLVM_COV_VERSION=0.6.21
+CARGO_FUZZ_VERSION=0.13.1
 # A symbol that only a kernel with the patches exports.
 PATCH_SYMBOL=kvm_nvmx_register
