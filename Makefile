@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -25,6 +25,7 @@ help:
 #: make removals        disable each TLB flush once: does the oracle report it?
 #: make fuzz            random orders of events, with the oracle as judge
 #: make fuzz-parser     random flush hypercalls: Rust's parser against C's way to read them
+#: make nets            a wrong rule of each kind: which of the tests and tools notices it?
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
 #: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
@@ -100,7 +101,7 @@ module modules:
 rustdoc:
 	@dir=$$($(setup)/setup.sh rustdoc) && ls "$$dir/index.html"
 
-check check-policy check-policy-mutants check-properties coverage deb deb-test fuzz-parser in-tree kunit:
+check check-policy check-policy-mutants check-properties coverage deb deb-test fuzz-parser in-tree kunit nets:
 	@$(setup)/$@.sh
 
 model:
@@ -115,4 +116,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean

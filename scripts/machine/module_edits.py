@@ -26,7 +26,7 @@ def build_edited(name: str, edits: Iterable[Mutant], parts: Parts) -> Path:
     """Build the module with EDITS made, as NAME; returns where it is."""
     tree = _copy_sources(name, parts)
     for edit in edits:
-        _apply_edit(tree, edit)
+        apply_edit(tree, edit)
     path = module_path(name, parts)
     _build_module(tree, path, parts)
     return path
@@ -46,7 +46,7 @@ def _copy_sources(name: str, parts: Parts) -> Path:
     return tree
 
 
-def _apply_edit(tree: Path, edit: Mutant) -> None:
+def apply_edit(tree: Path, edit: Mutant) -> None:
     """Make EDIT in the sources at TREE: its `old` must stand in its file exactly once."""
     path = tree / "rust_kvm_nvmx" / edit.file
     text = path.read_text(encoding="utf-8")
