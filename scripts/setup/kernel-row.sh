@@ -12,8 +12,13 @@ row_toolchain() {
 # row_config FILE: the whole configuration. An option of the fragment comes in the place of the
 # same one of the base.
 row_config() {
-	if [ "$(row_value "$1" base)" != debian ]; then
-		grep -h '^CONFIG_' "${config[@]}" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
+	local files=("${config[@]}")
+	case $(row_value "$1" base) in
+	debian) files=() ;;
+	emulated) files=("$checkout/scripts/kernel/kernel.config") ;;
+	esac
+	if [ ${#files[@]} != 0 ]; then
+		grep -h '^CONFIG_' "${files[@]}" | grep -vE "^CONFIG_($(fragment_options "$1"))=" || true
 	fi
 	grep '^CONFIG_' "$1" || true
 }

@@ -7,7 +7,8 @@
 #   tools   "more": packages-matrix.txt are needed
 #   make    variables of the kernel's make, e.g. LLVM=1
 #   base    "debian": the fragment goes on top of Debian's own configuration, less all that it has
-#           as a module. Else it goes on top of scripts/kernel/*.config
+#           as a module. "emulated": on top of kernel.config alone, without what virtme-ng needs:
+#           for a row in which all is compiled anew. Else on top of scripts/kernel/*.config
 #   in-tree "yes": the module is put into the kernel's tree, see in-tree.sh
 #   without NAME...: REASON  tests of matrix.tests that cannot run
 #   memory  MB of the emulated machine

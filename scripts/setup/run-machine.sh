@@ -85,7 +85,10 @@ vng | silicon)
 *) add_machine_args ;;
 esac
 if [ "$what" = trace ]; then tools=$(path toolchain-trace); fi
-[ "$what" != test ] || args+=(--vng vng)
+# virtme-ng cannot boot each row's kernel (row.sh).
+if [ "$what" = test ] && { [ -z "${ROW:-}" ] || [ -z "$(row_value "$(row_file "$ROW")" base)" ]; }; then
+	args+=(--vng vng)
+fi
 if [ "$what" = trace ]; then
 	args+=(--tracer "${TRACER:-trace-cmd}" --workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
 elif [ "$what" = fuzz ]; then
