@@ -125,9 +125,14 @@ build_row() {
 	echo $((SECONDS - start)) >"$1/.nvmx-seconds"
 }
 
+# row_key NAME: of the row's kernel, when kernel-patched is NAME.
+row_key() {
+	(echo "$1"; row_config "$file"; row_value "$file" make; row_tools_id "$tools"; base_id; in_tree_id; cat "$here/kernel-build.sh") | hash_of
+}
+
 # kernel_row: print the path of ROW's kernel.
 kernel_row() {
-	local name=kernel-$ROW base file tools key
+	local name=kernel-$ROW base file tools key from
 	file=$(row_file "$ROW")
 	base=$(kernel_patched)
 	if ! grep -qE '^(CONFIG_|# make: )' "$file"; then
@@ -136,6 +141,11 @@ kernel_row() {
 	fi
 	tools=$(row_toolchain)
 	export RUST_KVM_NVMX_TOOLS=$tools
-	key=$( (basename "$base"; row_config "$file"; row_value "$file" make; row_tools_id "$tools"; base_id; in_tree_id; cat "$here/kernel-build.sh") | hash_of)
+	key=$(row_key "$(basename "$base")")
+	from=$(of_other_series)
+	if [ -n "$from" ]; then
+		entry "$name" "$key" 1500 "building KVM alone: the rest is ${from#"$cache"/}, of another series" build_kvm
+		return
+	fi
 	entry "$name" "$key" 3500 "building Linux with ${file#"$checkout"/} (up to 10 min on 2 cores)" build_row
 }

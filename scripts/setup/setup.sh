@@ -13,6 +13,7 @@
 . "$here/kernel.sh"
 . "$here/row.sh"
 . "$here/kernel-row.sh"
+. "$here/kernel-row-kvm.sh"
 . "$here/kdir.sh"
 . "$here/emulator.sh"
 . "$here/selftests.sh"
