@@ -249,6 +249,8 @@ static void *run_to_done(void *argument)
 	pin_self_to_cpu(vcpu->id % 2);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
 	pthread_barrier_wait(&all_done);
+	/* A thread that has ended cannot be moved any more. */
+	pthread_barrier_wait(&all_done);
 	return NULL;
 }
 
@@ -270,6 +272,7 @@ static void none_is_late(enum level level)
 	pthread_barrier_wait(&all_done);
 	if (moves)
 		moves_end();
+	pthread_barrier_wait(&all_done);
 	for (i = 0; i < NR_SPINNING; i++)
 		pthread_join(threads[i], NULL);
 	kvm_vm_free(vm);
