@@ -105,9 +105,10 @@ def read(kernel: Path, directories: Iterable[Path]) -> dict[str, Reached]:
     reached: dict[str, Reached] = {}
     for directory in directories:
         for counts in sorted(directory.glob("*.gcda")):
+            # What it includes is left out.
+            name = counts.stem.replace("#", "/").partition(_KVM)[2] + ".c"
             for source, lines in _run_gcov(kernel, counts):
-                if _KVM in source and source.endswith(".c"):
-                    name = source.partition(_KVM)[2]
+                if source.endswith(f"/{name}") or source == name:
                     reached.setdefault(name, Reached()).add(lines)
     return reached
 
