@@ -23,6 +23,7 @@ help:
 #: make hook-cost       instructions of each hook, in C and in Rust, without a machine
 #: make mutants         break each rule once: which test fails?
 #: make removals        disable each TLB flush once: does the oracle report it?
+#: make history         undo each fix of a lost or needless TLB flush: what shows it?
 #: make fuzz            random orders of events, with the oracle as judge
 #: make fuzz-parser     random flush hypercalls: Rust's parser against C's way to read them
 #: make nets            a wrong rule of each kind: which of the tests and tools notices it?
@@ -71,7 +72,7 @@ help:
 #:            DEBIAN_MIRROR=URL  where Debian's packages come from
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell trace bench linux-l1 kselftest mutants removals fuzz:
+demo test test-full shell trace bench linux-l1 kselftest mutants removals history fuzz:
 	@$(setup)/run-machine.sh $@
 
 # By how much they find.
@@ -116,4 +117,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean

@@ -39,7 +39,7 @@ def fill_root(root: Path, kernel: Path, modules: tuple[Path, ...], tools: Path) 
         (root / name).mkdir()
     add(root, "bin/busybox", _read(BUSYBOX, "package busybox-static"))
     add(root, "bin/tsmark", _read(tools / "tsmark", "guest tools"))
-    for name in ("without", "refused"):
+    for name in ("without", "undone", "refused"):
         add(root, f"bin/{name}", _read(GUEST / name, "the checkout"))
     for name in ("init", "vng-run"):
         add(root, name, _read(GUEST / name, "the checkout"))

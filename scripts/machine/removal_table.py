@@ -6,33 +6,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from injected import Run
 from markdown import wrap
 from removal_list import Rule
 
-_INTACT = "intact"
 _SIDES = {"c": "C", "rust": "Rust"}
-
-
-@dataclass
-class Run:
-    """The programs of one boot with NAMES left out of C or of Rust."""
-
-    side: str
-    names: tuple[str, ...]
-    parameters: str
-    # Stale reports of each program's run, and how it ended.
-    stale: dict[str, int] = field(default_factory=dict)
-    ended: dict[str, int | None] = field(default_factory=dict)
-    # Why the machine did not survive it, if so.
-    broke: str = ""
-
-    @property
-    def name(self) -> str:
-        """Names the group of steps, and the module's file."""
-        return f"{self.side}-{'+'.join(self.names) or _INTACT}"
 
 
 def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
@@ -50,7 +30,7 @@ def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
     print(table)
     output.mkdir(parents=True, exist_ok=True)
     (output / "table.md").write_text(table + "\n", encoding="utf-8")
-    records = {"wrong": wrong, "runs": [asdict(run) for run in runs]}
+    records = {"wrong": wrong, "runs": [run.record() for run in runs]}
     (output / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     for line in wrong:
         print(f"wrong: {line}", file=sys.stderr)

@@ -10,21 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from boots import Boot, Finished, Parts, run_boots
+from boots import Boot, Parts
 from errors import MachineError
+from injected import Run, run_in_boots
 from module_edits import build_edited, module_path
 from mutant_list import read_mutants
 from plan import STOCK, Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
-from removal_table import Run, report
+from removal_table import report
 from testlist import Entry, read_own_plan
 
-# How guest/without ends when it could not leave the flushes out.
-_NOT_LEFT_OUT = 98
 # What a program takes is below one second of the machine's; a guest that a missing
 # flush has led astray must not hold up the rest.
 _LIMIT = 8
@@ -38,7 +36,8 @@ def run_removals(parts: Parts, only: str | None) -> int:
     chosen = choose(rules, only)
     runs = _plan_runs(chosen, rules)
     _build_modules(runs, rules, parts)
-    _run_all(runs, _programs(), rules, parts)
+    entries = _programs()
+    run_in_boots("removals", runs, lambda name, share: _boot(name, share, entries, rules, parts))
     return report(chosen, runs, parts.output)
 
 
@@ -103,35 +102,6 @@ def _build_modules(runs: list[Run], rules: dict[str, Rule], parts: Parts) -> Non
         list(pool.map(build, wanted.values()))
 
 
-def _run_all(runs: list[Run], entries: list[Entry], rules: dict[str, Rule], parts: Parts) -> None:
-    """Run all, a boot after one that broke the machine for those that were to come after it."""
-    pending = runs
-    attempt = 0
-    while pending:
-        attempt += 1
-        shares = _share(pending, os.cpu_count() or 1)
-        boots = [
-            _boot(f"removals-{attempt}-{number}", share, entries, rules, parts)
-            for number, share in enumerate(shares, start=1)
-        ]
-        pending = []
-        for finished, share in zip(run_boots(boots), shares, strict=True):
-            pending += _collect(finished, share)
-
-
-def _share(runs: list[Run], machines: int) -> list[list[Run]]:
-    """Boots of one side and one set of parameters each, none much longer than the others."""
-    kinds: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        kinds.setdefault((run.side, run.parameters), []).append(run)
-    longest = max(8, -(-len(runs) // (2 * machines)))
-    shares = []
-    for kind in kinds.values():
-        pieces = -(-len(kind) // longest)
-        shares += [kind[piece::pieces] for piece in range(pieces)]
-    return sorted(shares, key=len, reverse=True)
-
-
 def _step(entry: Entry, names: str) -> Step:
     command = ("/bin/without", names, *entry.step.command)
     return Step(entry.step.name, command, min(_LIMIT, entry.step.limit))
@@ -163,31 +133,3 @@ def _boot(
         tuple(dict.fromkeys(entry.program for entry in fitting)),
         replace(parts, module=None, extra_modules=parts.extra_modules + files),
     )
-
-
-def _collect(finished: Finished, share: list[Run]) -> Iterable[Run]:
-    """Fill in what was seen; returns the runs that the machine did not come to."""
-    console = finished.outcome.console
-    left = []
-    for run in share:
-        steps = next(g.steps for g in finished.boot.plan.groups if g.name == run.name)
-        records = [console.steps.get(f"{run.name}/{step.name}") for step in steps]
-        if records[0] is None:
-            left.append(run)
-            continue
-        if any(record and record.status == _NOT_LEFT_OUT for record in records):
-            raise MachineError(f"{run.name} could not be left out: {records[0].output}")
-        if console.done and any(record is None or record.status is None for record in records):
-            # The serial port lost a line: it happens once in some thousand.
-            left.append(run)
-            continue
-        for step, record in zip(steps, records, strict=True):
-            regions = (finished.witness or {}).get(f"{run.name}/{step.name}", {})
-            run.stale[step.name] = regions.get("", {}).get("tlbsan.stale", 0)
-            run.ended[step.name] = record.status if record else None
-        if None in run.ended.values():
-            faults = [fault.line for fault in console.all_faults() if fault.fatal]
-            run.broke = faults[-1] if faults else "the machine stopped"
-    if len(left) == len(share) and not console.steps:
-        raise MachineError(f"{finished.boot.name}: no step ran: see {finished.outcome.directory}")
-    return left

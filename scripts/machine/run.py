@@ -23,6 +23,7 @@ from errors import MachineError
 from fuzz import Order as FuzzOrder
 from fuzz import run_fuzz
 from fuzz_run import C, CHECK, WAYS
+from history import run_history
 from kselftest import run_kselftest
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         ("vng", "the tests in virtme-ng's guests: KTAP, JUnit; exit code 4 without VMX"),
         ("silicon", "the tests where there is VMX, and the cost of INVVPID and INVEPT"),
         ("removals", "leave out each TLB flush once: which program's run is reported?"),
+        ("history", "undo each fix of a TLB flush that KVM has had: which program's run shows it?"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
@@ -61,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--installed", type=Path, required=True, help="by kselftest")
         if name == "fuzz":
             _fuzz(command)
-        if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals"):
+        if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals", "history"):
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
             command.add_argument(
@@ -272,6 +274,8 @@ def _run(options: argparse.Namespace, parts: Parts) -> int:
         return run_fuzz(parts, _fuzz_order(options))
     if options.command == "removals":
         return run_removals(parts, options.test)
+    if options.command == "history":
+        return run_history(parts, options.test)
     if options.module is None:
         raise MachineError(f"{options.command} needs --module")
     if options.command == "kselftest":

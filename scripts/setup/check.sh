@@ -79,7 +79,7 @@ check "checkpatch, tracepoints" "${checkpatch[@]}" \
 # Commits that Fixes: tags name cannot be looked up without the kernel's history.
 off=FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,EXPORT_SYMBOL,MACRO_ARG_PRECEDENCE,MACRO_ARG_REUSE
 off+=,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON
-mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch')
+mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch' 'selftests/history/*.patch')
 check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "$off" -- "${patches[@]}"
 
 mapfile -t sources < <(files 'rust_kvm_nvmx/*.rs')

@@ -9,7 +9,7 @@ rm -rf "$checkout/build"
 if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 
 # Only what is ours, in case the variable names a directory that has more in it.
-names=(toolchain host-tools kernel-source kernel-stock kernel-patched kernel-removals kernel-build
+names=(toolchain host-tools kernel-source kernel-stock kernel-patched kernel-removals kernel-history kernel-build
 	kselftests-upstream kselftests-kdir selftests-own guest-tools bochs bochs-source other-modules
 	ruff cargo-mutants model-crates chroot logs locks)
 for file in "$checkout"/scripts/kernel/matrix/*.config; do

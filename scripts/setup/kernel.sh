@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # The kernels of the emulated machine: as Debian or kernel.org has it, with
-# patches/, and with selftests/removals/ on top. They differ in the patches only,
-# so all but the first asked for start as a copy of the one that is nearest, and
-# make builds what the patches touch.
+# patches/, with selftests/removals/ on top of those, and with selftests/history/ alone.
+# They differ in the patches only, so all but the first asked for start as a copy of
+# the one that is nearest, and make builds what the patches touch.
 
 config=("$checkout/scripts/kernel/kernel.config" "$checkout/scripts/kernel/virtme-ng.config")
 patch_dir=$checkout/patches/linux-$KERNEL_SERIES
 removals_patch=$checkout/selftests/removals/linux-$KERNEL_SERIES.patch
+history_patch=$checkout/selftests/history/linux-$KERNEL_SERIES.patch
 
 # Where every kernel is built, whatever its entry is called: rustc's dependency
 # files hold absolute paths.
@@ -27,7 +28,7 @@ in_common() {
 # one with the most patches in common.
 sibling() {
 	local dir best='' most=-1
-	for dir in "$cache/kernel-stock/$1" "$cache"/kernel-{patched,removals}/"$1"-*; do
+	for dir in "$cache/kernel-stock/$1" "$cache"/kernel-{patched,removals,history}/"$1"-*; do
 		if [ ! -d "$dir" ] || [ "${dir%.part}" != "$dir" ]; then
 			continue
 		fi
@@ -122,4 +123,10 @@ kernel_removals() {
 	[ -z "${KDIR:-}" ] || die "the removals need the kernel that is built here: unset KDIR"
 	mapfile -t patches < <(find "$patch_dir" -name '*.patch' | sort)
 	kernel kernel-removals "${patches[@]}" "$removals_patch"
+}
+
+# kernel_history: kernel-stock, in which fixes of TLB flushes can be undone at run time.
+kernel_history() {
+	[ -z "${KDIR:-}" ] || die "the fixes are undone in the kernel that is built here: unset KDIR"
+	kernel kernel-history "$history_patch"
 }

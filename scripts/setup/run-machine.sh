@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | fuzz) shift ;;
+test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | history | fuzz) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|fuzz} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
@@ -42,7 +42,10 @@ if [ "$what" = bench ]; then
 	[ -z "${ALL:-}" ] || args+=(--workload all)
 	[ -z "${OPTIONS:-}" ] || args+=(--options "$OPTIONS")
 fi
-if [ "$what" = removals ]; then kernel=$(path kernel-removals); else kernel=$(path kernel); fi
+case $what in
+removals | history) kernel=$(path "kernel-$what") ;;
+*) kernel=$(path kernel) ;;
+esac
 args+=(--kernel "$kernel")
 guest_tools=$(path guest-tools)
 args+=(--tools "$guest_tools")
@@ -53,7 +56,7 @@ case $what in
 test | vng | silicon | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
-test | vng | silicon | shell | kselftest | mutants | removals)
+test | vng | silicon | shell | kselftest | mutants | removals | history)
 	helpers=$(path test-modules)
 	cost=$(path cost-module)
 	args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko"
@@ -73,7 +76,7 @@ test | vng | silicon)
 esac
 if grep -qxF CONFIG_RUST_KVM_NVMX=y "$kernel/.config"; then
 	[ "$what" = test ] || die "the module is part of $kernel: use another kernel, or make test"
-else
+elif [ "$what" != history ]; then
 	module=$(path module)
 	args+=(--module "$module/rust_kvm_nvmx.ko")
 fi

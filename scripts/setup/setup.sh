@@ -41,6 +41,7 @@ need() {
 	# What the module is built for: a row of the matrix, KDIR, or the patched one.
 	kernel) if [ -n "${ROW:-}" ]; then kernel_row; else kernel_patched; fi ;;
 	kernel-removals) kernel_removals ;;
+	kernel-history) kernel_history ;;
 	# With our hooks or without: what the oracle runs on.
 	kernel-any) if [ -n "${KDIR:-}" ]; then check_bootable_kdir; else kernel_patched; fi ;;
 	kselftests-any) if [ -n "${KDIR:-}" ]; then kdir_selftests; else upstream; fi ;;
@@ -59,7 +60,7 @@ need() {
 	cargo-llvm-cov) cargo_program "$1" "$CARGO_LLVM_COV_VERSION" "what runs tests for their coverage" ;;
 	cargo-fuzz) cargo_program "$1" "$CARGO_FUZZ_VERSION" "what builds fuzzers" ;;
 	model-crates | parser_fuzz-crates | properties-crates) crates "${1%-crates}" ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates parser_fuzz-crates properties-crates" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-history kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates parser_fuzz-crates properties-crates" ;;
 	esac
 }
 

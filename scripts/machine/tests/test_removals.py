@@ -11,10 +11,10 @@ from pathlib import Path
 
 import removal_table
 from errors import MachineError
+from injected import Run
 from mutant_list import Mutant, read_mutants
 from mutants import by_program, entry, without_edit
 from removal_list import CHECKOUT, Rule, choose, read_rules
-from removal_table import Run
 from removals import _plan_runs
 
 

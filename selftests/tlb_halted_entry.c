@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VM entry that KVM emulates to its end, and an exit to L1 before the CPU has entered
+ * L2: L2 is to be halted, and an interrupt for L1 waits.  What the entry requires of the
+ * TLB must be flushed for L2 before L1 runs: its next entry is with the same vpid12, and
+ * requires nothing.
+ *
+ * Two L2s with a vpid12 each back one linear address by a page each.
+ */
+#include "apic.h"
+#include "backing.h"
+#include "witness.h"
+
+#define ROUNDS		4
+#define VECTOR		0x80
+#define ACTIVITY_HALTED	1
+
+enum { FIRST, SECOND, NR_CONTEXTS };
+
+static struct l2_context *contexts[NR_CONTEXTS], *current;
+static int interrupts;
+
+static const char region[] = "halted_entry";
+
+static void l2_code(void)
+{
+	for (;;) {
+		check_page(READ_ONCE(current), 0, 0);
+		vmcall();
+	}
+}
+
+static void interrupt_handler(struct ex_regs *regs)
+{
+	interrupts++;
+	x2apic_write_reg(APIC_EOI, 0);
+}
+
+static void load(int number)
+{
+	WRITE_ONCE(current, contexts[number]);
+	l1_load(current, l2_code);
+}
+
+static void enter_halted(void)
+{
+	u64 pin = vmreadz(PIN_BASED_VM_EXEC_CONTROL);
+
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin | PIN_BASED_EXT_INTR_MASK);
+	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_HALTED);
+	GUEST_ASSERT_EQ(l1_enter(current), EXIT_REASON_EXTERNAL_INTERRUPT);
+	vmwrite(GUEST_ACTIVITY_STATE, 0);
+	vmwrite(PIN_BASED_VM_EXEC_CONTROL, pin);
+}
+
+static void take_interrupt(void)
+{
+	int before = READ_ONCE(interrupts);
+
+	sti_nop_cli();
+	GUEST_ASSERT_EQ(READ_ONCE(interrupts), before + 1);
+}
+
+static void l1_code(void)
+{
+	int round;
+
+	x2apic_enable();
+	l1_vmxon(contexts[FIRST]);
+	load(SECOND);
+	l1_run_to_vmcall(current);
+	for (round = 0; round < ROUNDS; round++) {
+		load(FIRST);
+		l1_run_to_vmcall(current);
+		x2apic_write_reg(APIC_SELF_IPI, VECTOR);
+		load(SECOND);
+		enter_halted();
+		take_interrupt();
+		witness_mark(region);
+		l1_run_to_vmcall(current);
+		witness_mark(UNJUDGED);
+	}
+	GUEST_DONE();
+}
+
+int main(int argc, char *argv[])
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	int i;
+
+	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	TEST_REQUIRE(kvm_has_vpid());
+
+	vm = contexts_vm_create(1, NR_CONTEXTS, 1);
+	vcpu = vm_vcpu_add(vm, 0, l1_code);
+	vm_install_exception_handler(vm, VECTOR, interrupt_handler);
+	for (i = 0; i < NR_CONTEXTS; i++)
+		contexts[i] = context_for_guest(vm, i, 1, L2_EPT_OFF, i + 1);
+	sync_global_to_guest(vm, contexts);
+
+	TEST_ASSERT_EQ(run_to_sync(vcpu), 0);
+	kvm_vm_free(vm);
+	witness_expect(region, "vmentry.L2", ">=", ROUNDS);
+	return 0;
+}
