@@ -7,16 +7,20 @@
  *   turns    more EPT pointers than KVM keeps roots for, with and without vpid12
  *   changed  L1 backs the address by another page and executes INVEPT
  *   removed  L1 takes the page away: an EPT violation, which invalidates as well
+ *   spared   INVEPT of one EPT is nothing to the others
+ *   refused  a write that L1 does not allow: the violation invalidates, for reads as well
  *   reused   roots freed by INVEPT; the next roots may be made of the same pages
  *   two      two EPT pointers with the same EPT, one with accessed and dirty flags:
  *            a violation under one invalidates for the other
  */
 #include "invalidate.h"
 #include "nested_ept.h"
+#include "witness.h"
 
 #define NR_EPTS	6
 #define ROUNDS	3
 #define VPID12	5
+#define NR_SPARED	3	/* all have roots at one time */
 
 enum { DONE };
 
@@ -24,10 +28,15 @@ static struct l2_context *context;
 static struct nested_ept *epts[NR_EPTS];
 static bool has_vpid;
 static u64 expected;	/* what L2 must read; 0: nothing to read */
+static bool writes;	/* L2 writes first */
+
+static const char spared_region[] = "eptp12.spared";
 
 static void l2_code(void)
 {
 	for (;;) {
+		if (READ_ONCE(writes))
+			WRITE_ONCE(*(u64 *)L2_DATA_GVA, 0);
 		if (READ_ONCE(expected))
 			GUEST_ASSERT_EQ(READ_ONCE(*(u64 *)L2_DATA_GVA), READ_ONCE(expected));
 		vmcall();
@@ -103,6 +112,44 @@ static void removed(struct nested_ept *ept, enum invept_type type)
 	run(ept, 0);
 }
 
+static void spared(void)
+{
+	int round, i;
+
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < NR_SPARED; i++) {
+			use(epts[i], 0);
+			run(epts[i], 0);
+		}
+		invept(INVEPT_SINGLE, epts[0]);
+		witness_mark(spared_region);
+		for (i = 1; i < NR_SPARED; i++) {
+			use(epts[i], 0);
+			run(epts[i], 0);
+		}
+		witness_mark(UNJUDGED);
+	}
+}
+
+/* L1 has backed the address by another page before, and lets L2 go on behind its write. */
+static void write_refused(struct nested_ept *ept)
+{
+	u64 reason;
+
+	l1_back_ept_read_only(ept, 0);
+	invept(INVEPT_SINGLE, ept);
+	use(ept, 0);
+	run(ept, 0);
+
+	l1_back_ept_read_only(ept, 1);
+	WRITE_ONCE(writes, true);
+	reason = l1_enter(context);
+	__GUEST_ASSERT(reason == EXIT_REASON_EPT_VIOLATION, "exit for %lx", reason);
+	WRITE_ONCE(writes, false);
+	GUEST_ASSERT(!vmwrite(GUEST_RIP, (u64)l2_code));
+	run(ept, 1);
+}
+
 static void reused(void)
 {
 	int i;
@@ -144,6 +191,9 @@ static void l1_code(void)
 		changed(epts[0], type);
 		removed(epts[1], type);
 	}
+	spared();
+	write_refused(epts[NR_EPTS - 1]);
+	l1_back_ept(epts[NR_EPTS - 1], 0);
 	reused();
 	if (rdmsr(MSR_IA32_VMX_EPT_VPID_CAP) & VMX_EPT_VPID_CAP_AD_BITS)
 		two_pointers(epts[2]);
@@ -181,5 +231,7 @@ int main(int argc, char *argv[])
 
 	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
 	kvm_vm_free(vm);
+	witness_expect(spared_region, "vmentry.L2", ">=", ROUNDS * (NR_SPARED - 1));
+	witness_expect(spared_region, "invept.single", "==", 0);
 	return 0;
 }

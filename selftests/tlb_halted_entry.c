@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A VM entry that KVM emulates to its end, and an exit to L1 before the CPU has entered
- * L2: L2 is to be halted, and an interrupt for L1 waits.  What the entry requires of the
- * TLB must be flushed for L2 before L1 runs: its next entry is with the same vpid12, and
- * requires nothing.
+ * L2: L2 is halted, and L1's timer ends that.  What the entry requires of the TLB must
+ * be flushed for L2 before L1 runs: its next entry is with the same vpid12, and requires
+ * nothing.
  *
  * Two L2s with a vpid12 each back one linear address by a page each.
  */
@@ -14,6 +14,8 @@
 #define ROUNDS		4
 #define VECTOR		0x80
 #define ACTIVITY_HALTED	1
+#define DIVIDE_BY_1	0xb
+#define TIMER_TICKS	2000000	/* of 1 ns: L2 is halted before */
 
 enum { FIRST, SECOND, NR_CONTEXTS };
 
@@ -66,14 +68,16 @@ static void l1_code(void)
 	int round;
 
 	x2apic_enable();
+	x2apic_write_reg(APIC_TDCR, DIVIDE_BY_1);
+	x2apic_write_reg(APIC_LVTT, APIC_LVT_TIMER_ONESHOT | VECTOR);
 	l1_vmxon(contexts[FIRST]);
 	load(SECOND);
 	l1_run_to_vmcall(current);
 	for (round = 0; round < ROUNDS; round++) {
 		load(FIRST);
 		l1_run_to_vmcall(current);
-		x2apic_write_reg(APIC_SELF_IPI, VECTOR);
 		load(SECOND);
+		x2apic_write_reg(APIC_TMICT, TIMER_TICKS);
 		enter_halted();
 		take_interrupt();
 		witness_mark(region);

@@ -3,13 +3,13 @@
  * KVM's paravirtual TLB flush of a preempted vCPU, when KVM writes the flag's byte in
  * the steal time once more before it has read the flag.
  *
- * The target is stopped by a timer's signal: KVM notes that as a preemption.  The sender
- * asks for the flush, and the host gives KVM another reason to note it.  With --race the
- * sender asks at any time, which may be when KVM reads and clears the byte.
+ * A thread of the target's CPU preempts it, and KVM notes that in the byte.  The sender
+ * asks for the flush there, and the target is preempted again before it has run.  With
+ * --race the sender asks at any time, which may be when KVM reads and clears the byte.
  */
 #include <asm/kvm_para.h>
 #include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 
@@ -19,12 +19,14 @@
 #define TARGET		0
 #define SENDER		1
 #define ROUNDS		4
-#define RACES		400
-#define RACE_SPAN	4000	/* turns of a loop: more than a signal takes */
-#define STOP_NS		50000
+#define RACES		1500
+#define RACE_SPAN	12000	/* turns of a loop: longer than KVM takes to run on */
+#define PERIOD_NS	300000
+#define NOTES		16
+#define NOTES_NS	500
 #define NOTHING		((u64)-1)
 
-enum { DONE, ASKED, READ };
+enum { DONE, ASKED };
 
 static struct l2_context *tables;
 static struct kvm_steal_time *steal_time;	/* of the target, mapped for both */
@@ -35,18 +37,18 @@ static bool invalidate, stop;
 
 static void target_code(u64 steal_time_gpa)
 {
-	u64 want;
+	u64 want, value;
 
 	set_cr3(tables->cr3);
 	wrmsr(MSR_KVM_STEAL_TIME, steal_time_gpa | KVM_MSR_ENABLED);
 	while (!READ_ONCE(stop)) {
 		want = READ_ONCE(expected);
 		barrier();
-		if (want != NOTHING)
-			check_page(tables, 0, want);
-		else
-			READ_ONCE(*backing_gva(0));
+		value = READ_ONCE(*backing_gva(0));
 		barrier();
+		/* Not if the sender has moved it since. */
+		if (want != NOTHING && want == READ_ONCE(expected))
+			GUEST_ASSERT_EQ(value, l2_page_value(0, want));
 		if (READ_ONCE(invalidate)) {
 			asm volatile("invlpg (%0)" : : "r"(backing_gva(0)) : "memory");
 			WRITE_ONCE(invalidate, false);
@@ -94,16 +96,16 @@ static void sender_code(void)
 
 static void race_code(void)
 {
-	u64 delay = 1;
+	u32 random = 1;
 	int done = 0;
 	u64 i;
 
 	set_cr3(tables->cr3);
 	while (done < RACES) {
-		delay = (delay * 7919 + 13) % RACE_SPAN;
+		random = random * 1103515245 + 12345;
 		while (!(READ_ONCE(steal_time->preempted) & KVM_VCPU_PREEMPTED))
 			cpu_relax();
-		for (i = 0; i < delay; i++)
+		for (i = (random >> 16) % RACE_SPAN; i; i--)
 			cpu_relax();
 		move_page();
 		if (ask()) {
@@ -122,80 +124,80 @@ static void race_code(void)
 	GUEST_DONE();
 }
 
-static struct kvm_run *target_run;
+/* What the threads need to know; pointers are the host's. */
+static struct {
+	struct kvm_vcpu *sender;
+	struct kvm_steal_time *steal_time;
+	u64 *reads;
+	bool *stop;
+} host;
 
-/* A signal that comes before KVM_RUN must stop it, too. */
-static void on_signal(int number)
+static void sleep_ns(long ns)
 {
-	target_run->immediate_exit = 1;
+	struct timespec time = { .tv_nsec = ns };
+
+	nanosleep(&time, NULL);
 }
 
-static void *race(void *sender)
+/* Asleep on the target's CPU; whenever it wakes up, it preempts the target. */
+static void preempt_target(void)
 {
-	pin_self_to_cpu(1);
-	TEST_ASSERT_EQ(run_to_sync(sender), DONE);
+	static const struct sched_param first = { .sched_priority = 1 };
+
+	pin_self_to_cpu(0);
+	TEST_ASSERT(!sched_setscheduler(0, SCHED_FIFO, &first), "sched_setscheduler() failed");
+}
+
+/*
+ * The target is preempted where it could not have read the flag yet: KVM notes it again.
+ * When that is, after the target was scheduled, differs from run to run.
+ */
+static void *ask_and_preempt(void *unused)
+{
+	u64 before;
+	int round, i;
+
+	preempt_target();
+	for (round = 0; round < ROUNDS; round++) {
+		before = READ_ONCE(*host.reads);
+		do
+			sleep_ns(PERIOD_NS);
+		while (READ_ONCE(*host.reads) - before < 3 ||
+		       READ_ONCE(host.steal_time->preempted) != KVM_VCPU_PREEMPTED);
+
+		TEST_ASSERT_EQ(run_to_sync(host.sender), ASKED);
+		for (i = 0; i < NOTES; i++)
+			sleep_ns(1 + i * NOTES_NS);
+		before = READ_ONCE(*host.reads);
+		while (READ_ONCE(*host.reads) - before < 3)
+			sleep_ns(PERIOD_NS);
+	}
+	WRITE_ONCE(*host.stop, true);
 	return NULL;
 }
 
-/* Run until the signal; false if the guest has ended. */
-static bool run_to_signal(struct kvm_vcpu *vcpu)
+static void *preempt_often(void *unused)
 {
-	int r;
-
-	r = __vcpu_run(vcpu);
-	vcpu->run->immediate_exit = 0;
-	if (!r && vcpu->run->exit_reason == KVM_EXIT_IO)
-		return false;
-	TEST_ASSERT(r == -1 && errno == EINTR, "not stopped: %d, exit %u", r,
-		    vcpu->run->exit_reason);
-	return true;
+	preempt_target();
+	while (!READ_ONCE(*host.stop))
+		sleep_ns(PERIOD_NS);
+	return NULL;
 }
 
-static timer_t start_timer(void)
+static void *run_race(void *unused)
 {
-	struct itimerspec every = {
-		.it_interval.tv_nsec = STOP_NS,
-		.it_value.tv_nsec = STOP_NS,
-	};
-	struct sigaction action = { .sa_handler = on_signal };
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-	timer_t timer;
-
-	sigaction(SIGUSR1, &action, NULL);
-	TEST_ASSERT(!timer_create(CLOCK_MONOTONIC, &event, &timer), "timer_create() failed");
-	TEST_ASSERT(!timer_settime(timer, 0, &every, NULL), "timer_settime() failed");
-	return timer;
-}
-
-/* The second note: KVM puts the vCPU away again, though it has not run. */
-static void flush_between_notes(struct kvm_vcpu *target, struct kvm_vcpu *sender,
-				struct kvm_steal_time *steal)
-{
-	struct kvm_regs regs;
-	u64 *target_reads = addr_gva2hva(target->vm, (gva_t)&reads);
-	u64 before = *target_reads;
-
-	do
-		TEST_ASSERT(run_to_signal(target), "the target has ended");
-	while (*target_reads == before || steal->preempted != KVM_VCPU_PREEMPTED);
-
-	TEST_ASSERT_EQ(run_to_sync(sender), ASKED);
-	vcpu_regs_get(target, &regs);
-	before = *target_reads;
-	while (*target_reads - before < 3)
-		TEST_ASSERT(run_to_signal(target), "the target has ended");
+	pin_self_to_cpu(1);
+	TEST_ASSERT_EQ(run_to_sync(host.sender), DONE);
+	return NULL;
 }
 
 int main(int argc, char *argv[])
 {
 	bool with_race = argc == 2 && !strcmp(argv[1], "--race");
-	struct kvm_vcpu *target, *sender;
-	struct kvm_steal_time *steal;
-	pthread_t thread;
+	pthread_t preempting, racing;
+	struct kvm_vcpu *target;
 	struct kvm_vm *vm;
-	timer_t timer;
 	gva_t gva;
-	int i;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_KVM_STEAL_TIME));
@@ -204,30 +206,26 @@ int main(int argc, char *argv[])
 
 	vm = contexts_vm_create(2, 1, NR_PAGES);
 	target = vm_vcpu_add(vm, TARGET, target_code);
-	sender = vm_vcpu_add(vm, SENDER, with_race ? race_code : sender_code);
+	host.sender = vm_vcpu_add(vm, SENDER, with_race ? race_code : sender_code);
 	context_create(vm, 0, NR_PAGES, L2_EPT_OFF, &gva);
 	tables = (struct l2_context *)gva;
 	gva = vm_alloc_page(vm);
-	steal = addr_gva2hva(vm, gva);
-	memset(steal, 0, sizeof(*steal));
+	host.steal_time = addr_gva2hva(vm, gva);
+	memset(host.steal_time, 0, sizeof(*host.steal_time));
 	steal_time = (struct kvm_steal_time *)gva;
+	host.reads = addr_gva2hva(vm, (gva_t)&reads);
+	host.stop = addr_gva2hva(vm, (gva_t)&stop);
 	vcpu_args_set(target, 1, addr_gva2gpa(vm, gva));
 	sync_global_to_guest(vm, tables);
 	sync_global_to_guest(vm, steal_time);
-	sync_global_to_guest(vm, expected);
 
-	target_run = target->run;
-	timer = start_timer();
-	if (with_race) {
-		pthread_create(&thread, NULL, race, sender);
-		while (run_to_signal(target))
-			;
-		pthread_join(thread, NULL);
-	} else {
-		for (i = 0; i < ROUNDS; i++)
-			flush_between_notes(target, sender, steal);
-	}
-	timer_delete(timer);
+	pthread_create(&preempting, NULL, with_race ? preempt_often : ask_and_preempt, NULL);
+	if (with_race)
+		pthread_create(&racing, NULL, run_race, NULL);
+	TEST_ASSERT_EQ(run_to_sync(target), DONE);
+	pthread_join(preempting, NULL);
+	if (with_race)
+		pthread_join(racing, NULL);
 	kvm_vm_free(vm);
 	return 0;
 }

@@ -51,7 +51,8 @@ static void l1_code(void)
 		l1_vmxon(l2s[0]);
 		for (i = 0; i < NR_L2S; i++)
 			l2s[i]->launched = false;
-		for (i = 0; i < 2 * NR_L2S; i++)
+		/* The first one is the last one, too: the next life begins with its vpid12. */
+		for (i = 0; i <= 2 * NR_L2S; i++)
 			run(l2s[i % NR_L2S]);
 		/* The last one is left to the end of the VM. */
 		if (life < NR_LIVES - 1) {

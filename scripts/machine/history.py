@@ -11,14 +11,15 @@ from dataclasses import replace
 
 from boots import Boot, Parts
 from errors import MachineError
-from history_list import CHECKOUT, Fix, choose_fixes, read_history
+from history_list import Fix, choose_fixes, read_history
 from history_table import report
 from injected import Run, run_in_boots
 from plan import Group, Plan, Step
-from testlist import Entry, read_own_plan
+from suite import OWN_PLAN, UPSTREAM_LIST
+from testlist import Entry, read_own_plan, read_upstream_list
 
 # A guest that a missing flush has led astray must not hold up the rest.
-_LIMIT = 20
+_LIMIT = 40
 _SIDE = "c"
 
 
@@ -36,12 +37,13 @@ def run_history(parts: Parts, only: str | None) -> int:
 
 
 def _entries(fixes: tuple[Fix, ...]) -> dict[str, Entry]:
-    """The plan's runs that FIXES name, by name."""
-    plan = {e.step.name: e for e in read_own_plan(CHECKOUT / "selftests/plan.txt").entries}
+    """The runs that FIXES name, by name: ours, and upstream's."""
+    known = read_own_plan(OWN_PLAN).entries + read_upstream_list(UPSTREAM_LIST).entries
+    plan = {entry.step.name: entry for entry in known}
     wanted = dict.fromkeys(name for fix in fixes for name in fix.runs)
     for name in wanted:
         if name not in plan:
-            raise MachineError(f"fixes.toml: no run {name} in selftests/plan.txt")
+            raise MachineError(f"fixes.toml: no run {name} in the lists of tests")
         if plan[name].needs_module:
             raise MachineError(f"fixes.toml: {name} needs our module, which this kernel can't have")
         if plan[name].step.fails_in_c:

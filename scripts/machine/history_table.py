@@ -168,7 +168,9 @@ def _reason(result: Result) -> str:
     """What the test itself said last before it failed, or else the runner."""
     said = [line.strip() for line in result.output if line.strip() and line.strip()[0] != "#"]
     witness = [reason for reason in result.reasons if reason.startswith("witness")]
-    return (witness or said[-1:] or result.reasons or ["?"])[0].replace("`", "'")
+    line = (witness or said[-1:] or result.reasons or ["?"])[0]
+    # Of an assertion, the values.
+    return line.split(" (")[0].replace("`", "'")
 
 
 def _flushes(result: Result) -> int:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from boots import Boot, Finished, run_boots
 from errors import MachineError
+from faults import Fault
 from results import Result
 
 _INTACT = "intact"
@@ -28,7 +30,7 @@ class Run:
     ended: dict[str, int | None] = field(default_factory=dict)
     # The same, judged as a test is.
     results: dict[str, Result] = field(default_factory=dict)
-    # The first fault that the kernel reported in each.
+    # What the kernel reported of itself in each.
     faults: dict[str, str] = field(default_factory=dict)
     # Why the machine did not survive it, if so.
     broke: str = ""
@@ -97,10 +99,17 @@ def _collect(finished: Finished, share: list[Run]) -> Iterable[Run]:
             run.ended[step.name] = record.status if record else None
             run.results[step.name] = results[run.name, step.name]
             if record and record.faults:
-                run.faults[step.name] = record.faults[0].line
+                run.faults[step.name] = _named(record.faults)
         if None in run.ended.values():
             faults = [fault.line for fault in console.all_faults() if fault.fatal]
             run.broke = faults[-1] if faults else "the machine stopped"
     if len(left) == len(share) and not console.steps:
         raise MachineError(f"{finished.boot.name}: no step ran: see {finished.outcome.directory}")
     return left
+
+
+def _named(faults: list[Fault]) -> str:
+    """The first of FAULTS that says where it is, without the time, the CPU and the task."""
+    lines = [fault.line for fault in faults]
+    line = next((line for line in lines if " at " in line), lines[0])
+    return re.sub(r"^\[[^]]*\] *|, CPU#.*$", "", line)

@@ -53,7 +53,7 @@ own=$(path selftests-own)
 args+=(--own "$own/rust_kvm_nvmx")
 if [ "$what" = kselftest ]; then args+=(--installed "$own"); fi
 case $what in
-test | vng | silicon | shell) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
+test | vng | silicon | shell | history) upstream=$(path kselftests-upstream); args+=(--upstream "$upstream/bin") ;;
 esac
 case $what in
 test | vng | silicon | shell | kselftest | mutants | removals | history)

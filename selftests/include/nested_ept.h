@@ -32,6 +32,7 @@ void context_use_l2_gpa(struct kvm_vm *vm, struct l2_context *context);
 
 /* L1: back L2_DATA_GPA by page @by of @ept, or none; any INVEPT is the caller's. */
 void l1_back_ept(struct nested_ept *ept, int by);
+void l1_back_ept_read_only(struct nested_ept *ept, int by);
 void l1_clear_ept(struct nested_ept *ept);
 
 #endif

@@ -10,6 +10,7 @@
 #define ADDRESS		GENMASK_ULL(51, 12)
 #define EPT_TABLE	7ul			/* readable, writable, executable */
 #define EPT_PAGE	(EPT_TABLE | 6 << 3)	/* and write-back */
+#define EPT_WRITABLE	BIT_ULL(1)
 #define EPTP_BITS	(6 | 3 << 3)		/* write-back, 4 levels */
 
 static u64 *hva(struct kvm_vm *vm, u64 entry)
@@ -75,6 +76,11 @@ void context_use_l2_gpa(struct kvm_vm *vm, struct l2_context *context)
 void l1_back_ept(struct nested_ept *ept, int by)
 {
 	WRITE_ONCE(*ept->pt, ept->page_gpa[by] | EPT_PAGE);
+}
+
+void l1_back_ept_read_only(struct nested_ept *ept, int by)
+{
+	WRITE_ONCE(*ept->pt, ept->page_gpa[by] | (EPT_PAGE & ~EPT_WRITABLE));
 }
 
 void l1_clear_ept(struct nested_ept *ept)
