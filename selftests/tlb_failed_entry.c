@@ -171,14 +171,22 @@ static bool can_be(enum point point)
 	return evmcs ? point < BY_MSR_LIST || point > BY_APIC_PAGE : point < BY_REVISION;
 }
 
+static void empty(u16 vpid12)
+{
+	if (vpid12 != 1)
+		l1_invvpid(INVVPID_SINGLE, vpid12, 0);
+}
+
 /* Then enters @second well, from @first, which has left translations. */
 static void run_after_failure(enum point point, int first, int second, u16 vpid12,
 			      const char *region)
 {
+	/* A VPID of its own is emptied last; that of both is to hold what the first one left. */
+	if (!kept)
+		empty(vpid12);
 	run(first, 1);
-	/* Without its own, it has the other one's translations to lose. */
-	if (kept && vpid12 != 1)
-		l1_invvpid(INVVPID_SINGLE, vpid12, 0);
+	if (kept)
+		empty(vpid12);
 	/* The flush for what comes before is another one. */
 	load(second, vpid12);
 	if (point == BY_APIC_PAGE)

@@ -19,7 +19,7 @@
 #define TARGET		0
 #define SENDER		1
 #define ROUNDS		4
-#define RACES		1500
+#define RACES		500
 #define RACE_SPAN	12000	/* turns of a loop: longer than KVM takes to run on */
 #define PERIOD_NS	300000
 #define NOTES		16
