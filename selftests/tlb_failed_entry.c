@@ -181,8 +181,11 @@ static void empty(u16 vpid12)
 static void run_after_failure(enum point point, int first, int second, u16 vpid12,
 			      const char *region)
 {
-	/* A VPID of its own is emptied last; that of both is to hold what the first one left. */
-	if (!kept)
+	/*
+	 * A VPID of its own is emptied last; that of both is to hold what the first one left.
+	 * Without EPT that frees L2's root, too, and a new one is flushed.
+	 */
+	if (has_ept && !kept)
 		empty(vpid12);
 	run(first, 1);
 	if (kept)

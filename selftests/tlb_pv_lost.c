@@ -105,10 +105,13 @@ static void race_code(void)
 		random = random * 1103515245 + 12345;
 		while (!(READ_ONCE(steal_time->preempted) & KVM_VCPU_PREEMPTED))
 			cpu_relax();
+		/* No PAUSE: KVM would take a loop of them for waiting. */
 		for (i = (random >> 16) % RACE_SPAN; i; i--)
-			cpu_relax();
+			barrier();
 		move_page();
 		if (ask()) {
+			/* The oracle looks at the flag when a guest exits. */
+			guest_exit();
 			while (READ_ONCE(steal_time->preempted) & KVM_VCPU_FLUSH_TLB)
 				cpu_relax();
 			done++;
