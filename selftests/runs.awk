@@ -5,10 +5,11 @@
 #   awk -v with=1 -f runs.awk plan.txt    the runs that need arguments, by name
 #   awk -v run=NAME -f runs.awk plan.txt  the script of one of these
 #
-# Left out are the programs that load and unload rust_kvm_nvmx, or KVM, by themselves.
+# Left out are the programs that load and unload rust_kvm_nvmx, or KVM, by themselves, and runs
+# that take long.
 
 BEGIN { FS = " *[|] *" }
-/^#/ || NF < 5 || $4 ~ /rust_kvm_nvmx\.ko/ { next }
+/^#/ || NF < 5 || $4 ~ /rust_kvm_nvmx\.ko/ || $5 ~ /^long / { next }
 
 {
 	name = $1

@@ -115,7 +115,7 @@ def _trials(mutants: list[Mutant]) -> list[Trial]:
 
 
 def _fits(entry: Entry) -> bool:
-    return "loaded" in entry.groups
+    return "loaded" in entry.groups and not entry.long
 
 
 def _share(trials: list[Trial]) -> Iterator[list[Trial]]:

@@ -112,7 +112,7 @@ def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[
     if only is None:
         return [entry for entry in entries if full or not entry.long]
     wanted = set(only.split())
-    chosen = [entry for entry in entries if wanted & {entry.program, entry.step.name}]
+    chosen = [entry for entry in entries if wanted & _names(entry)]
     missing = wanted - {name for entry in chosen for name in (entry.program, entry.step.name)}
     for name in sorted(missing):
         for each in lists:
@@ -121,6 +121,11 @@ def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[
         names = " ".join(sorted({entry.program for entry in entries}))
         raise MachineError(f"no test {name} in the lists; there are: {names}")
     return chosen
+
+
+def _names(entry: Entry) -> set[str]:
+    """By which it may be named. One that takes long has its own alone."""
+    return {entry.step.name} | (set() if entry.long else {entry.program})
 
 
 def parameters_of(text: str, kernel: Path) -> str:

@@ -11,7 +11,8 @@ handles the hooks and kvm_intel has this parameter.
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
-Before the rules, "fails:C" if it shows a bug of KVM: it must fail where C handles the hooks.
+Before the rules, "fails:C" if it shows a bug of KVM: it must fail where C handles the hooks; or
+"long" if it runs in `make test-full`, or if the run itself is named.
 SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
 
@@ -25,6 +26,7 @@ from errors import MachineError
 from plan import CHECKED, MODULE, TRACED, Step
 
 _FAILS = "fails:C"
+_LONG = "long "
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def read_own_plan(path: Path) -> TestList:
         if any(entry.step.name == name for entry in entries):
             raise MachineError(f"{where}: {name} is there twice")
         needs_module = f"MODULES/{MODULE}.ko" in words
+        long = rules.startswith(_LONG)
+        rules = rules.removeprefix(_LONG)
         words = [word.replace("MODULES/", "/modules/") for word in words]
         step = Step(
             name,
@@ -112,10 +116,10 @@ def read_own_plan(path: Path) -> TestList:
             fails_in_c=_fails_in_c(rules, where),
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
-        if not needs_module and not parameters and not step.fails_in_c:
+        if not (needs_module or parameters or step.fails_in_c or long):
             # Code of its own runs while tracepoints are on, or while the module compares.
             groups += (TRACED, CHECKED)
-        entries.append(Entry(program, step, groups, parameters, needs_module))
+        entries.append(Entry(program, step, groups, parameters, needs_module, long=long))
     return TestList(entries, {})
 
 

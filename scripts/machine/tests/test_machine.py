@@ -17,7 +17,7 @@ from boots import Parts
 from errors import MachineError
 from plan import guest_script
 from session import Limits
-from suite import OWN_PLAN, UPSTREAM_LIST, make_boots
+from suite import OWN_PLAN, UPSTREAM_LIST, choose, make_boots
 from testlist import TestList, read_own_plan, read_upstream_list
 
 
@@ -82,6 +82,16 @@ class Lists(unittest.TestCase):
         for text in (one * 2, "a | - | 60 | -", "a | - | soon | - | H1", " | - | 60 | - | H1"):
             with self.assertRaises(MachineError, msg=text):
                 self._read(text, own=True)
+
+    def test_long_own(self) -> None:
+        tests = self._read("a | - | 60 | - | H1\na | - | 900 | --vms 9 | long H1\n", own=True)
+        short, long = tests.entries
+        self.assertEqual((short.long, long.long), (False, True))
+        self.assertEqual(long.groups, ("absent", "loaded"))
+        self.assertEqual(choose([tests], None), [short])
+        self.assertEqual(choose([tests], None, full=True), [short, long])
+        self.assertEqual(choose([tests], "a"), [short])
+        self.assertEqual(choose([tests], "a[vms=9]"), [long])
 
     def test_the_committed_lists(self) -> None:
         upstream = read_upstream_list(UPSTREAM_LIST)
