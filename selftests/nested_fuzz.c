@@ -14,7 +14,7 @@
  *   nested_fuzz [MODULE.ko] --bytes HEX
  *
  * With the path of rust_kvm_nvmx.ko, which must not be loaded, each run begins with the
- * module loaded.
+ * module loaded.  With --others, others load it and switch hooks meanwhile (soak).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -26,9 +26,10 @@
 #include "fuzz_debts.h"
 #include "fuzz_host.h"
 #include "invalidate.h"
+#include "split_mix.h"
 #include "witness.h"
 
-#define USAGE		"[--verbose] {--seed N [--runs N] [--length N] | --bytes HEX}"
+#define USAGE		"[--verbose] [--others] {--seed N [--runs N] [--length N] | --bytes HEX}"
 
 #define OP_BYTES	4
 #define MAX_BYTES	16384
@@ -609,22 +610,13 @@ static void run_bytes(const u8 *bytes, size_t nr, const char *name)
 	witness_mark(UNJUDGED);
 }
 
-/* SplitMix64; scripts/machine/fuzz.py makes the same string of a seed. */
-static u64 next_random(u64 *state)
-{
-	u64 z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
+/* scripts/machine/fuzz_run.py makes the same string of a seed. */
 static void fill(u8 *bytes, size_t nr, u64 seed)
 {
 	size_t i;
 
 	for (i = 0; i < nr; i++)
-		bytes[i] = next_random(&seed);
+		bytes[i] = split_mix(&seed);
 }
 
 /* In a process of its own: what fails ends it. */
@@ -669,6 +661,7 @@ int main(int argc, char *argv[])
 		{ "length", required_argument, NULL, 'l' },
 		{ "bytes", required_argument, NULL, 'b' },
 		{ "verbose", no_argument, NULL, 'v' },
+		{ "others", no_argument, NULL, 'o' },
 		{}
 	};
 	u64 seed = 0, runs = 1, length = 300, failed = 0, i;
@@ -693,6 +686,9 @@ int main(int argc, char *argv[])
 			break;
 		case 'v':
 			verbose = true;
+			break;
+		case 'o':
+			fuzz_modules_of_others();
 			break;
 		default:
 			TEST_FAIL("Usage: %s [MODULE.ko] " USAGE, argv[0]);

@@ -13,6 +13,9 @@
 /* @path: of rust_kvm_nvmx.ko; NULL if the module stays as it is. */
 void fuzz_modules_use(const char *path);
 
+/* Others load the module and switch hooks meanwhile: any hook may be C's at any time. */
+void fuzz_modules_of_others(void);
+
 /* A run begins: load the module, until the process ends. */
 void fuzz_modules_begin(void);
 
