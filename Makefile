@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES HOURS PLANT BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -25,6 +25,7 @@ help:
 #: make removals        disable each TLB flush once: does the oracle report it?
 #: make history         undo each fix of a lost or needless TLB flush: what shows it?
 #: make fuzz            random orders of events, with the oracle as judge
+#: make soak            guests for an hour, or HOURS=N, while the module comes and goes
 #: make fuzz-parser     random flush hypercalls: Rust's parser against C's way to read them
 #: make nets            a wrong rule of each kind: which of the tests and tools notices it?
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
@@ -61,6 +62,8 @@ help:
 #:            KVM_INTEL='vpid=0' make test, make tlbsan: parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
 #:            MODULE=0           make tlbsan: without the module, if the kernel has its hooks
+#:            HOURS=N            make soak: how long, 0.25 for example; SEED=N: the order again
+#:            PLANT=WHAT         make soak: do this wrong on purpose (docs/soak.md)
 #:            MINUTES=N          make fuzz, fuzz-parser: how long; make fuzz SEED=N: one seed
 #:            BYTES=HEX          make fuzz, fuzz-parser: this alone; WAY=rust, hands, check, c;
 #:                               T=planted: are the faults found that are planted?
@@ -72,7 +75,7 @@ help:
 #:            DEBIAN_MIRROR=URL  where Debian's packages come from
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell trace bench linux-l1 kselftest mutants removals history fuzz:
+demo test test-full shell trace bench linux-l1 kselftest mutants removals history fuzz soak:
 	@$(setup)/run-machine.sh $@
 
 # By how much they find.
@@ -117,4 +120,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz soak tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean

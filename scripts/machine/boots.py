@@ -80,6 +80,8 @@ class Boot:
     host_tools: tuple[Path, ...] = ()
     # What else is in the machine, by its path there.
     files: dict[str, bytes] = field(default_factory=dict)
+    # More of the kernel's, on its command line.
+    arguments: str = ""
 
     def directory(self) -> Path:
         """Where its files are."""
@@ -161,7 +163,7 @@ def make_image(boot: Boot, extra: dict[str, bytes]) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         _fill(boot, root, extra)
-        image.build_iso(parts.kernel, root, "", iso)
+        image.build_iso(parts.kernel, root, boot.arguments, iso)
     return iso
 
 

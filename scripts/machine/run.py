@@ -11,6 +11,7 @@ import argparse
 import fcntl
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +32,8 @@ from removals import run_removals
 from session import Limits
 from shell import run_shell
 from silicon import Order, run_silicon
+from soak import PLANTS, run_soak
+from soak import Order as SoakOrder
 from suite import Selection, parameters_of, run_suite
 from tlbsan import run_tlbsan
 from tracers import TRACERS, run_trace
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", "instructions per nested round trip: stock, patched, Rust"),
         ("mutants", "break each rule in Rust once: which test notices?"),
         ("fuzz", "nested_fuzz with one seed after another; the least that fails is printed"),
+        ("soak", "guests for hours, while the module comes and goes and memory is scarce"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
         ("kselftest", "our selftests by kselftest's own runner, with the module loaded"),
         ("vng", "the tests in virtme-ng's guests: KTAP, JUnit; exit code 4 without VMX"),
@@ -63,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--installed", type=Path, required=True, help="by kselftest")
         if name == "fuzz":
             _fuzz(command)
+        if name == "soak":
+            command.add_argument("--hours", type=float, default=1, help="how long")
+            command.add_argument("--plant", choices=PLANTS, default="", help="lose this")
+            command.add_argument("--edit", default="", metavar="NAME", help="of the module")
         if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals", "history"):
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
@@ -272,6 +280,9 @@ def _run(options: argparse.Namespace, parts: Parts) -> int:
         return run_mutants(parts, options.test)
     if options.command == "fuzz":
         return run_fuzz(parts, _fuzz_order(options))
+    if options.command == "soak":
+        seed = options.seed or int(time.time()) // 60 % 10**6
+        return run_soak(parts, SoakOrder(options.hours, seed, options.plant, options.edit))
     if options.command == "removals":
         return run_removals(parts, options.test)
     if options.command == "history":

@@ -22,9 +22,9 @@ add_row_args() {
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | history | fuzz) shift ;;
+test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | history | fuzz | soak) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz|soak} [ARGUMENT...]" ;;
 esac
 make_build "${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
@@ -63,6 +63,10 @@ test | vng | silicon | shell | kselftest | mutants | removals | history)
 		--extra-module "$helpers/vpids_used.ko" --extra-module "$cost/invalidation_cost.ko")
 	;;
 esac
+if [ "$what" = soak ]; then
+	helpers=$(path test-modules)
+	args+=(--extra-module "$helpers/vpids_used.ko" --extra-module "$helpers/leaks.ko")
+fi
 # Only one test needs the module as it would be for other kernels.
 case $what in
 test | vng | silicon)
@@ -100,6 +104,12 @@ elif [ "$what" = fuzz ]; then
 	for string in ${BYTES:-}; do args+=(--bytes "$string"); done
 	for edit in ${T:-}; do args+=(--edit "$edit"); done
 	for way in ${WAY:-}; do args+=(--way "$way"); done
+elif [ "$what" = soak ]; then
+	[[ ${HOURS:-1} =~ ^[0-9]{0,4}(\.[0-9]{1,4})?$ && ${HOURS:-1} =~ [1-9] ]] ||
+		die "HOURS=$HOURS: give a number of hours, 0.25 for example"
+	args+=(--hours "${HOURS:-1}")
+	[ -z "${PLANT:-}" ] || args+=(--plant "$PLANT")
+	[ -z "${T:-}" ] || args+=(--edit "$T")
 elif [ -n "${T:-}" ]; then
 	args+=(--test "$T")
 fi

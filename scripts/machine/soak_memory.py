@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Does memory get less from one look to the next, each when nothing runs?"""
+
+from __future__ import annotations
+
+from statistics import median
+
+# What is used, by what is free or given back at once.
+_NOT_USED = ("MemFree", "FreeOfCPUs", "Buffers", "Cached", "SReclaimable")
+# In KiB: what the median of the last looks may be above that of the first.
+_ALLOWED = {
+    "SUnreclaim": 64,
+    "KernelStack": 48,
+    "PageTables": 48,
+    "VmallocUsed": 48,
+    "Percpu": 48,
+    "used": 256,
+}
+# Caches fill in the first minutes.
+_WARM_UP = 2
+_LOOKS = 3
+
+
+def used(look: dict[str, int]) -> int:
+    """All that is in use, less what the system had: only differences mean something."""
+    return -sum(look.get(name, 0) for name in _NOT_USED)
+
+
+def growths(looks: list[dict[str, int]]) -> list[str]:
+    """What grew by more than it may; nothing if there are too few looks to say so."""
+    own = [look | {"used": used(look)} for look in looks[_WARM_UP:]]
+    if len(own) < 2 * _LOOKS:
+        return []
+    found = []
+    for name, allowed in _ALLOWED.items():
+        first, last = (
+            median(look.get(name, 0) for look in part) for part in (own[:_LOOKS], own[-_LOOKS:])
+        )
+        if last - first > allowed:
+            found.append(f"leak: {name} grew by {last - first:g} KiB in {len(own)} looks")
+    return found
