@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES HOURS PLANT BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES HOURS PLANT BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -51,6 +51,7 @@ help:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
 #:            ROW=NAME           use the kernel of this row of the matrix
 #:            ROWS="NAME NAME"   these rows alone
+#:            KERNEL=7.2         Linux 7.2 in place of 7.3: what patches/linux-7.2 is for
 #:            KERNEL_TARBALL=    build another 7.3.y: a path or URL, with KERNEL_SHA256=
 #:            TOOLCHAIN=         auto, rootfs or host: whose tools (docs/containers.md)
 #:            V=1                show the console while the machine runs

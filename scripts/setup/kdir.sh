@@ -26,12 +26,15 @@ check_kdir() {
 	echo "$kdir"
 }
 
+# series_of TREE: as 7.3, of a kernel that was built.
+series_of() { sed -nE 's/^([0-9]+\.[0-9]+).*/\1/p' "$1/include/config/kernel.release"; }
+
 # check_hook_table TREE: see that it has the hooks; else say what it lacks.
 check_hook_table() {
 	local option
 	! has_hook_table "$1" || return 0
 	[ -n "$(find "$1/" "$1/source/" -maxdepth 4 -path '*/arch/x86/kvm/nvmx-hooks.h' 2>/dev/null)" ] ||
-		die "$1 was built without this project's patches: \`cd $1 && git am $patch_dir/*.patch\`, and build it"
+		die "$1 was built without this project's patches: \`cd $1 && git am ${patch_dir%-*}-$(series_of "$1")/*.patch\`, and build it"
 	for option in RUST KVM_INTEL KVM_HYPERV TREE_SRCU; do
 		grep -qE "^CONFIG_$option=[ym]" "$1/.config" ||
 			die "$1 has the patches, but no hooks, since it was built with $option=n: switch it on, and build it"

@@ -76,7 +76,7 @@ build_kernel() {
 		case $version in
 		"$KERNEL_TESTED") ;;
 		"$KERNEL_SERIES".*) say "  this is Linux $version; $KERNEL_TESTED is what was tested" ;;
-		*) die "$(cat "$origin") is Linux $version, and patches/ is for $KERNEL_SERIES: give one of its releases as KERNEL_TARBALL=" ;;
+		*) die "$(cat "$origin") is Linux $version, and patches/ is for $KERNEL_SERIES: give one of its releases as KERNEL_TARBALL=, or another KERNEL=" ;;
 		esac
 	fi
 	if [ ${#patches[@]} != 0 ]; then
@@ -121,6 +121,7 @@ kernel_patched() {
 kernel_removals() {
 	local patches
 	[ -z "${KDIR:-}" ] || die "the removals need the kernel that is built here: unset KDIR"
+	[ -f "$removals_patch" ] || die "there is no ${removals_patch#"$checkout"/}: the removals are for KERNEL=$DEFAULT_SERIES alone"
 	mapfile -t patches < <(find "$patch_dir" -name '*.patch' | sort)
 	kernel kernel-removals "${patches[@]}" "$removals_patch"
 }

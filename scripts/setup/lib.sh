@@ -31,6 +31,9 @@ case $checkout:$cache in
 /*:/*) ;;
 *) die "RUST_KVM_NVMX_CACHE must be an absolute path: $cache" ;;
 esac
+if ! [[ $KERNEL_SERIES =~ ^[0-9]+\.[0-9]+$ ]] || [ ! -d "$checkout/patches/linux-$KERNEL_SERIES" ]; then
+	die "KERNEL=$KERNEL_SERIES: give one of $(cd "$checkout/patches" && echo linux-* | sed 's/linux-//g') (docs/porting.md has how to add one)"
+fi
 [ "$(uname -m)" = x86_64 ] || die "this needs an x86-64 host, and this one is $(uname -m)"
 
 clock() { printf '%dm%02ds' $(($1 / 60)) $(($1 % 60)); }

@@ -9,7 +9,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/row.sh"
 
-out=$checkout/build/matrix
+out=$checkout/build/${series_dir}matrix
 table=$out/table.md tests=1
 if [ "${1:-}" = --all-tests ]; then
 	shift

@@ -41,8 +41,8 @@ use_kernel() {
 # modules SOURCE OUT NAME [ARGUMENT...]: build what SOURCE's Kbuild names, make being given the
 # ARGUMENTs; print the directory below build/OUT that holds NAME.ko.
 modules() {
-	local kdir ko out=$checkout/build/${ROW:+matrix/$ROW/}$2
-	make_build "${ROW:+matrix/$ROW/}$2"
+	local kdir ko out=$checkout/build/$series_dir${ROW:+matrix/$ROW/}$2
+	make_build "$series_dir${ROW:+matrix/$ROW/}$2"
 	use_kernel
 	build_modules "$1" "$out" "${@:4}" modules >&2 ||
 		die "$3 does not build for $kdir: see the messages above"

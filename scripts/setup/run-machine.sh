@@ -26,13 +26,13 @@ test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mut
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
 *) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz|soak} [ARGUMENT...]" ;;
 esac
-make_build "${ROW:+matrix/$ROW/}$what"
+make_build "$series_dir${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
 
 if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh"; fi
 if [ "$what" = mutants ] && [ -z "${T:-}" ]; then "$here/check-policy-mutants.sh"; fi
-out=$checkout/build/${ROW:+matrix/$ROW/}$what
+out=$checkout/build/$series_dir${ROW:+matrix/$ROW/}$what
 args=("$what" --out "$out")
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.

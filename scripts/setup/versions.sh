@@ -4,20 +4,28 @@
 # the environment; nothing else in the project names a mirror or a version.
 
 # The toolchain's Debian release: the first one with the rustc, bindgen and gcc
-# that Linux 7.3 wants. packages.txt lists what is installed from it.
+# that Linux 7.3 and 7.2 want. packages.txt lists what is installed from it.
 DEBIAN_SUITE=${DEBIAN_SUITE:-trixie}
 DEBIAN_RELEASE=13
 DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
-# The kernel series that patches/linux-7.3 is for, and Debian's package of it.
-# Any 7.3.y will do; the version that the tests were last run on is named so
-# that a newer one is used knowingly.
-KERNEL_SERIES=7.3
-KERNEL_PACKAGE=${KERNEL_PACKAGE:-linux-source-7.3}
+# The kernel series, one of those that patches/ has a directory for, and Debian's
+# package of it. Any of its releases will do; the one that the tests were last run
+# on is named so that a newer one is used knowingly.
+DEFAULT_SERIES=7.3
+KERNEL_SERIES=${KERNEL:-$DEFAULT_SERIES}
+# Where in build/ lies what is made for another one.
+series_dir=
+[ "$KERNEL_SERIES" = "$DEFAULT_SERIES" ] || series_dir=linux-$KERNEL_SERIES/
+KERNEL_PACKAGE=${KERNEL_PACKAGE:-linux-source-$KERNEL_SERIES}
 # Debian's own configurations of the same.
-CONFIG_PACKAGE=${CONFIG_PACKAGE:-linux-config-7.3}
+CONFIG_PACKAGE=${CONFIG_PACKAGE:-linux-config-$KERNEL_SERIES}
 KERNEL_SUITE=${KERNEL_SUITE:-trixie-backports}
-KERNEL_TESTED=7.3.4
+case $KERNEL_SERIES in
+7.3) KERNEL_TESTED=7.3.4 ;;
+7.2) KERNEL_TESTED=7.2.12 ;;
+*) KERNEL_TESTED='none of its releases' ;;
+esac
 
 # The emulator's source, in the mirror's pool.
 BOCHS_POOL=pool/main/b/bochs
