@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """The module, its KUnit suites and its selftests as one patch to a kernel tree that has
-patches/linux-7.3: new files, and the lines of the kernel's own that lead to them.
+the patches: new files, and the lines of the kernel's own that lead to them.
 
 Nothing is written to the tree. If it has all of this already, the patch is empty."""
 
@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 MODULE = "arch/x86/kvm/rust_kvm_nvmx"
 SELFTESTS = "tools/testing/selftests/rust_kvm_nvmx"
 _AUTHOR = "rust_kvm_nvmx developers <rust-kvm-nvmx@example.org>"
+_SERIES = re.compile(r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)$", re.MULTILINE)
 _VERSION = re.compile(r"#define KVM_NVMX_HOOKS_VERSION\s+(\d+)")
 _MODULE_FILES = ("*.rs", "*.c", "*.h", "Kbuild", "Kconfig*", ".kunitconfig")
 _SELFTEST_FILES = (
@@ -115,25 +116,38 @@ def check_tree(tree: Path) -> None:
     """An error that says what to do, unless TREE is a kernel tree with the patches."""
     if not tree.is_dir():
         raise MachineError(f"KDIR: there is no directory {tree}")
-    for name in ("Kbuild", "MAINTAINERS", "arch/x86/kvm/Kconfig"):
+    for name in ("Kbuild", "Makefile", "MAINTAINERS", "arch/x86/kvm/Kconfig"):
         if not (tree / name).is_file():
             raise MachineError(f"KDIR: {tree} is no kernel source tree: it has no {name}")
+    patches = patches_for(tree)
     header = tree / "arch/x86/kvm/nvmx_hooks.h"
     if not header.is_file():
         raise MachineError(
-            f"KDIR: {tree} lacks this project's patches:"
-            f" `cd {tree} && git am {CHECKOUT}/patches/linux-7.3/*.patch`"
+            f"KDIR: {tree} lacks this project's patches: `cd {tree} && git am {patches}/*.patch`"
         )
     has = _VERSION.search(header.read_text(encoding="utf-8"))
-    if not has or has[1] != wanted_version():
+    wanted = wanted_version(patches)
+    if not has or has[1] != wanted:
         raise MachineError(
             f"KDIR: {tree} has version {has[1] if has else 'unknown'} of the hooks, and this"
-            f" module is for {wanted_version()}: apply the patches of this checkout instead"
+            f" module is for {wanted}: apply the patches of this checkout instead"
         )
 
 
-def wanted_version(patches: Path = CHECKOUT / "patches/linux-7.3") -> str:
-    """That of the patches in this checkout, as the last of them that changes it has it."""
+def patches_for(tree: Path) -> Path:
+    """The series for the kernel that TREE is."""
+    found = _SERIES.search((tree / "Makefile").read_text(encoding="utf-8"))
+    series = ".".join(found.groups()) if found else "of no version"
+    patches = CHECKOUT / f"patches/linux-{series}"
+    if not patches.is_dir():
+        raise MachineError(
+            f"KDIR: {tree} is Linux {series}, and there is no {patches}: see docs/porting.md"
+        )
+    return patches
+
+
+def wanted_version(patches: Path) -> str:
+    """That of the hooks in PATCHES, as the last of them that changes it has it."""
     found = None
     for patch in sorted(patches.glob("*.patch")):
         for line in patch.read_text(encoding="utf-8").splitlines():

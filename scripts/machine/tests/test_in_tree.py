@@ -10,15 +10,26 @@ import unittest
 from pathlib import Path
 
 from errors import MachineError
-from in_tree import MODULE, SELFTESTS, check_tree, differences, render, wanted_version
+from in_tree import (
+    CHECKOUT,
+    MODULE,
+    SELFTESTS,
+    check_tree,
+    differences,
+    patches_for,
+    render,
+    wanted_version,
+)
 
 HEADER = "arch/x86/kvm/nvmx_hooks.h"
+PATCHES = CHECKOUT / "patches/linux-7.2"
 TREE = {
     "Kbuild": "# SPDX\n",
+    "Makefile": "# SPDX\nVERSION = 7\nPATCHLEVEL = 2\nSUBLEVEL = 12\n",
     "MAINTAINERS": "KVM GUEST_MEMFD\nS:\tSupported\n\nKVM PARAVIRT (KVM/paravirt)\nS:\tSupported\n",
     "arch/x86/kvm/Kconfig": "if VIRTUALIZATION\n\nendif # VIRTUALIZATION\n",
     "arch/x86/kvm/Makefile": "obj-y += kvm-intel.o\n\nAFLAGS_svm/vmenter.o := -iquote\n",
-    HEADER: f"#define KVM_NVMX_HOOKS_VERSION\t{wanted_version()}\n",
+    HEADER: f"#define KVM_NVMX_HOOKS_VERSION\t{wanted_version(PATCHES)}\n",
     "arch/x86/Makefile.um": "core-y += arch/x86/crypto/\n\n#\n",
     "arch/x86/um/Kconfig": "endmenu\n\nconfig UML_X86\n",
     "tools/testing/selftests/Makefile": "TARGETS += rust\nTARGETS += sched_ext\n",
@@ -81,11 +92,20 @@ class InTree(unittest.TestCase):
         with self.assertRaisesRegex(MachineError, "version 1 of the hooks"):
             check_tree(self.tree)
         (self.tree / HEADER).unlink()
-        with self.assertRaisesRegex(MachineError, "git am"):
+        with self.assertRaisesRegex(MachineError, r"git am .*/linux-7\.2/\*\.patch"):
+            check_tree(self.tree)
+        self.write("Makefile", "VERSION = 7\nPATCHLEVEL = 20\n")
+        with self.assertRaisesRegex(MachineError, "is Linux 7.20, .*porting.md"):
             check_tree(self.tree)
         (self.tree / "Kbuild").unlink()
         with self.assertRaisesRegex(MachineError, "no kernel source tree"):
             check_tree(self.tree)
+
+    def test_which_series(self) -> None:
+        self.assertEqual(patches_for(self.tree), PATCHES)
+        self.write("Makefile", "all:\n")
+        with self.assertRaisesRegex(MachineError, "of no version"):
+            patches_for(self.tree)
 
     def test_the_last_patch_has_the_version(self) -> None:
         line = "#define KVM_NVMX_HOOKS_VERSION\t"
