@@ -93,6 +93,12 @@ def module_files(kernel: Path) -> dict[str, Path]:
     return files
 
 
+def release(kernel: Path) -> tuple[int, ...]:
+    """As (7, 3), of a KERNEL that was built."""
+    text = _read(kernel / "include/config/kernel.release", "kernel build").decode()
+    return tuple(map(int, text.split("-")[0].split(".")[:2]))
+
+
 def configured(kernel: Path, option: str, value: str) -> bool:
     """Whether KERNEL was configured with OPTION=VALUE."""
     try:

@@ -86,6 +86,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         if image.configured(parts.kernel, "FAULT_INJECTION_USERCOPY", "y"):
             lists.append(read_own_plan(FAULT_PLAN))
     chosen = choose(lists, selection.only, selection.full)
+    chosen, later = by_release(chosen, parts.kernel)
     entries = with_parameters(chosen, selection.parameters)
     if selection.plain:
         entries = [entry for entry in entries if not entry.parameters]
@@ -103,7 +104,7 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         missing = vng.lacks(parts.kernel)
         if not missing:
             boots.append(no_vmx.make_boot(replace(parts, emulator=parts.vng), chosen))
-    return _report(parts.output, run_boots(boots), every_hook, selection, missing)
+    return _report(parts.output, run_boots(boots), every_hook, selection, missing, later)
 
 
 def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[Entry]:
@@ -126,6 +127,18 @@ def choose(lists: list[TestList], only: str | None, full: bool = False) -> list[
 def _names(entry: Entry) -> set[str]:
     """By which it may be named. One that takes long has its own alone."""
     return {entry.step.name} | (set() if entry.long else {entry.program})
+
+
+def by_release(entries: list[Entry], kernel: Path) -> tuple[list[Entry], list[Result]]:
+    """Those that KERNEL has, and the lines for those that only later ones have."""
+    later = [entry for entry in entries if entry.since and entry.since > image.release(kernel)]
+    lines = []
+    for entry in later:
+        why = f"KVM's selftests have it since Linux {'.'.join(map(str, entry.since))}"
+        lines.append(Result(entry.groups[0], entry.step.name, Status.SKIPPED, [why]))
+    if later == entries and later:
+        raise MachineError("; ".join(f"{line.name}: {line.reasons[0]}" for line in lines))
+    return [entry for entry in entries if entry not in later], lines
 
 
 def parameters_of(text: str, kernel: Path) -> str:
@@ -276,10 +289,12 @@ def _report(
     every_hook: list[Hook],
     selection: Selection,
     missing: list[str],
+    later: list[Result],
 ) -> int:
     emulator = finished[0].boot.parts.emulator
     emulated = [each for each in finished if each.boot.parts.emulator is emulator]
     groups, everything = gather(emulated, every_hook, selection.is_all(emulator))
+    everything += later
     for each in finished:
         if each not in emulated:
             groups.append(no_vmx.GROUP)

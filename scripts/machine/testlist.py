@@ -6,8 +6,9 @@ Upstream's tests, one a line:
   long NAME SECONDS [ARGUMENT...]
   omit NAME REASON...
   may-fail NAME PARAMETER REASON...
+  since NAME RELEASE
 where a long one runs in `make test-full`, or if it is named, and a KVM bug may let one fail if C
-handles the hooks and kvm_intel has this parameter.
+handles the hooks and kvm_intel has this parameter. Kernels before RELEASE have no such test.
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
@@ -18,6 +19,7 @@ SECONDS are the machine's own. A line that is neither is an error, never a test 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +43,8 @@ class Entry:
     needs_module: bool = False
     # Parameters of kvm_intel with which it may fail in C, and why.
     may_fail: tuple[tuple[str, str], ...] = ()
+    # The first kernel that has it, as (7, 3).
+    since: tuple[int, ...] = ()
     # Takes too long for every run of all tests, or needs more memory than others.
     long: bool = False
 
@@ -59,11 +63,11 @@ def read_upstream_list(path: Path) -> TestList:
     omitted: dict[str, str] = {}
     for where, line in _lines(path):
         words = line.split()
-        if len(words) < 3 or words[0] not in ("run", "long", "omit", "may-fail"):
+        if len(words) < 3 or words[0] not in ("run", "long", "omit", "may-fail", "since"):
             raise MachineError(f"{where}: expected `run NAME SECONDS` or `omit NAME REASON`")
         kind, name, *rest = words
-        if kind == "may-fail":
-            entries = _may_fail(entries, name, rest, where)
+        if kind in ("may-fail", "since"):
+            entries = (_may_fail if kind == "may-fail" else _since)(entries, name, rest, where)
             continue
         if name in omitted or any(entry.program == name for entry in entries):
             raise MachineError(f"{where}: {name} is there twice")
@@ -81,13 +85,25 @@ def _may_fail(entries: list[Entry], name: str, words: list[str], where: str) -> 
     parameter, *reason = words
     if "=" not in parameter or not reason:
         raise MachineError(f"{where}: expected `may-fail NAME PARAMETER=VALUE REASON`")
-    if not any(entry.program == name for entry in entries):
-        raise MachineError(f"{where}: {name} has no `run` line before this one")
+    _expect_run(entries, name, where)
     added = ((parameter, " ".join(reason)),)
     return [
         replace(entry, may_fail=entry.may_fail + added) if entry.program == name else entry
         for entry in entries
     ]
+
+
+def _since(entries: list[Entry], name: str, words: list[str], where: str) -> list[Entry]:
+    if len(words) != 1 or not re.fullmatch(r"\d+\.\d+", words[0]):
+        raise MachineError(f"{where}: expected `since NAME RELEASE`, the release as 7.3")
+    _expect_run(entries, name, where)
+    release = tuple(map(int, words[0].split(".")))
+    return [replace(entry, since=release) if entry.program == name else entry for entry in entries]
+
+
+def _expect_run(entries: list[Entry], name: str, where: str) -> None:
+    if not any(entry.program == name for entry in entries):
+        raise MachineError(f"{where}: {name} has no `run` line before this one")
 
 
 def read_own_plan(path: Path) -> TestList:

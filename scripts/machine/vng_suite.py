@@ -66,7 +66,7 @@ def run_chosen(parts: Parts, only: str | None, host: Host, choice: Choice, dry_r
         print(f"vng: to run them: {choice.advice}", file=sys.stderr)
     parts = replace(parts, emulator=replace(parts.emulator, accelerated=choice.accelerated))
     lists = [read_upstream_list(suite.UPSTREAM_LIST), read_own_plan(suite.OWN_PLAN)]
-    entries = suite.choose(lists, only)
+    entries, later = suite.by_release(suite.choose(lists, only), parts.kernel)
     every_hook = read_hooks(parts.kernel) if choice.accelerated and parts.module else []
     if choice.accelerated:
         boots = with_vmx(parts, entries, every_hook)
@@ -77,6 +77,7 @@ def run_chosen(parts: Parts, only: str | None, host: Host, choice: Choice, dry_r
         return 0
     finished = run_boots(boots)
     groups, everything = suite.gather(finished, every_hook, complete=False)
+    everything += later
     if choice.accelerated and only is None:
         everything += unseen_hooks(every_hook, everything)
     if not choice.accelerated:

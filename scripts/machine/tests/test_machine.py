@@ -17,7 +17,7 @@ from boots import Parts
 from errors import MachineError
 from plan import guest_script
 from session import Limits
-from suite import OWN_PLAN, UPSTREAM_LIST, choose, make_boots
+from suite import OWN_PLAN, UPSTREAM_LIST, by_release, choose, make_boots
 from testlist import TestList, read_own_plan, read_upstream_list
 
 
@@ -57,8 +57,39 @@ class Lists(unittest.TestCase):
         self.assertEqual(entry.groups, ("absent", "loaded", "after"))
         self.assertEqual(tests.omitted, {"b": "no such thing"})
 
+    def test_what_only_later_kernels_have(self) -> None:
+        entries = self._read("run a 20\nrun b 20\nsince b 7.10\n").entries
+        with tempfile.TemporaryDirectory() as scratch:
+            kernel = Path(scratch)
+            (kernel / "include/config").mkdir(parents=True)
+            file = kernel / "include/config/kernel.release"
+            for release, left in (
+                ("7.9.12-x", ["a"]),
+                ("7.10.1", ["a", "b"]),
+                ("8.0-rc1", ["a", "b"]),
+            ):
+                file.write_text(f"{release}\n", encoding="utf-8")
+                chosen, later = by_release(entries, kernel)
+                self.assertEqual([entry.program for entry in chosen], left)
+                self.assertEqual(len(later), 2 - len(left))
+            file.write_text("7.9.12\n", encoding="utf-8")
+            (line,) = by_release(entries, kernel)[1]
+            self.assertEqual((line.group, line.name, line.status), ("absent", "b", "skipped"))
+            with self.assertRaisesRegex(MachineError, "b: .* since Linux 7.10"):
+                by_release(entries[1:], kernel)
+            self.assertEqual(by_release([], kernel), ([], []))
+
     def test_bad_upstream(self) -> None:
-        for text in ("run a", "run a soon", "walk a 20", "run a 0", "run a 1\nrun a 1", "omit a"):
+        since = ("since a 7.3", "run a 1\nsince a", "run a 1\nsince a 7", "run a 1\nsince b 7.3")
+        for text in (
+            "run a",
+            "run a soon",
+            "walk a 20",
+            "run a 0",
+            "run a 1\nrun a 1",
+            "omit a",
+            *since,
+        ):
             with self.assertRaises(MachineError, msg=text):
                 self._read(text)
 
