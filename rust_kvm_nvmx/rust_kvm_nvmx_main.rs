@@ -5,13 +5,15 @@
 //! While it is loaded, the module decides which TLB flush KVM must do for a guest hypervisor on
 //! Intel CPUs, and executes it, in place of KVM's C code. The steps of a flush:
 //!
-//! 1. KVM calls a hook, through the table of `patches/linux-7.3` ([`kvm::hooks`]).
+//! 1. KVM calls a hook, through the table of `patches/` ([`kvm::hooks`]).
 //! 2. The hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]).
 //! 3. It asks which flush that requires ([`policy`]).
 //! 4. It executes the flush ([`flush`]), or makes a request to KVM.
 
 #![crate_name = "rust_kvm_nvmx"]
 #![deny(unsafe_code)]
+
+use core::borrow::Borrow;
 
 use kernel::prelude::*;
 
@@ -22,6 +24,7 @@ mod nested_tlb;
 mod policy;
 
 use kvm::{
+    compat::parameter,
     debugfs::Directory,
     registration::{
         Mode,
@@ -41,26 +44,39 @@ struct NestedVmxFlushes {
 
 impl kernel::InPlaceModule for NestedVmxFlushes {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let mode = if module_parameters::start_in_c.value() {
-            Mode::C
-        } else {
-            Mode::Rust
-        };
-
+        let mode = mode();
         let options = options();
 
         try_pin_init!(Self {
             _registration <- Directory::new(
                 c"rust_kvm_nvmx",
-                Registration::new(mode, options?),
+                Registration::new(mode?, options?),
             ),
         }? Error)
     }
 }
 
-/// What the module's parameters say.
+/// What a parameter says that is 0 or 1. `module!` has none of type bool before 7.3.
+fn flag(name: &str, value: impl Borrow<u8>) -> Result<bool> {
+    let value = parameter(value);
+
+    if value > 1 {
+        pr_err!("{name}={value} is not one of 0 to 1\n");
+        return Err(EINVAL);
+    }
+    Ok(value == 1)
+}
+
+/// Which side has the hooks at first.
+fn mode() -> Result<Mode> {
+    let in_c = flag("start_in_c", module_parameters::start_in_c.value())?;
+
+    Ok(if in_c { Mode::C } else { Mode::Rust })
+}
+
+/// What the other parameters say.
 fn options() -> Result<Options> {
-    let slots = module_parameters::vpid_slots.value();
+    let slots = parameter(module_parameters::vpid_slots.value());
 
     if !(1..=Options::MAX_SLOTS).contains(&slots) {
         pr_err!(
@@ -69,12 +85,13 @@ fn options() -> Result<Options> {
         );
         return Err(EINVAL);
     }
-    let skip = module_parameters::skip_needless.value();
+    let keep = flag("keep_roots", module_parameters::keep_roots.value())?;
+    let skip = flag("skip_needless", module_parameters::skip_needless.value())?;
 
     Ok(Options::STOCK
         .with_slots(slots)
         .with(Options::COUNT_CALLS, slots > 1)
-        .with(Options::KEEP_ROOTS, module_parameters::keep_roots.value())
+        .with(Options::KEEP_ROOTS, keep)
         .with(Options::SKIP_NEEDLESS, skip))
 }
 
@@ -85,20 +102,20 @@ module! {
     description: "Nested VMX's TLB flushes for KVM, decided and executed in Rust",
     license: "GPL",
     params: {
-        start_in_c: bool {
-            default: false,
+        start_in_c: u8 {
+            default: 0,
             description: "Load with every hook left to C; switch them one by one in debugfs",
         },
         vpid_slots: u8 {
             default: 16,
             description: "VPIDs for the L2s of a vCPU, 1 to 16: with 1, a change of vpid12 flushes",
         },
-        keep_roots: bool {
-            default: true,
+        keep_roots: u8 {
+            default: 1,
             description: "Keep the roots of L1's EPTs over VMPTRLD and VMCLEAR",
         },
-        skip_needless: bool {
-            default: true,
+        skip_needless: u8 {
+            default: 1,
             description: "Leave out flushes that nothing can need",
         },
     },

@@ -12,7 +12,7 @@ use core::{
 use kernel::ffi::c_ulong;
 
 use super::{
-    bindings, fields,
+    bindings, compat, fields,
     hooks::Handled,
     hyperv::INVALID_GPA,
     mmu::RootSet,
@@ -192,7 +192,7 @@ impl Vcpu<'_> {
         let translated = unsafe {
             call!(self.kvm_functions.kvm_translate_gpa(
                 self.as_ptr(),
-                bindings::nvmx_gva_walk(self.as_ptr()),
+                compat::gva_walk(self),
                 gpa,
                 bindings::NVMX_FINAL_ACCESS,
                 ptr::null_mut(),

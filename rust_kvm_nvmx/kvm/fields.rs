@@ -218,6 +218,9 @@ macro_rules! numbers {
     };
 }
 
+// After the macros, which it uses.
+pub(crate) mod compat;
+
 fields! {
     /// The VM.
     Field KVM: kvm_vcpu.kvm as *mut bindings::kvm;
@@ -374,7 +377,6 @@ used_by_helpers! {
     kvm_vcpu.arch.apf.msr_en_val;
     kvm_vcpu.arch.exception;
     kvm_vcpu.arch.exception_vmexit;
-    kvm_vcpu.arch.gva_walk;
     kvm_vcpu.arch.regs;
     kvm_vcpu.vcpu_id;
     kvm.mmu_lock;
@@ -434,7 +436,8 @@ numbers! {
     HF_GUEST_MASK;
 }
 
-const LINES: usize = FIELDS.len() + HELPERS.len() + SIZES.len() + NUMBERS.len();
+const LINES: usize =
+    FIELDS.len() + compat::LINES.len() + HELPERS.len() + SIZES.len() + NUMBERS.len();
 
 /// All lines, as C takes them.
 #[repr(transparent)]
@@ -456,7 +459,7 @@ impl Layout {
 /// What the module relies on.
 pub(super) static LAYOUT: Layout = {
     let mut all = [line("\0", 0, 0); LINES];
-    let parts = [FIELDS, HELPERS, SIZES, NUMBERS];
+    let parts = [FIELDS, compat::LINES, HELPERS, SIZES, NUMBERS];
     let (mut part, mut to) = (0, 0);
 
     while part < parts.len() {

@@ -4,15 +4,10 @@
 
 use core::marker::PhantomData;
 
-use kernel::{
-    asm,
-    sync::barrier::{
-        smp_mb,
-        Full, //
-    }, //
-};
+use kernel::asm;
 
 use super::{
+    compat::full_barrier,
     fields,
     vcpu::Vcpu, //
 };
@@ -101,7 +96,7 @@ impl<'h> Vcpu<'h> {
     /// full barrier in between, as there is one here.
     #[inline]
     pub(crate) fn flush_calls_after_ids(self, vm: u64, vp: u32) -> Calls {
-        smp_mb(Full);
+        full_barrier();
         self.flush_calls(vm, vp)
     }
 

@@ -61,11 +61,6 @@ void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)
 	kvm_make_request(KVM_REQ_TLB_FLUSH, vcpu);
 }
 
-struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu)
-{
-	return &vcpu->arch.gva_walk;
-}
-
 bool nvmx_has_async_pf(struct kvm_vcpu *vcpu)
 {
 	return kvm_pv_async_pf_enabled(vcpu);
@@ -157,8 +152,10 @@ struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_v
 {
 	struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, index);
 
-	if (vcpu)
-		*hv = to_hv_vcpu_safe(vcpu);
+	if (vcpu) {
+		/* As to_hv_vcpu_safe() of 7.3. Before, kvm_hv_vcpu_init() has no release. */
+		*hv = smp_load_acquire(&vcpu->arch.hyperv);
+	}
 
 	return vcpu;
 }

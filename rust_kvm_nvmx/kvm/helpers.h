@@ -89,7 +89,6 @@ unsigned long *nvmx_private_of_first_page(void);
 u64 nvmx_dummy_root(void);
 
 void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
-struct kvm_pagewalk *nvmx_gva_walk(struct kvm_vcpu *vcpu);
 bool nvmx_has_async_pf(struct kvm_vcpu *vcpu);
 int nvmx_get_cpu(void);
 void nvmx_put_cpu(void);

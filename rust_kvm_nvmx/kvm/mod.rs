@@ -19,6 +19,7 @@
 //! - Each decision has a tracepoint ([`trace`]).
 //! - [`fields`] declares each field of C's that is accessed. Registration compares all of them with
 //!   the running kernel's.
+//! - [`compat`] has what differs between kernels.
 //!
 //! All `unsafe` code of the module is in this directory. [`example`] is a whole client.
 
@@ -47,6 +48,8 @@ mod request;
 pub(crate) mod trace;
 pub(crate) mod vcpu;
 pub(crate) mod words;
+
+pub(crate) use fields::compat;
 
 // The policy defines these bits itself, because it does not use the kernel.
 const _: () = {

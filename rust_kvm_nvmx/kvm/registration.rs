@@ -29,6 +29,7 @@ use kernel::{
 
 use super::{
     bindings, check,
+    compat::unsupported,
     fields::{
         Layout,
         LAYOUT, //
@@ -474,12 +475,12 @@ impl Shared {
 fn say_why_there_is_no_table() -> Error {
     if cfg!(CONFIG_TRIM_UNUSED_KSYMS) {
         pr_err!("TRIM_UNUSED_KSYMS removed KVM's hook table from the kernel: turn it off\n");
-        return EOPNOTSUPP;
+        return unsupported();
     }
     // Any kernel's KVM has this one, if it is not trimmed.
     if Symbol::get(c"kvm_get_kvm").is_some() {
-        pr_err!("KVM has no hook table: apply patches/linux-7.3, build with KVM_HYPERV=y\n");
-        EOPNOTSUPP
+        pr_err!("KVM has no hook table: apply the kernel's patches, build with KVM_HYPERV=y\n");
+        unsupported()
     } else {
         pr_err!("KVM is not loaded: load kvm_intel first (modprobe kvm_intel)\n");
         ENODEV
@@ -490,7 +491,7 @@ fn say_why_there_is_no_table() -> Error {
 fn say_why_it_was_refused(error: Error) {
     if error == ENODEV {
         pr_err!("kvm_intel is not loaded: load it first (modprobe kvm_intel)\n");
-    } else if error == EOPNOTSUPP {
+    } else if error == unsupported() {
         pr_err!("kvm_intel runs with nested=0: reload it with nested=1\n");
     } else if error == EPERM {
         pr_err!("KVM runs on Hyper-V: reload kvm_intel with enlightened_vmcs=0\n");
