@@ -21,6 +21,8 @@ find "$kvm" -maxdepth 2 -type f -perm -u+x ! -name '*.sh' ! -name '*.py' ! -name
 # What a kselftest target beside them needs of the tree, with their library as it is built. The
 # dependency files name headers that are not taken along.
 mkdir "$dir/tree"
+# Before 7.3, none of them takes VFIO's library.
+mkdir -p $kvm/libvfio
 rsync -aR --exclude='*.d' $kvm/Makefile* $kvm/include $kvm/lib $kvm/libvfio \
 	tools/testing/selftests/{Makefile,lib.mk,run_kselftest.sh,kselftest,rseq} \
 	tools/testing/selftests/*.h tools/testing/selftests/{cgroup,vfio}/lib \
