@@ -15,6 +15,7 @@
 #include "processor.h"
 #include "hyperv.h"
 #include "vmx.h"
+#include "compat.h"
 
 /* Alone in its PML4 slot: page tables are shared but for this range. */
 #define L2_DATA_GVA	0x640000000000ul
@@ -34,6 +35,7 @@ struct l2_context {
 	u64 cr3;
 	u64 *pd;			/* the page directory of L2_DATA_GVA */
 	u64 *pt;			/* ... and the page table */
+	u64 rsp;			/* with which L2 starts */
 	u64 page_gpa[L2_MAX_PAGES];
 	u64 number;
 	u16 vpid;			/* 0: VPID off */

@@ -98,6 +98,8 @@ struct l2_context *context_create(struct kvm_vm *vm, u64 number, int nr_pages,
 	else if (ept == L2_EPT_OWN)
 		context->eptp_gpa = own_ept_create(vm);
 	page_tables_create(vm, context, nr_pages);
+	/* As after a call: the ABI wants RSP + 8 to be a multiple of 16 at a function's entry. */
+	context->rsp = vm_alloc_page(vm) + PAGE_SIZE - 8;
 
 	*gva = self.gva;
 	return context;

@@ -64,7 +64,8 @@ void l1_load(struct l2_context *context, void *l2_code)
 		return;
 
 	context->vmx->eptp_gpa = context->eptp_gpa;
-	prepare_vmcs(context->vmx, l2_code);
+	prepare_vmcs_for(context->vmx, l2_code);
+	GUEST_ASSERT(!vmwrite(GUEST_RSP, context->rsp));
 	GUEST_ASSERT(!vmwrite(GUEST_CR3, context->cr3));
 	if (context->vpid)
 		l1_set_vpid(context, context->vpid);
