@@ -69,7 +69,7 @@ help:
 #:            BYTES=HEX          make fuzz, fuzz-parser: this alone; WAY=rust, hands, check, c;
 #:                               T=planted: are the faults found that are planted?
 #:            ALL=1              make bench: all workloads
-#:            OPTIONS=vpid_slots=8  make bench: the module's parameters, for Rust
+#:            OPTIONS=vpid_slots=8  make bench: parameters of the module, for Rust; T: a workload
 #:            SIM=default        make bench: also the misses of a TLB of a real CPU's size
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it

@@ -111,7 +111,11 @@ elif [ "$what" = soak ]; then
 	[ -z "${PLANT:-}" ] || args+=(--plant "$PLANT")
 	[ -z "${T:-}" ] || args+=(--edit "$T")
 elif [ -n "${T:-}" ]; then
-	args+=(--test "$T")
+	case $what in
+	demo | bench) args+=(--workload "$T") ;;
+	shell | linux-l1) die "T: make $what has no choice of tests" ;;
+	*) args+=(--test "$T") ;;
+	esac
 fi
 if [ -n "${ROW:-}" ]; then add_row_args; fi
 
