@@ -9,9 +9,10 @@ rm -rf "$checkout/build"
 if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 
 # Only what is ours, in case the variable names a directory that has more in it.
-names=(toolchain host-tools kernel-source kernel-stock kernel-patched kernel-removals kernel-history kernel-build
-	kselftests-upstream kselftests-kdir selftests-own guest-tools bochs bochs-source other-modules
-	ruff cargo-mutants model-crates chroot logs locks)
+names=(toolchain host-tools debian-config kernel-source kernel-stock kernel-patched kernel-removals
+	kernel-history kernel-build kselftests-upstream kselftests-kdir selftests-own guest-tools bochs
+	bochs-source other-modules ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates
+	parser_fuzz-crates properties-crates chroot logs locks)
 for file in "$checkout"/scripts/kernel/matrix/*.config; do
 	names+=("kernel-$(basename "$file" .config)")
 done
