@@ -129,5 +129,6 @@ kernel_removals() {
 # kernel_history: kernel-stock, in which fixes of TLB flushes can be undone at run time.
 kernel_history() {
 	[ -z "${KDIR:-}" ] || die "the fixes are undone in the kernel that is built here: unset KDIR"
+	[ -f "$history_patch" ] || die "there is no ${history_patch#"$checkout"/}: the fixes are undone for KERNEL=$DEFAULT_SERIES alone"
 	kernel kernel-history "$history_patch"
 }
