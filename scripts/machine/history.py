@@ -54,12 +54,8 @@ def _entries(fixes: tuple[Fix, ...]) -> dict[str, Entry]:
 def plan_runs(fixes: tuple[Fix, ...], entries: dict[str, Entry]) -> list[Run]:
     """Nothing undone, then each fix alone; of one that is covered also what covers it, without
     the fix and with it."""
-    wanted: dict[tuple[str, tuple[str, ...]], None] = {}
-    for fix in fixes:
-        for parameters in dict.fromkeys(entries[name].parameters for name in fix.runs):
-            for names in ((), (fix.name,), fix.cover, fix.names()):
-                wanted[parameters, names] = None
-    return [Run(_SIDE, names, parameters) for parameters, names in wanted]
+    steps = _steps_of(fixes, entries)
+    return [Run(_SIDE, names, parameters) for parameters, names in steps]
 
 
 def _steps_of(

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench import FLUSHES, flushes_in
 from history_list import Ends, Fix, Gone
-from injected import Run
+from injected import Run, more, publish
 from markdown import wrap
 from results import Result, Status
 
@@ -35,13 +33,7 @@ def report(fixes: Sequence[Fix], gone: Sequence[Gone], runs: Sequence[Run], outp
         entries += wrap(f"  - not undone: {each.why}", "    ")
     head = ["| undone | year | commit | ends in |", "|---|---|---|---|"]
     table = "\n".join([*head, *rows, "", *entries])
-    print(table)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "table.md").write_text(table + "\n", encoding="utf-8")
-    records = {"wrong": wrong, "runs": [run.record() for run in runs]}
-    (output / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    for line in wrong:
-        print(f"wrong: {line}", file=sys.stderr)
+    publish(table, wrong, runs, output)
     print(_last_line(fixes, gone, runs, wrong), flush=True)
     return 1 if wrong else 0
 
@@ -103,18 +95,9 @@ def judge(fix: Fix, runs: Sequence[Run]) -> tuple[str, str, str]:
         return shown[0], _said(shown[0], alone), "shows alone, but listed as covered"
     covers, both = _seen(fix, fix.cover, runs), _seen(fix, fix.names(), runs)
     names = " and ".join(name.removeprefix("cover_") for name in fix.cover)
-    more = {
-        step: count
-        for step, count in both[Ends.STALE].items()
-        if count > 1.5 * covers[Ends.STALE].get(step, 0)
-    }
-    if not more:
+    listed = more(covers[Ends.STALE], both[Ends.STALE])
+    if not listed:
         return "NOTHING", f"NOT SEEN, nor without {names}", "not seen, nor without its cover"
-    listed = ", ".join(
-        f"{step} {count}" + (f" (otherwise {before})" if before else "")
-        for step, count in more.items()
-        for before in [covers[Ends.STALE].get(step, 0)]
-    )
     return "stale, uncovered", f"covered by {names}; without as well: {listed} stale", ""
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from boots import Boot, Finished, run_boots
 from errors import MachineError
@@ -113,3 +116,25 @@ def _named(faults: list[Fault]) -> str:
     lines = [fault.line for fault in faults]
     line = next((line for line in lines if " at " in line), lines[0])
     return re.sub(r"^\[[^]]*\] *|, CPU#.*$", "", line)
+
+
+def more(masks: dict[str, int], together: dict[str, int]) -> str:
+    """The programs that report clearly more with a fault TOGETHER with what makes it redundant than
+    with MASKS alone."""
+    shown = []
+    for program, count in together.items():
+        without = masks.get(program, 0)
+        if count > 1.5 * without:
+            shown.append(f"{program} {count}" + (f" (otherwise {without})" if without else ""))
+    return ", ".join(shown)
+
+
+def publish(table: str, wrong: list[str], runs: Sequence[Run], output: Path) -> None:
+    """Print TABLE and what is WRONG, and write both and the records of RUNS to OUTPUT."""
+    print(table)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "table.md").write_text(table + "\n", encoding="utf-8")
+    records = {"wrong": wrong, "runs": [run.record() for run in runs]}
+    (output / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    for line in wrong:
+        print(f"wrong: {line}", file=sys.stderr)

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from injected import Run
+from injected import Run, more, publish
 from markdown import wrap
 from removal_list import Rule
 
@@ -27,13 +25,7 @@ def report(rules: list[Rule], runs: Sequence[Run], output: Path) -> int:
                 wrong.append(f"{rule.name} ({title}): {mistake}")
         lines += entry(rule.name, rule.removes, seen)
     table = "\n".join(lines)
-    print(table)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "table.md").write_text(table + "\n", encoding="utf-8")
-    records = {"wrong": wrong, "runs": [run.record() for run in runs]}
-    (output / "results.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
-    for line in wrong:
-        print(f"wrong: {line}", file=sys.stderr)
+    publish(table, wrong, runs, output)
     print(_last_line(rules, runs, wrong), flush=True)
     return 1 if wrong else 0
 
@@ -100,21 +92,10 @@ def _seen(rule: Rule, runs: list[Run]) -> tuple[str, str]:
     if alone:
         return _listed(alone) + note, "is reported alone, but listed as redundant"
     names = " and ".join(rule.masked)
-    shown = _more(_counts(runs, rule.masked), _counts(runs, rule.names()))
+    shown = more(_counts(runs, rule.masked), _counts(runs, rule.names()))
     if shown:
         return f"redundant with {names}; without these as well: {shown}", ""
     return f"NOT SEEN, nor without {names}", f"without {names} as well there are no more reports"
-
-
-def _more(masks: dict[str, int], together: dict[str, int]) -> str:
-    """The programs that report clearly more with the rule disabled TOGETHER with what makes it
-    redundant than with MASKS alone disabled."""
-    shown = []
-    for program, count in together.items():
-        without = masks.get(program, 0)
-        if count > 1.5 * without:
-            shown.append(f"{program} {count}" + (f" (otherwise {without})" if without else ""))
-    return ", ".join(shown)
 
 
 def _failed(runs: list[Run], name: str) -> list[str]:
