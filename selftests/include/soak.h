@@ -45,6 +45,9 @@ int soak_look(void);
 /* In the directory of kernel modules of the machine. */
 #define SOAK_MODULES	"/modules/"
 
+/* What /proc/zoneinfo says of free pages under the name @what, for all zones together. */
+u64 soak_zones_kib(const char *what);
+
 /* Write @text to a file of the kernel's; returns whether that was accepted. */
 bool soak_write(const char *path, const char *text);
 

@@ -223,21 +223,6 @@ static u64 meminfo_kib(const char *wanted)
 	return 0;
 }
 
-/* The free pages of all zones below which kswapd runs. */
-static u64 low_watermark_kib(void)
-{
-	FILE *file = fopen("/proc/zoneinfo", "r");
-	unsigned long pages, sum = 0;
-	char line[128];
-
-	TEST_ASSERT(file, "Cannot open /proc/zoneinfo");
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " low %lu", &pages) == 1)
-			sum += pages;
-	fclose(file);
-	return sum * 4;
-}
-
 static void take_until(u64 limit_kib)
 {
 	char *chunk;
@@ -261,7 +246,7 @@ static void take_until(u64 limit_kib)
  */
 static void squeeze(void)
 {
-	u64 limit = low_watermark_kib() * SQUEEZE_TO / 100;
+	u64 limit = soak_zones_kib("low") * SQUEEZE_TO / 100;
 	int status;
 	pid_t pid = fork();
 

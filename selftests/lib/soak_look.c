@@ -72,16 +72,15 @@ static void read_exact(s64 *figures)
 	figures[CPUS] = sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Free pages that each CPU keeps for itself. */
-static u64 of_cpus_kib(void)
+u64 soak_zones_kib(const char *what)
 {
 	FILE *file = fopen("/proc/zoneinfo", "r");
 	unsigned long pages, sum = 0;
-	char line[128];
+	char line[128], name[32];
 
 	TEST_ASSERT(file, "Cannot open /proc/zoneinfo");
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, " count: %lu", &pages) == 1)
+		if (sscanf(line, " %31s %lu", name, &pages) == 2 && !strcmp(name, what))
 			sum += pages;
 	fclose(file);
 	return sum * 4;
@@ -121,7 +120,7 @@ static void print_memory(void)
 	int i;
 
 	printf(" reclaims=%lu FreeOfCPUs=%lu", (unsigned long)reclaims(),
-	       (unsigned long)of_cpus_kib());
+	       (unsigned long)soak_zones_kib("count:"));
 	TEST_ASSERT(file, "Cannot open /proc/meminfo");
 	while (fscanf(file, "%63[^:]: %lu%*[^\n]\n", name, &kib) == 2)
 		for (i = 0; i < ARRAY_SIZE(memory_names); i++)
