@@ -10,10 +10,7 @@
 //! KUnit replaces `assert!` and `assert_eq!` in each module that it is an attribute of. These take
 //! no message. [`check!`] and [`check_eq!`] do.
 
-use crate::policy::types::{
-    Caps,
-    Vpid, //
-};
+use crate::policy::types::Vpid;
 
 /// `assert!` with a message that says for which input.
 #[cfg(not(CONFIG_KUNIT))]
@@ -51,6 +48,7 @@ macro_rules! check_eq {
     };
 }
 
+mod all_caps;
 mod apic_access;
 mod check;
 mod eptp;
@@ -66,24 +64,7 @@ mod tags;
 mod transition;
 mod types;
 
-/// Every combination of what CPU and parameters allow.
-fn all_caps() -> impl Iterator<Item = Caps> {
-    let all = [
-        Caps::EPT,
-        Caps::EPT_AD,
-        Caps::VPID,
-        Caps::INVEPT_SINGLE,
-        Caps::INVVPID_ADDRESS,
-        Caps::INVVPID_SINGLE,
-        Caps::INVVPID_ALL,
-    ];
-
-    (0u32..128).map(move |bits| {
-        (0..all.len()).fold(Caps::NONE, |caps, bit| {
-            caps.with(all[bit], bits >> bit & 1 != 0)
-        })
-    })
-}
+use all_caps::all_caps;
 
 /// No VPID, and the VPIDs at both ends of the range.
 fn vpids() -> [Option<Vpid>; 4] {

@@ -2,6 +2,7 @@
 
 //! Every input of a domain that is finite and not small.
 
+use crate::all_caps::all_caps;
 use crate::policy::{
     flush::{
         address,
@@ -50,24 +51,6 @@ const PAGE: u64 = 4096;
 /// Says how many cases a test tried: the figures in docs/nets.md.
 fn tried(what: &str, cases: u64) {
     println!("tried {what}: {cases}");
-}
-
-fn every_caps() -> impl Iterator<Item = Caps> {
-    let all = [
-        Caps::EPT,
-        Caps::EPT_AD,
-        Caps::VPID,
-        Caps::INVEPT_SINGLE,
-        Caps::INVVPID_ADDRESS,
-        Caps::INVVPID_SINGLE,
-        Caps::INVVPID_ALL,
-    ];
-
-    (0..1 << all.len()).map(move |set: u32| {
-        (0..).zip(all).fold(Caps::NONE, |caps, (bit, cap)| {
-            caps.with(cap, set >> bit & 1 != 0)
-        })
-    })
 }
 
 /// X5: input of every length at every place of a page.
@@ -227,7 +210,7 @@ fn a_flush_names_the_vpid_or_all() {
 
     for raw in 0..=u16::MAX {
         let vpid = Vpid::new(raw);
-        for caps in every_caps() {
+        for caps in all_caps() {
             for done in [context(caps, vpid), address(caps, vpid, Gva(0x1000))] {
                 let right = match done {
                     None => raw == 0,

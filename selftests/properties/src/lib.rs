@@ -12,5 +12,7 @@
 #[allow(dead_code)]
 mod policy;
 
+#[path = "../../../rust_kvm_nvmx/policy_tests/all_caps.rs"]
+mod all_caps;
 mod every;
 mod random;
