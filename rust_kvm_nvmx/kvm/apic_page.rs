@@ -2,7 +2,10 @@
 
 //! L1's APIC-access page: which host page it is now, and its place in vmcs01.
 
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 
 use kernel::ffi::c_ulong;
 
@@ -10,6 +13,7 @@ use super::{
     bindings,
     calls::call,
     fields,
+    live::Own,
     vcpu::Vcpu, //
 };
 
@@ -26,7 +30,7 @@ pub(crate) struct ApicPage<'h> {
     vcpu: Vcpu<'h>,
     page: *mut bindings::page,
     pfn: u64,
-    sequence: c_ulong,
+    sequence: u64,
 }
 
 impl<'h> ApicPage<'h> {
@@ -41,8 +45,8 @@ impl<'h> ApicPage<'h> {
         if slot.is_null() {
             return None;
         }
-        // SAFETY: C reads the VM's count of invalidations. Later ones change it.
-        let sequence = unsafe { bindings::nvmx_invalidations_so_far(kvm) };
+        // Before the page. Pairs with `kvm_mmu_invalidate_end()`.
+        let sequence = vcpu.vm().acquire(fields::INVALIDATIONS);
         let mut writable = false;
         let mut page = ptr::null_mut();
         // SAFETY: The slot was just found, and stays until the thread leaves the SRCU section.
@@ -55,8 +59,8 @@ impl<'h> ApicPage<'h> {
                 &mut page,
             ))
         };
-        // SAFETY: C compares the number and dereferences nothing.
-        if unsafe { bindings::nvmx_pfn_is_none(pfn) } {
+        // (`is_error_noslot_pfn`. bindgen cannot evaluate a mask with bit 63.)
+        if (pfn >> 32) as u32 & bindings::NVMX_NO_PFN_HIGH != 0 {
             return None;
         }
         // SAFETY: This thread does not hold the lock, and `drop` releases it.
@@ -76,7 +80,9 @@ impl<'h> ApicPage<'h> {
         let gfn = bindings::NVMX_APIC_GFN;
 
         // SAFETY: This needs the MMU lock, which is held by the type invariant.
-        unsafe { bindings::nvmx_gfn_invalidated_since(self.vcpu.kvm(), self.sequence, gfn) }
+        unsafe {
+            bindings::nvmx_gfn_invalidated_since(self.vcpu.kvm(), self.sequence as c_ulong, gfn)
+        }
     }
 }
 
@@ -115,9 +121,9 @@ impl<'h> Vmcs01<'h> {
     pub(crate) fn virtualizes_apic_accesses(&self) -> bool {
         let vmcs = self.vcpu.get_vmx(fields::LOADED_VMCS);
         // SAFETY: The loaded VMCS is one of the vCPU's own, and only this thread writes its fields.
-        let controls = unsafe { fields::SECONDARY_EXEC.of(vmcs).read() };
+        let vmcs = unsafe { Own::from_raw(NonNull::new_unchecked(vmcs)) };
 
-        controls & bindings::NVMX_VIRTUALIZE_APIC_ACCESSES != 0
+        vmcs.get(fields::SECONDARY_EXEC) & bindings::NVMX_VIRTUALIZE_APIC_ACCESSES != 0
     }
 
     /// Makes `page` L1's APIC-access page.

@@ -294,15 +294,25 @@ impl Vcpu<'_> {
     /// registers.
     #[inline]
     pub(crate) fn hypercall_control(self, is_64_bit: bool) -> u32 {
-        // SAFETY: C reads registers of a vCPU that this thread holds.
-        unsafe { bindings::nvmx_hypercall_control(self.as_ptr(), is_64_bit) }
+        let [rax, rcx, ..] = self.get(fields::REGS);
+
+        (if is_64_bit { rcx } else { rax }) as u32
     }
 
     /// Of the #DB that is queued, what it will put into DR6; 0 if there is none.
     #[inline]
     pub(crate) fn queued_db(self) -> u64 {
-        // SAFETY: C reads the state of a vCPU that this thread holds.
-        unsafe { bindings::nvmx_queued_db(self.as_ptr()) }
+        let mut queued = self.get(fields::EXCEPTION);
+
+        if !queued.pending {
+            // L1 intercepts it.
+            queued = self.get(fields::EXCEPTION_VMEXIT);
+        }
+        if queued.pending && queued.vector == bindings::NVMX_DB_VECTOR {
+            queued.payload as u64
+        } else {
+            0
+        }
     }
 
     /// If L2 is active, has it get a #DB before its next instruction, even after an exit to L1.

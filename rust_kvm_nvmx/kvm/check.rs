@@ -173,7 +173,7 @@ impl Vcpu<'_> {
 
         // SAFETY: KVM has the field for its client alone, which is this module, and it is this
         // thread's. `Watch::end` puts the former value back.
-        unsafe { field.of(self.vmx()).write(watch) };
+        unsafe { field.of(self.vmx().as_ptr()).write(watch) };
     }
 }
 
@@ -190,7 +190,7 @@ pub(super) unsafe extern "C" fn invalidates(
     id: u64,
     gva: bindings::gva_t,
 ) {
-    let vmx = fields::VCPU.container_of(vcpu);
+    let vmx = vcpu.wrapping_byte_sub(fields::VCPU.offset()).cast();
     let field = fields::NESTED.then(fields::HOOKS_CHECK);
 
     // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`, and

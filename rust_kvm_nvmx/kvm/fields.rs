@@ -53,17 +53,24 @@ impl<S, T> Clone for Field<S, T> {
 
 impl<S, T> Copy for Field<S, T> {}
 
+impl<S, T> Clone for SharedField<S, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S, T> Copy for SharedField<S, T> {}
+
 impl<S, T> Field<S, T> {
+    /// The field's offset in bytes.
+    pub(super) const fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// Where the field is in `base`.
     #[inline(always)]
     pub(super) const fn of(self, base: *mut S) -> *mut T {
         base.wrapping_byte_add(self.offset).cast()
-    }
-
-    /// The structure whose field is at `field`.
-    #[inline(always)]
-    pub(super) const fn container_of(self, field: *mut T) -> *mut S {
-        field.wrapping_byte_sub(self.offset).cast()
     }
 
     /// The field `inner` of this field.
@@ -75,12 +82,14 @@ impl<S, T> Field<S, T> {
             _types: PhantomData,
         }
     }
+}
 
-    /// The field `inner` of this field.
-    pub(super) const fn then_shared<U>(self, inner: SharedField<T, U>) -> SharedField<S, U> {
-        // INVARIANT: The outer field has a `T`, and that has a `U`.
+impl<S, T> Field<S, *mut T> {
+    /// The pointer, for threads that compare it and do not follow it.
+    pub(super) const fn shared(self) -> SharedField<S, *mut T> {
+        // INVARIANT: A pointer is a machine word, and aligned.
         SharedField {
-            offset: self.offset + inner.offset,
+            offset: self.offset,
             _types: PhantomData,
         }
     }
@@ -148,7 +157,8 @@ macro_rules! name {
     };
 }
 
-macro_rules! fields {
+/// Constants for fields that are not compared: parts of those that are.
+macro_rules! parts {
     ($(
         $(#[$doc:meta])*
         $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* as $t:ty;
@@ -164,6 +174,21 @@ macro_rules! fields {
                 }
             };
         )*
+    };
+}
+
+/// Constants for fields, and a line for each.
+macro_rules! fields {
+    ($(
+        $(#[$doc:meta])*
+        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* as $t:ty;
+    )*) => {
+        parts! {
+            $(
+                $(#[$doc])*
+                $kind $constant: $s . $first $(. $rest)* as $t;
+            )*
+        }
 
         const FIELDS: &[kvm_nvmx_layout] = &[$(
             line(
@@ -236,12 +261,20 @@ fields! {
     Field GUEST_MMU: kvm_vcpu.arch.guest_mmu as bindings::kvm_mmu;
     /// Hyper-V state. It is set once, by the vCPU's own thread.
     Field HYPERV: kvm_vcpu.arch.hyperv as *mut bindings::kvm_vcpu_hv;
-    /// Statistics: flushes.
-    Field STAT_TLB_FLUSH: kvm_vcpu.stat.tlb_flush as u64;
+    /// Statistics: flushes. Only the vCPU's thread writes it.
+    SharedField STAT_TLB_FLUSH: kvm_vcpu.stat.tlb_flush as u64;
     /// The index.
     Field VCPU_INDEX: kvm_vcpu.vcpu_idx as i32;
-    /// Statistics: hypercalls.
-    Field STAT_HYPERCALLS: kvm_vcpu.stat.hypercalls as u64;
+    /// Statistics: hypercalls. Only the vCPU's thread writes it.
+    SharedField STAT_HYPERCALLS: kvm_vcpu.stat.hypercalls as u64;
+    /// General-purpose registers, in the order of the instruction set.
+    Field REGS: kvm_vcpu.arch.regs as [u64; bindings::NVMX_NR_REGS as usize];
+    /// An exception that is queued for the guest.
+    Field EXCEPTION: kvm_vcpu.arch.exception as bindings::kvm_queued_exception;
+    /// An exception that is queued for L1, which intercepts it.
+    Field EXCEPTION_VMEXIT: kvm_vcpu.arch.exception_vmexit as bindings::kvm_queued_exception;
+    /// The guest's MSR_KVM_ASYNC_PF_EN.
+    Field ASYNC_PF: kvm_vcpu.arch.apf.msr_en_val as u64;
     /// The requests, a bit each.
     SharedField REQUESTS: kvm_vcpu.requests as u64;
 
@@ -316,10 +349,16 @@ fields! {
     /// eptp12.
     Field EPTP12: vmcs12.ept_pointer as u64;
 
+    /// Its vCPUs.
+    SharedField ONLINE_VCPUS: kvm.online_vcpus as i32;
+    /// How often pages were taken away from the VM.
+    SharedField INVALIDATIONS: kvm.mmu_invalidate_seq as u64;
     /// Hyper-V's state of a VM.
     Field VM_HYPERV: kvm.arch.hyperv as bindings::kvm_hv;
     /// Counts of L2s' flush calls.
     SharedField L2_FLUSH_CALLS: kvm_hv.l2_flush_calls as [u64; history::WORDS];
+    /// Its vCPUs whose index for Hyper-V is not their index in KVM.
+    SharedField NR_OTHER_VP_INDEXES: kvm_hv.num_mismatched_vp_indexes as i32;
     /// A tag for each of the first vCPUs. A vCPU's own thread writes it.
     SharedField L2_TAGS: kvm_hv.l2_tags as [u8; bindings::NVMX_MAX_TAGS as usize];
 
@@ -365,6 +404,35 @@ fields! {
     SharedField EVMCS_VP_ID: hv_enlightened_vmcs.hv_vp_id as u32;
 }
 
+parts! {
+    /// Of the VP assist page: what L1 wants L0 to do for L2s.
+    Field ASSIST_PAGE_FEATURES: hv_vp_assist_page.nested_control.features
+        as bindings::hv_nested_enlightenments_control__bindgen_ty_1;
+    /// How many entries have ever been added to a queue, modulo 2^32.
+    SharedField QUEUE_ADDED: kvm_vcpu_hv_tlb_flush_fifo.entries.__bindgen_anon_1.kfifo.in_ as u32;
+    /// How many have been taken out. Only the queue's reader writes it.
+    SharedField QUEUE_TAKEN: kvm_vcpu_hv_tlb_flush_fifo.entries.__bindgen_anon_1.kfifo.out as u32;
+}
+
+/// An element of an array that has it, for constants.
+const fn element<S, T, const N: usize>(array: Field<S, [T; N]>, number: usize) -> Field<S, T> {
+    match array.at(number) {
+        Some(field) => field,
+        None => panic!("no such element"),
+    }
+}
+
+/// The queue of what to flush for L1. `helpers.c` asserts which comes first.
+pub(super) const L1_FLUSH_QUEUE: Field<
+    bindings::kvm_vcpu_hv,
+    bindings::kvm_vcpu_hv_tlb_flush_fifo,
+> = element(FLUSH_QUEUES, 0);
+/// The queue of what to flush for L2.
+pub(super) const L2_FLUSH_QUEUE: Field<
+    bindings::kvm_vcpu_hv,
+    bindings::kvm_vcpu_hv_tlb_flush_fifo,
+> = element(FLUSH_QUEUES, 1);
+
 // An enlightened VMCS starts a page, so each of these can be read in one access.
 const _: () = assert!(
     ENLIGHTENMENTS.offset % 4 == 0
@@ -374,20 +442,13 @@ const _: () = assert!(
 );
 
 used_by_helpers! {
-    kvm_vcpu.arch.apf.msr_en_val;
-    kvm_vcpu.arch.exception;
-    kvm_vcpu.arch.exception_vmexit;
-    kvm_vcpu.arch.regs;
     kvm_vcpu.vcpu_id;
     kvm.mmu_lock;
-    kvm.mmu_invalidate_seq;
     kvm.mmu_invalidate_in_progress;
     kvm.mmu_invalidate_range_start;
     kvm.mmu_invalidate_range_end;
     kvm.memslots;
-    kvm.online_vcpus;
     kvm.vcpu_array;
-    kvm_hv.num_mismatched_vp_indexes;
     kvm_memslots.id_hash;
     kvm_memslots.node_idx;
     kvm_memory_slot.id;

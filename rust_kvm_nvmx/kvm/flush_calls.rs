@@ -74,12 +74,12 @@ impl Word<'_> {
 impl<'h> Vcpu<'h> {
     #[inline(always)]
     fn word(self, number: usize) -> Option<Word<'h>> {
-        let hyperv = fields::VM_HYPERV.of(self.kvm());
+        let vm = self.vm().part(fields::VM_HYPERV);
 
         // INVARIANT: The words are part of the VM, which outlives the hook.
         fields::L2_FLUSH_CALLS
             .at(number)
-            .map(|word| Word(word.of(hyperv), PhantomData))
+            .map(|word| Word(word.of(vm.as_ptr()), PhantomData))
     }
 
     /// The counts of calls for an L2. What finished calls have queued is seen afterwards.

@@ -7,11 +7,12 @@
 /* modprobe loads this first. insmod does not: the module then says what is missing. */
 MODULE_SOFTDEP("pre: kvm_intel");
 
-/* mmu.rs, hyperv.rs, policy/hv_call.rs and queue.rs rely on these numbers. */
+/* mmu.rs, hyperv.rs, policy/hv_call.rs, fields.rs and calls.rs rely on these numbers. */
 static_assert(INVALID_PAGE == U64_MAX);
 static_assert(INVALID_GPA == U64_MAX);
 static_assert(sizeof_field(struct kvm_hv_hcall, xmm) == 2 * 6 * sizeof(u64));
 static_assert(HV_L1_TLB_FLUSH_FIFO == 0 && HV_L2_TLB_FLUSH_FIFO == 1);
+static_assert(VCPU_REGS_RAX == 0 && VCPU_REGS_RCX == 1);
 
 DEFINE_PER_CPU(u64[NVMX_NR_COUNTERS], nvmx_counters);
 
@@ -56,16 +57,6 @@ u64 nvmx_dummy_root(void)
 	return PFN_PHYS(page_to_pfn(ZERO_PAGE(0)));
 }
 
-void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu)
-{
-	kvm_make_request(KVM_REQ_TLB_FLUSH, vcpu);
-}
-
-bool nvmx_has_async_pf(struct kvm_vcpu *vcpu)
-{
-	return kvm_pv_async_pf_enabled(vcpu);
-}
-
 int nvmx_get_cpu(void)
 {
 	return get_cpu();
@@ -84,23 +75,9 @@ const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm)
 	return slot && !(slot->flags & KVM_MEMSLOT_INVALID) ? slot : NULL;
 }
 
-unsigned long nvmx_invalidations_so_far(struct kvm *kvm)
-{
-	unsigned long sequence = READ_ONCE(kvm->mmu_invalidate_seq);
-
-	/* Read the sequence before the pfn. Pairs with kvm_mmu_invalidate_end(). */
-	smp_rmb();
-	return sequence;
-}
-
 bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn)
 {
 	return mmu_invalidate_retry_gfn(kvm, sequence, gfn);
-}
-
-bool nvmx_pfn_is_none(u64 pfn)
-{
-	return is_error_noslot_pfn(pfn);
 }
 
 u64 nvmx_pfn_to_hpa(u64 pfn)
@@ -118,21 +95,6 @@ void nvmx_unlock_mmu(struct kvm *kvm)
 	read_unlock(&kvm->mmu_lock);
 }
 
-u64 nvmx_queued_db(struct kvm_vcpu *vcpu)
-{
-	const struct kvm_queued_exception *queued = &vcpu->arch.exception;
-
-	if (!queued->pending)
-		queued = &vcpu->arch.exception_vmexit;
-
-	return queued->pending && queued->vector == DB_VECTOR ? queued->payload : 0;
-}
-
-u32 nvmx_hypercall_control(struct kvm_vcpu *vcpu, bool long_mode)
-{
-	return long_mode ? kvm_rcx_read_raw(vcpu) : kvm_eax_read(vcpu);
-}
-
 void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result)
 {
 	if (long_mode) {
@@ -141,11 +103,6 @@ void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result
 		kvm_edx_write(vcpu, upper_32_bits(result));
 		kvm_eax_write(vcpu, lower_32_bits(result));
 	}
-}
-
-unsigned int nvmx_nr_vcpus(struct kvm *kvm)
-{
-	return atomic_read(&kvm->online_vcpus);
 }
 
 struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv)
@@ -158,11 +115,6 @@ struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_v
 	}
 
 	return vcpu;
-}
-
-bool nvmx_hv_vp_indexes_differ(struct kvm *kvm)
-{
-	return atomic_read(&to_kvm_hv(kvm)->num_mismatched_vp_indexes);
 }
 
 bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu)

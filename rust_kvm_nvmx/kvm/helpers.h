@@ -69,6 +69,10 @@ static const u32 NVMX_MAX_VCPUS = KVM_MAX_VCPUS;
 static const u32 NVMX_MAX_TAGS = ARRAY_SIZE(((struct kvm_hv *)NULL)->l2_tags);
 static const u32 NVMX_MAX_PARKED = ARRAY_SIZE(((struct nested_vmx *)NULL)->parked_vpids);
 static const u32 NVMX_FOLL_WRITE = FOLL_WRITE;
+static const u32 NVMX_NO_PFN_HIGH = KVM_PFN_ERR_NOSLOT_MASK >> 32;
+static const u64 NVMX_ASYNC_PF = KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT;
+static const u8 NVMX_DB_VECTOR = DB_VECTOR;
+static const u32 NVMX_NR_REGS = ARRAY_SIZE(((struct kvm_vcpu *)NULL)->arch.regs);
 static const u64 NVMX_APIC_GFN = APIC_DEFAULT_PHYS_BASE >> PAGE_SHIFT;
 static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
 static const u32 NVMX_NESTED_DIRECT_FLUSH = HV_X64_NESTED_DIRECT_FLUSH;
@@ -88,32 +92,21 @@ static const u32 NVMX_5_LEVELS = PT64_ROOT_5LEVEL;
 unsigned long *nvmx_private_of_first_page(void);
 u64 nvmx_dummy_root(void);
 
-void nvmx_request_tlb_flush(struct kvm_vcpu *vcpu);
-bool nvmx_has_async_pf(struct kvm_vcpu *vcpu);
 int nvmx_get_cpu(void);
 void nvmx_put_cpu(void);
 
 /* The slot of L1's APIC-access page; NULL if there is none, or an invalid one. */
 const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm);
-unsigned long nvmx_invalidations_so_far(struct kvm *kvm);
 bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn);
-bool nvmx_pfn_is_none(u64 pfn);
 u64 nvmx_pfn_to_hpa(u64 pfn);
 void nvmx_lock_mmu(struct kvm *kvm);
 void nvmx_unlock_mmu(struct kvm *kvm);
 
-/* Of the #DB that is queued, for L2 or, if L1 intercepts it, for L1, what goes to DR6; or 0. */
-u64 nvmx_queued_db(struct kvm_vcpu *vcpu);
-
 /* Hyper-V's hypercalls, and the queues of addresses to flush. */
-/* Bits 31:0 of the control word. */
-u32 nvmx_hypercall_control(struct kvm_vcpu *vcpu, bool long_mode);
 void nvmx_hypercall_set_result(struct kvm_vcpu *vcpu, bool long_mode, u64 result);
-unsigned int nvmx_nr_vcpus(struct kvm *kvm);
 
 /* If there is such a vCPU, sets hv to its Hyper-V state, or to NULL if it has none. */
 struct kvm_vcpu *nvmx_get_vcpu(struct kvm *kvm, unsigned int index, struct kvm_vcpu_hv **hv);
-bool nvmx_hv_vp_indexes_differ(struct kvm *kvm);
 bool nvmx_take_hv_tlb_flush_request(struct kvm_vcpu *vcpu);
 
 /* To write to a queue: open locks it and returns its room, close adds entries and unlocks it. */

@@ -40,8 +40,9 @@ use kernel::{
 };
 
 use super::{
-    bindings, check, counters,
+    bindings, check, counters, fields,
     hypercall::Hypercall,
+    live::Own,
     registration::Shared,
     vcpu::{
         Vcpu,
@@ -63,11 +64,11 @@ pub(crate) type Handled = c_int;
 ///
 /// # Invariants
 ///
-/// For as long as the value lives, `shared` is registered, and `vcpu` is a VMX vCPU that is loaded
-/// on this CPU. This thread holds its mutex (or no other thread knows it yet).
+/// For as long as the value lives, `shared` is registered, and `vmx` is a vCPU that is loaded on
+/// this CPU. This thread holds its mutex (or no other thread knows it yet).
 pub(crate) struct Scope {
     shared: NonNull<Shared>,
-    vcpu: NonNull<bindings::kvm_vcpu>,
+    vmx: NonNull<bindings::vcpu_vmx>,
 }
 
 impl Scope {
@@ -82,7 +83,9 @@ impl Scope {
         unsafe {
             Self {
                 shared: NonNull::new_unchecked(client.cast()),
-                vcpu: NonNull::new_unchecked(vcpu),
+                vmx: NonNull::new_unchecked(vcpu)
+                    .byte_sub(fields::VCPU.offset())
+                    .cast(),
             }
         }
     }
@@ -92,7 +95,7 @@ impl Scope {
     fn vcpu(&self) -> Vcpu<'_> {
         // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. Neither
         // KVM nor this module changes anything in `Shared` while hooks may run.
-        unsafe { Vcpu::from_raw(self.shared.as_ref(), self.vcpu) }
+        unsafe { Vcpu::new(self.shared.as_ref(), Own::from_raw(self.vmx)) }
     }
 }
 
@@ -206,7 +209,7 @@ unsafe impl Argument for Vmcs12<'static> {
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
         // SAFETY: The cache stays until VMX operation ends, and no hook lasts longer than that.
-        unsafe { Vmcs12::from_raw(raw) }
+        Vmcs12(unsafe { Own::from_raw(NonNull::new_unchecked(raw)) })
     }
 }
 
@@ -231,7 +234,7 @@ unsafe impl Argument for Hypercall<'static> {
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
         // SAFETY: The caller of the hook owns the structure and waits for the hook.
-        unsafe { Hypercall::from_raw(raw) }
+        unsafe { Hypercall::new(Own::from_raw(NonNull::new_unchecked(raw))) }
     }
 }
 

@@ -2,14 +2,13 @@
 
 //! A hypercall that is being handled, as KVM has read it from the registers.
 
-use core::marker::PhantomData;
-
 use super::{
     bindings,
     fields::{
         self,
         Field, //
     },
+    live::Own,
     words::Words,
 };
 
@@ -17,32 +16,25 @@ use super::{
 ///
 /// # Invariants
 ///
-/// The pointer is valid for `'h`, and no other thread uses the structure: it is on KVM's stack. If
-/// the call is a fast one, the XMM registers have been read.
+/// No thread writes to the structure during `'h`: it is on KVM's stack. If the call is a fast one,
+/// the XMM registers have been read.
 #[derive(Clone, Copy)]
-pub(crate) struct Hypercall<'h> {
-    call: *mut bindings::kvm_hv_hcall,
-    _hook: PhantomData<&'h bindings::kvm_hv_hcall>,
-}
+pub(crate) struct Hypercall<'h>(Own<'h, bindings::kvm_hv_hcall>);
 
-impl Hypercall<'_> {
+impl<'h> Hypercall<'h> {
     /// Wraps what a hook was given.
     ///
     /// # Safety
     ///
     /// The type's invariant.
     #[inline]
-    pub(super) unsafe fn from_raw(call: *mut bindings::kvm_hv_hcall) -> Self {
-        Self {
-            call,
-            _hook: PhantomData,
-        }
+    pub(super) unsafe fn new(call: Own<'h, bindings::kvm_hv_hcall>) -> Self {
+        Self(call)
     }
 
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_hv_hcall, T>) -> T {
-        // SAFETY: By the type invariant the structure is valid, and no other thread writes it.
-        unsafe { field.of(self.call).read() }
+        self.0.get(field)
     }
 
     /// The call's code.
@@ -89,7 +81,7 @@ impl Hypercall<'_> {
         let first = [self.get(fields::CALL_INGPA), self.get(fields::CALL_OUTGPA)];
         // SAFETY: By the type invariant the registers have been read, and no other thread writes
         // the structure.
-        let xmm = unsafe { &*fields::CALL_XMM.of(self.call) };
+        let xmm = unsafe { &*self.0.part(fields::CALL_XMM).as_ptr() };
 
         buffer.fill(first, xmm, len)
     }

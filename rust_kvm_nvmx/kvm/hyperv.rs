@@ -2,10 +2,7 @@
 
 //! Hyper-V's state of the vCPU that a hook is about. (That of others: [`super::peers`].)
 
-use kernel::sync::atomic::{
-    Atomic,
-    Release, //
-};
+use core::ptr::NonNull;
 
 use super::{
     bindings,
@@ -14,12 +11,13 @@ use super::{
         Field,
         SharedField, //
     },
-    peers::VcpuSet,
-    queue::{
-        OwnQueue,
-        Queue, //
+    live::{
+        Live,
+        Own, //
     },
-    vcpu::Vcpu,
+    peers::VcpuSet,
+    queue::OwnQueue,
+    vcpu::Vcpu, //
 };
 use crate::policy::{
     history::Named,
@@ -34,57 +32,39 @@ pub(super) const INVALID_GPA: u64 = u64::MAX;
 const NESTED_FLUSH_HYPERCALL: u32 = 1 << 0;
 
 /// Hyper-V's state of the vCPU whose thread this is.
-///
-/// # Invariants
-///
-/// `hv` is the Hyper-V state of `vcpu`, which lives as long as that does.
 #[derive(Clone, Copy)]
 pub(crate) struct Hyperv<'h> {
-    hv: *mut bindings::kvm_vcpu_hv,
+    hv: Own<'h, bindings::kvm_vcpu_hv>,
     vcpu: Vcpu<'h>,
 }
 
-/// The enlightened VMCS that KVM has mapped for the vCPU.
-///
-/// # Invariants
-///
-/// The pointer is valid for as long as the hook runs: only this thread unmaps the page. L1 may
-/// write it at any time.
-#[derive(Clone, Copy)]
-struct Evmcs(*mut bindings::hv_enlightened_vmcs);
+/// The enlightened VMCS that KVM has mapped for the vCPU. L1 may write it at any time.
+#[inline]
+fn mapped_evmcs(vcpu: Vcpu<'_>) -> Option<Live<'_, bindings::hv_enlightened_vmcs>> {
+    let evmcs = NonNull::new(vcpu.get_vmx(fields::NESTED.then(fields::HV_EVMCS)))?;
 
-impl Evmcs {
-    #[inline]
-    fn of(vcpu: Vcpu<'_>) -> Option<Self> {
-        let evmcs = vcpu.get_vmx(fields::NESTED.then(fields::HV_EVMCS));
-
-        // INVARIANT: KVM sets the pointer while the page is mapped.
-        (!evmcs.is_null()).then_some(Self(evmcs))
-    }
-
-    #[inline]
-    fn get<T: Copy>(self, field: SharedField<bindings::hv_enlightened_vmcs, T>) -> T {
-        // SAFETY: The page is mapped by the type invariant, and `fields` asserts that the field is
-        // aligned.
-        unsafe { field.of(self.0).read_volatile() }
-    }
+    // SAFETY: KVM sets the pointer while the page is mapped. Only this thread unmaps it, and not
+    // during a hook.
+    Some(unsafe { Live::from_raw(evmcs) })
 }
 
 impl<'h> Vcpu<'h> {
     /// The vCPU's Hyper-V state, if it has any, be it for SynIC alone. (`to_hv_vcpu`.)
     #[inline(always)]
     pub(crate) fn hyperv(self) -> Option<Hyperv<'h>> {
-        let hv = self.get(fields::HYPERV);
+        let hv = NonNull::new(self.get(fields::HYPERV))?;
 
-        // INVARIANT: KVM sets the pointer once, to the vCPU's own state.
-        (!hv.is_null()).then_some(Hyperv { hv, vcpu: self })
+        // SAFETY: KVM sets the pointer once, to the vCPU's own state, which lives as long as that.
+        let hv = unsafe { Own::from_raw(hv) };
+
+        Some(Hyperv { hv, vcpu: self })
     }
 
     /// The enlightened VMCS that L2 runs on says that flush hypercalls go to L0; `None` without
     /// one. It is read once.
     #[inline]
     pub(crate) fn evmcs_enables_direct_flush(self) -> Option<bool> {
-        let control = Evmcs::of(self)?.get(fields::ENLIGHTENMENTS);
+        let control = mapped_evmcs(self)?.read(fields::ENLIGHTENMENTS);
 
         Some(control & NESTED_FLUSH_HYPERCALL != 0)
     }
@@ -110,17 +90,13 @@ impl<'h> Vcpu<'h> {
 impl<'h> Hyperv<'h> {
     #[inline]
     fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: The state is the vCPU's own. By `Field`'s invariant only this thread writes the
-        // field.
-        unsafe { field.of(self.hv).read() }
+        self.hv.get(field)
     }
 
     /// The value of a field that other threads read, and only this one writes.
     #[inline]
     fn get_published<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: The state lives as long as the vCPU. By `SharedField`'s invariant one access
-        // reads all of the field.
-        unsafe { field.of(self.hv).read_volatile() }
+        self.hv.live().read(field)
     }
 
     /// The CPUID that L1 sees offers direct flushes.
@@ -132,12 +108,9 @@ impl<'h> Hyperv<'h> {
     /// The VP assist page, as it was at the last VM entry, enables direct flushes.
     #[inline]
     pub(crate) fn assist_page_enables_direct_flush(self) -> bool {
-        let page = fields::VP_ASSIST_PAGE.of(self.hv);
-        // SAFETY: The copy is part of the state, which lives as long as the vCPU, and only this
-        // thread writes it. It is packed.
-        let features = unsafe { (&raw const (*page).nested_control.features).read_unaligned() };
+        let page = self.hv.part(fields::VP_ASSIST_PAGE);
 
-        features.directhypercall() != 0
+        page.get(fields::ASSIST_PAGE_FEATURES).directhypercall() != 0
     }
 
     /// L1's guest-physical address of L2's partition assist page, perhaps invalid.
@@ -165,20 +138,17 @@ impl<'h> Hyperv<'h> {
         if self.partition_assist_page() != INVALID_GPA {
             return;
         }
-        let Some(evmcs) = Evmcs::of(self.vcpu) else {
+        let Some(evmcs) = mapped_evmcs(self.vcpu) else {
             return;
         };
-        let vm = evmcs.get(fields::EVMCS_VM_ID);
-        let vp = evmcs.get(fields::EVMCS_VP_ID);
-        let page = evmcs.get(fields::EVMCS_ASSIST_PAGE);
+        let page = evmcs.read(fields::EVMCS_ASSIST_PAGE);
 
-        // SAFETY: Only this thread writes the fields. `AnyVcpu::identity` reads them on other
-        // threads, the address first. A thread that sees the address sees the ids, too.
-        unsafe {
-            fields::VM_ID.of(self.hv).write_volatile(vm);
-            fields::VP_ID.of(self.hv).write_volatile(vp);
-            Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).store(page, Release);
-        }
+        // `AnyVcpu::identity` reads these on other threads, the address first. A thread that sees
+        // the address sees the ids, too.
+        let hv = self.hv.live();
+        hv.write(fields::VM_ID, evmcs.read(fields::EVMCS_VM_ID));
+        hv.write(fields::VP_ID, evmcs.read(fields::EVMCS_VP_ID));
+        self.hv.release(fields::PA_PAGE_GPA, page);
         self.publish_tag();
     }
 
@@ -192,22 +162,18 @@ impl<'h> Hyperv<'h> {
         } else {
             Tag::of(self.vm_id(), self.vp_id())
         };
-        let hyperv = fields::VM_HYPERV.of(self.vcpu.kvm());
+        let vm = self.vcpu.vm().part(fields::VM_HYPERV);
         let index = self.vcpu.get(fields::VCPU_INDEX) as usize;
 
         if let Some(field) = fields::L2_TAGS.at(index) {
-            // SAFETY: The bytes are part of the VM, which outlives the hook. Only this vCPU's
-            // thread writes this one.
-            unsafe { field.of(hyperv).write_volatile(tag.0) };
+            vm.write(field, tag.0);
         }
     }
 
     /// The vCPU's own queue for `level`.
     #[inline]
     pub(crate) fn queue(self, level: Level) -> OwnQueue<'h> {
-        // SAFETY: The state is this vCPU's by the type invariant, and this is the vCPU's own
-        // thread.
-        unsafe { OwnQueue::new(Queue::of(self.hv, level)) }
+        OwnQueue::of(self.hv, level)
     }
 
     /// An empty set of the VM's vCPUs, in KVM's buffer for one set.
@@ -215,6 +181,6 @@ impl<'h> Hyperv<'h> {
     pub(crate) fn empty_vcpu_set(&mut self) -> VcpuSet<'_> {
         // SAFETY: Only the vCPU's thread uses the buffer, and `self` is borrowed while the set
         // lives.
-        unsafe { VcpuSet::new(self.vcpu, fields::VCPU_MASK.of(self.hv)) }
+        unsafe { VcpuSet::new(self.vcpu, self.hv.part(fields::VCPU_MASK).as_ptr()) }
     }
 }

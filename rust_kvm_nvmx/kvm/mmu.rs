@@ -6,10 +6,8 @@ use core::marker::PhantomData;
 
 use super::{
     bindings,
-    fields::{
-        self,
-        Field, //
-    },
+    fields,
+    live::Own, //
 };
 use crate::policy::eptp::RootPage;
 
@@ -20,16 +18,8 @@ const INVALID_PAGE: u64 = u64::MAX;
 pub(crate) const PREVIOUS: usize = bindings::NVMX_KVM_MMU_NUM_PREV_ROOTS as usize;
 
 /// An MMU context of the vCPU that a hook is about.
-///
-/// # Invariants
-///
-/// The pointer is valid for `'h` and only the vCPU's own thread, which runs the hook, changes the
-/// context's roots.
 #[derive(Clone, Copy)]
-pub(crate) struct Mmu<'h> {
-    mmu: *mut bindings::kvm_mmu,
-    _hook: PhantomData<&'h bindings::kvm_mmu>,
-}
+pub(crate) struct Mmu<'h>(pub(super) Own<'h, bindings::kvm_mmu>);
 
 /// A root that a context holds.
 ///
@@ -119,29 +109,9 @@ impl Pages {
 }
 
 impl<'h> Mmu<'h> {
-    /// Wraps a context.
-    ///
-    /// # Safety
-    ///
-    /// The type's invariant.
-    #[inline(always)]
-    pub(super) unsafe fn from_raw(mmu: *mut bindings::kvm_mmu) -> Self {
-        Self {
-            mmu,
-            _hook: PhantomData,
-        }
-    }
-
     /// The pointer, for C.
     pub(super) fn as_ptr(self) -> *mut bindings::kvm_mmu {
-        self.mmu
-    }
-
-    #[inline(always)]
-    fn get<T: Copy>(self, field: Field<bindings::kvm_mmu, T>) -> T {
-        // SAFETY: By the type invariant it is a context of this thread's own vCPU, so no other
-        // thread changes the field.
-        unsafe { field.of(self.mmu).read() }
+        self.0.as_ptr()
     }
 
     /// The root that is in use, or was last.
@@ -149,8 +119,8 @@ impl<'h> Mmu<'h> {
     pub(crate) fn current(self) -> CachedRoot<'h> {
         // INVARIANT: The context holds it, and no other thread changes that.
         CachedRoot {
-            hpa: self.get(fields::ROOT_HPA),
-            pgd: self.get(fields::ROOT_PGD),
+            hpa: self.0.get(fields::ROOT_HPA),
+            pgd: self.0.get(fields::ROOT_PGD),
             _mmu: PhantomData,
         }
     }
@@ -158,10 +128,10 @@ impl<'h> Mmu<'h> {
     /// The roots that are kept for later use.
     pub(crate) fn previous(self) -> impl Iterator<Item = CachedRoot<'h>> {
         // KVM has no more. The compiler cannot know, and would check a count of them for overflow.
-        (0..PREVIOUS.min(self.get(fields::NR_PREVIOUS) as usize))
+        (0..PREVIOUS.min(self.0.get(fields::NR_PREVIOUS) as usize))
             .filter_map(|number| fields::PREVIOUS_ROOTS.at(number))
             .map(move |field| {
-                let root = self.get(field);
+                let root = self.0.get(field);
 
                 // INVARIANT: As for the current one.
                 CachedRoot {

@@ -17,7 +17,7 @@
 //!   handled before the guest runs ([`request`]), and calls into KVM ([`calls`]).
 //! - A hook may be compared with C instead of replacing it ([`hooks::NestedTlbChecks`], `check`).
 //! - Each decision has a tracepoint ([`trace`]).
-//! - [`fields`] declares each field of C's that is accessed. Registration compares all of them with
+//! - [`live`] reads and writes the fields of C's structures. [`fields`] declares each. Registration compares all of them with
 //!   the running kernel's.
 //! - [`compat`] has what differs between kernels.
 //!
@@ -39,6 +39,7 @@ pub(crate) mod hooks;
 pub(crate) mod hypercall;
 pub(crate) mod hyperv;
 mod insn;
+mod live;
 pub(crate) mod mmu;
 mod pairs;
 pub(crate) mod peers;

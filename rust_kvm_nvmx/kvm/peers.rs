@@ -3,28 +3,26 @@
 //! All vCPUs of the VM. The threads of the others run at the same time.
 
 use core::{
-    marker::PhantomData,
     ops::Range,
-    ptr, //
-};
-
-use kernel::{
-    ffi::c_ulong,
-    sync::atomic::{
-        Acquire,
-        Atomic, //
+    ptr::{
+        self,
+        NonNull, //
     },
 };
+
+use kernel::ffi::c_ulong;
 
 use super::{
     bindings,
     calls::call,
-    fields::{
-        self,
-        SharedField, //
-    },
+    fields,
     hyperv::INVALID_GPA,
+    live::Live,
     queue::Queue,
+    request::{
+        bit,
+        request, //
+    },
     vcpu::Vcpu, //
 };
 use crate::policy::{
@@ -42,16 +40,12 @@ const BITS: usize = c_ulong::BITS as usize;
 pub(super) const SET_WORDS: usize = (bindings::NVMX_MAX_VCPUS as usize).div_ceil(BITS);
 
 /// Any vCPU of the VM, whose own thread may be running.
-///
-/// # Invariants
-///
-/// `vcpu` is a VMX vCPU and valid for `'h`; so is `hv`, its Hyper-V state, unless NULL.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyVcpu<'h> {
-    vcpu: *mut bindings::kvm_vcpu,
-    hv: *mut bindings::kvm_vcpu_hv,
+    vmx: Live<'h, bindings::vcpu_vmx>,
+    /// Its Hyper-V state, if it has any.
+    hv: Option<Live<'h, bindings::kvm_vcpu_hv>>,
     index: u32,
-    _vm: PhantomData<&'h bindings::kvm_vcpu>,
 }
 
 impl<'h> Vcpu<'h> {
@@ -65,10 +59,7 @@ impl<'h> Vcpu<'h> {
 
     #[inline(always)]
     fn vcpu_indexes(self) -> Range<usize> {
-        // SAFETY: C reads a count of the vCPU's VM.
-        let nr = unsafe { bindings::nvmx_nr_vcpus(self.kvm()) };
-
-        0..nr as usize
+        0..self.vm().read(fields::ONLINE_VCPUS).max(0) as usize
     }
 
     /// Those of them that may run an L2 whose tag is one of `tags` (V22).
@@ -88,13 +79,11 @@ impl<'h> Vcpu<'h> {
     /// The tag of the vCPU with that index.
     #[inline(always)]
     fn tag_of_vcpu(self, index: usize) -> Tag {
-        let hyperv = fields::VM_HYPERV.of(self.kvm());
+        let vm = self.vm().part(fields::VM_HYPERV);
 
-        fields::L2_TAGS.at(index).map_or(Tag::UNKNOWN, |field| {
-            // SAFETY: The bytes are part of the VM, which outlives the hook. Other vCPUs' threads
-            // write theirs at any time.
-            Tag(unsafe { field.of(hyperv).read_volatile() })
-        })
+        fields::L2_TAGS
+            .at(index)
+            .map_or(Tag::UNKNOWN, |field| Tag(vm.read(field)))
     }
 
     /// The vCPU with that index.
@@ -102,90 +91,71 @@ impl<'h> Vcpu<'h> {
     pub(crate) fn vcpu_at(self, index: usize) -> Option<AnyVcpu<'h>> {
         let index = u32::try_from(index).ok()?;
         let mut hv = ptr::null_mut();
-        // SAFETY: C checks the index, and sets `hv` if there is such a vCPU.
-        let vcpu = unsafe { bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv) };
 
-        // INVARIANT: vCPUs stay until their VM is destroyed. The sender is a VMX vCPU, so all vCPUs
-        // of its VM are. Hyper-V state is complete before its pointer is stored.
-        (!vcpu.is_null()).then_some(AnyVcpu {
-            vcpu,
-            hv,
-            index,
-            _vm: PhantomData,
-        })
+        // SAFETY: C checks the index, and sets `hv` if there is such a vCPU. vCPUs stay until their
+        // VM is destroyed. The sender is a VMX vCPU, so all vCPUs of its VM are. Hyper-V state is
+        // complete before its pointer is stored, and stays as long as its vCPU.
+        unsafe {
+            let vcpu = bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv);
+            let vmx = NonNull::new(vcpu)?.byte_sub(fields::VCPU.offset());
+
+            Some(AnyVcpu {
+                vmx: Live::from_raw(vmx.cast()),
+                hv: NonNull::new(hv).map(|hv| Live::from_raw(hv)),
+                index,
+            })
+        }
     }
 
     /// Each vCPU's virtual processor index is its index in KVM, so no vCPU has to be looked up.
     #[inline]
     pub(crate) fn vp_indexes_are_indexes(self) -> bool {
-        // SAFETY: C reads the VM's count of vCPUs whose two indexes differ.
-        !unsafe { bindings::nvmx_hv_vp_indexes_differ(self.kvm()) }
+        let vm = self.vm().part(fields::VM_HYPERV);
+
+        vm.read(fields::NR_OTHER_VP_INDEXES) == 0
     }
 }
 
 impl<'h> AnyVcpu<'h> {
-    /// The value of a field of its Hyper-V state.
-    ///
-    /// # Safety
-    ///
-    /// The vCPU has Hyper-V state.
-    unsafe fn get<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
-        // SAFETY: The caller promises that there is Hyper-V state, which is valid by the type
-        // invariant. By `SharedField`'s one access reads all of the field.
-        unsafe { field.of(self.hv).read_volatile() }
-    }
-
-    /// Its number for Hyper-V. (`kvm_hv_get_vpindex`.)
+    /// Its number for Hyper-V. User space may set it meanwhile. (`kvm_hv_get_vpindex`.)
     #[inline]
     pub(crate) fn vp_index(self) -> u32 {
-        if self.hv.is_null() {
-            return self.index;
-        }
-        // SAFETY: `hv` is not NULL here. User space may set the index meanwhile.
-        unsafe { self.get(fields::VP_INDEX) }
+        self.hv.map_or(self.index, |hv| hv.read(fields::VP_INDEX))
     }
 
     /// Which L2 it runs, if it has Hyper-V state.
     ///
     /// The order of the reads matters: a vCPU whose ids are not known yet must not be taken for one
-    /// whose ids are known.
+    /// whose ids are known. `Hyperv::learn_identity` and C's `nested_set_evmcs_ids()` write the ids
+    /// before the page's address.
     #[inline]
     pub(crate) fn identity(self) -> Option<Identity> {
-        if self.hv.is_null() {
-            return None;
-        }
-        // SAFETY: There is Hyper-V state, and it is a VMX vCPU. `Hyperv::learn_identity` and C's
-        // `nested_set_evmcs_ids()` write the ids before the page's address, on the vCPU's own
-        // thread. The pointer to the enlightened VMCS is compared and not followed.
-        unsafe {
-            let page = Atomic::<u64>::from_ptr(fields::PA_PAGE_GPA.of(self.hv)).load(Acquire);
-            if page == INVALID_GPA {
-                let vmx = fields::VCPU.container_of(self.vcpu);
-                let evmcs = fields::NESTED.then(fields::HV_EVMCS).of(vmx);
-                if !evmcs.read_volatile().is_null() {
-                    return Some(Identity::Unknown);
-                }
+        let hv = self.hv?;
+
+        if hv.acquire(fields::PA_PAGE_GPA) == INVALID_GPA {
+            let evmcs = fields::NESTED.then(fields::HV_EVMCS).shared();
+
+            if !self.vmx.read(evmcs).is_null() {
+                return Some(Identity::Unknown);
             }
-            Some(Identity::Known {
-                vm: self.get(fields::VM_ID),
-                vp: self.get(fields::VP_ID),
-            })
         }
+        Some(Identity::Known {
+            vm: hv.read(fields::VM_ID),
+            vp: hv.read(fields::VP_ID),
+        })
     }
 
     /// KVM_REQ_TLB_FLUSH: all of its translations, of both levels. This does not kick the vCPU: the
     /// caller makes another request afterwards that does.
     #[inline]
     pub(crate) fn request_tlb_flush(self) {
-        // SAFETY: The vCPU is valid by the type invariant, and C sets the request atomically.
-        unsafe { bindings::nvmx_request_tlb_flush(self.vcpu) };
+        request::<{ bit(bindings::NVMX_KVM_REQ_TLB_FLUSH as u32) }>(self.vmx.part(fields::VCPU));
     }
 
     /// Its queue for `level`, if it has Hyper-V state.
     #[inline]
     pub(crate) fn queue(self, level: Level) -> Option<Queue<'h>> {
-        // SAFETY: By the type invariant the state lives as long as the vCPU.
-        (!self.hv.is_null()).then(|| unsafe { Queue::of(self.hv, level) })
+        self.hv.map(|hv| Queue::of(hv, level))
     }
 }
 

@@ -6,11 +6,13 @@
 //! Any thread may write to a queue, with the queue's lock held. Only the vCPU's own thread reads
 //! from it, without the lock.
 
-use core::marker::PhantomData;
-
 use super::{
     bindings,
     fields,
+    live::{
+        Live,
+        Own, //
+    },
     words::Words, //
 };
 use crate::policy::{
@@ -25,34 +27,17 @@ use crate::policy::{
 pub(crate) const LEN: usize = bindings::NVMX_KVM_HV_TLB_FLUSH_FIFO_SIZE as usize;
 
 /// A queue of any vCPU of the VM, to write to.
-///
-/// # Invariants
-///
-/// `queue` is initialized and valid for `'h`.
 #[derive(Clone, Copy)]
-pub(crate) struct Queue<'h> {
-    queue: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo,
-    _vcpu: PhantomData<&'h bindings::kvm_vcpu_hv_tlb_flush_fifo>,
-}
+pub(crate) struct Queue<'h>(Live<'h, bindings::kvm_vcpu_hv_tlb_flush_fifo>);
 
-impl Queue<'_> {
+impl<'h> Queue<'h> {
     /// The queue for `level` in a vCPU's Hyper-V state.
-    ///
-    /// # Safety
-    ///
-    /// `hv` is valid for `'h`.
     #[inline]
-    pub(super) unsafe fn of(hv: *mut bindings::kvm_vcpu_hv, level: Level) -> Self {
-        let queues: *mut bindings::kvm_vcpu_hv_tlb_flush_fifo = fields::FLUSH_QUEUES.of(hv).cast();
-
-        // INVARIANT: There are two, and `helpers.c` asserts which comes first.
-        Self {
-            queue: match level {
-                Level::L1 => queues,
-                Level::L2 => queues.wrapping_add(1),
-            },
-            _vcpu: PhantomData,
-        }
+    pub(super) fn of(hv: Live<'h, bindings::kvm_vcpu_hv>, level: Level) -> Self {
+        Self(hv.part(match level {
+            Level::L1 => fields::L1_FLUSH_QUEUE,
+            Level::L2 => fields::L2_FLUSH_QUEUE,
+        }))
     }
 
     /// Queues what must be flushed, or [`EVERYTHING`] if it does not fit.
@@ -67,9 +52,9 @@ impl Queue<'_> {
             Queued::Everything => &[],
         };
 
-        // SAFETY: The queue is initialized by the type invariant. The call below releases the lock
-        // that this takes.
-        let room = unsafe { bindings::nvmx_hv_queue_open(self.queue) } as usize;
+        // SAFETY: A vCPU's queues are initialized before its Hyper-V state is known. The call below
+        // releases the lock that this takes.
+        let room = unsafe { bindings::nvmx_hv_queue_open(self.0.as_ptr()) } as usize;
         let entries = match wanted {
             [_, ..] if fits(wanted.len(), room) => wanted,
             // A full queue has this entry already.
@@ -77,35 +62,32 @@ impl Queue<'_> {
         };
         // SAFETY: The queue's lock was taken above, and `entries` is a slice of that length.
         unsafe {
-            bindings::nvmx_hv_queue_close(self.queue, entries.as_ptr(), entries.len() as u32);
+            bindings::nvmx_hv_queue_close(self.0.as_ptr(), entries.as_ptr(), entries.len() as u32);
         }
     }
 }
 
-/// A queue of the vCPU whose thread this is, to read from.
-///
-/// # Invariants
-///
-/// No other thread reads from the queue.
+/// A queue of the vCPU whose thread this is, to read from. No other thread does.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnQueue<'h>(Queue<'h>);
 
 impl<'h> OwnQueue<'h> {
-    /// # Safety
-    ///
-    /// The type's invariant: this is the vCPU's own thread.
+    /// The queue for `level` in the vCPU's Hyper-V state.
     #[inline]
-    pub(super) unsafe fn new(queue: Queue<'h>) -> Self {
-        Self(queue)
+    pub(super) fn of(hv: Own<'h, bindings::kvm_vcpu_hv>, level: Level) -> Self {
+        Self(Queue::of(hv.live(), level))
     }
 
     /// Takes all entries out of it, into `entries`.
     #[inline(always)]
     pub(crate) fn take(self, entries: &mut Words<LEN>) -> &mut [u64] {
-        // SAFETY: The queue is valid, and no other thread reads from it, by both types' invariants.
-        // The buffer has room for all entries, and C writes as many as it returns.
+        let Self(Queue(queue)) = self;
+
+        // SAFETY: No other thread reads from the queue, which is this vCPU's own. The buffer has
+        // room for all entries, and C writes as many as it returns.
         unsafe {
-            let taken = bindings::nvmx_hv_queue_out(self.0.queue, entries.as_mut_ptr(), LEN as u32);
+            let taken =
+                bindings::nvmx_hv_queue_out(queue.as_ptr(), entries.as_mut_ptr(), LEN as u32);
             entries.written(taken as usize)
         }
     }
@@ -114,22 +96,18 @@ impl<'h> OwnQueue<'h> {
     /// request afterwards.
     #[inline(always)]
     pub(crate) fn is_empty(self) -> bool {
-        // SAFETY: The queue is valid by `Queue`'s invariant. The two numbers are aligned, and each
-        // is read in one access, as other threads may change the first one.
-        unsafe {
-            let kfifo = &raw const (*self.0.queue).entries.__bindgen_anon_1.kfifo;
-            let (added, taken) = (&raw const (*kfifo).in_, &raw const (*kfifo).out);
+        let Self(Queue(queue)) = self;
 
-            added.read_volatile() == taken.read_volatile()
-        }
+        queue.read(fields::QUEUE_ADDED) == queue.read(fields::QUEUE_TAKEN)
     }
 
     /// Empties it. This may also discard what other threads queue meanwhile, but each of them makes
     /// its request afterwards.
     #[inline]
     pub(crate) fn discard(self) {
-        // SAFETY: This thread is the only reader by the type invariant, and only the reader's end
-        // of the queue moves.
-        unsafe { bindings::nvmx_hv_queue_discard(self.0.queue) };
+        let Self(Queue(queue)) = self;
+
+        // SAFETY: This thread is the only reader, and only the reader's end of the queue moves.
+        unsafe { bindings::nvmx_hv_queue_discard(queue.as_ptr()) };
     }
 }

@@ -11,11 +11,12 @@ use super::{
         Counter, //
     },
     fields,
+    live::Live,
     vcpu::Vcpu,
 };
 
 /// The number of a request's bit; the other bits say how it is made.
-const fn bit(request: u32) -> u8 {
+pub(super) const fn bit(request: u32) -> u8 {
     (request & bindings::NVMX_REQUEST_MASK) as u8
 }
 
@@ -27,24 +28,29 @@ pub(super) const CURRENT: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURREN
 /// KVM_REQ_HV_TLB_FLUSH.
 pub(super) const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
 
+/// Sets a bit of a vCPU's requests. (`kvm_make_request`.)
+///
+/// A thread that sees the bit also sees what this thread wrote before: x86 keeps stores in order,
+/// and the asm block is a barrier for the compiler.
+#[inline(always)]
+pub(super) fn request<const BIT: u8>(vcpu: Live<'_, bindings::kvm_vcpu>) {
+    // SAFETY: The operand is the byte of the requests that the bit is in. Setting it is atomic, as
+    // other threads set and clear other bits of the same word.
+    unsafe {
+        asm!(
+            "lock orb ${bit}, {byte}({vcpu})";
+            bit = const 1 << (BIT % 8),
+            byte = const fields::REQUESTS.offset() + BIT as usize / 8,
+            vcpu = in(reg) vcpu.as_ptr(),
+            options(nostack),
+        );
+    }
+}
+
 impl Vcpu<'_> {
-    /// Sets a bit of the vCPU's requests. (`kvm_make_request`.)
-    ///
-    /// A thread that sees the bit also sees what this thread wrote before: x86 keeps stores in
-    /// order, and the asm block is a barrier for the compiler.
     #[inline(always)]
     fn request<const BIT: u8>(self) {
-        // SAFETY: The operand is the byte of the requests that the bit is in. Setting it is atomic,
-        // as other threads set and clear other bits of the same word.
-        unsafe {
-            asm!(
-                "lock orb ${bit}, {byte}({vcpu})";
-                bit = const 1 << (BIT % 8),
-                byte = const fields::REQUESTS.offset() + BIT as usize / 8,
-                vcpu = in(reg) self.as_ptr(),
-                options(nostack),
-            );
-        }
+        request::<BIT>(self.own().live());
     }
 
     /// KVM_REQ_TLB_FLUSH_CURRENT: the translations of the context that the vCPU then has.
@@ -91,8 +97,7 @@ impl Vcpu<'_> {
 
     /// The requests that are made of this vCPU now.
     pub(super) fn requests(self) -> u64 {
-        // SAFETY: The word exists, and one access reads all of it.
-        unsafe { fields::REQUESTS.of(self.as_ptr()).read_volatile() }
+        self.own().live().read(fields::REQUESTS)
     }
 
     /// Takes requests away, and returns those of `mask` that were made. No other thread acts on

@@ -2,10 +2,7 @@
 
 //! The vCPU that a hook is about, and its vmcs12.
 
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 
 use super::{
     bindings,
@@ -13,6 +10,10 @@ use super::{
         self,
         Field,
         SharedField, //
+    },
+    live::{
+        Live,
+        Own, //
     },
     mmu::{
         CachedRoot,
@@ -44,13 +45,12 @@ const EVMPTR_INVALID: u64 = u64::MAX;
 ///
 /// # Invariants
 ///
-/// For all of `'h`: `shared` is registered. `vcpu` is the `vcpu` field of a `vcpu_vmx`. It is
-/// loaded on this CPU, and this thread holds its mutex (or no other thread knows it yet). No
-/// reference is made to either structure, because C writes neighbouring fields at the same time.
+/// For all of `'h`: `shared` is registered. The vCPU is loaded on this CPU, and this thread holds
+/// its mutex (or no other thread knows it yet).
 #[derive(Clone, Copy)]
 pub(crate) struct Vcpu<'h> {
     shared: &'h Shared,
-    vcpu: NonNull<bindings::kvm_vcpu>,
+    vmx: Own<'h, bindings::vcpu_vmx>,
 }
 
 /// Which types of INVVPID or INVEPT L1 is offered.
@@ -68,8 +68,8 @@ impl<'h> Vcpu<'h> {
     ///
     /// The type's invariant.
     #[inline(always)]
-    pub(super) unsafe fn from_raw(shared: &'h Shared, vcpu: NonNull<bindings::kvm_vcpu>) -> Self {
-        Self { shared, vcpu }
+    pub(super) unsafe fn new(shared: &'h Shared, vmx: Own<'h, bindings::vcpu_vmx>) -> Self {
+        Self { shared, vmx }
     }
 
     /// What the CPU and kvm_intel's parameters allow.
@@ -99,49 +99,50 @@ impl<'h> Vcpu<'h> {
     /// The pointer, for C.
     #[inline(always)]
     pub(super) fn as_ptr(self) -> *mut bindings::kvm_vcpu {
-        self.vcpu.as_ptr()
+        self.own().as_ptr()
     }
 
-    /// VMX's structure, for C.
+    /// KVM's structure.
     #[inline(always)]
-    pub(super) fn vmx(self) -> *mut bindings::vcpu_vmx {
-        fields::VCPU.container_of(self.as_ptr())
+    pub(super) fn own(self) -> Own<'h, bindings::kvm_vcpu> {
+        self.vmx.part(fields::VCPU)
     }
 
-    /// The value of a field of the vCPU's own.
+    /// VMX's structure.
+    #[inline(always)]
+    pub(super) fn vmx(self) -> Own<'h, bindings::vcpu_vmx> {
+        self.vmx
+    }
+
+    /// The value of a field of KVM's structure.
     #[inline(always)]
     pub(super) fn get<T: Copy>(self, field: Field<bindings::kvm_vcpu, T>) -> T {
-        // SAFETY: By `Field`'s invariant the field exists and no other thread writes it now.
-        unsafe { field.of(self.as_ptr()).read() }
+        self.own().get(field)
     }
 
     /// The value of a field of VMX's structure.
     #[inline(always)]
     pub(super) fn get_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>) -> T {
-        // SAFETY: The vCPU is embedded in a `vcpu_vmx` by the type invariant, and by `Field`'s no
-        // other thread writes the field now.
-        unsafe { field.of(self.vmx()).read() }
+        self.vmx.get(field)
     }
 
-    /// Sets a number in VMX's structure that KVM's memory does not depend on: a VPID, a vpid12, an
-    /// id of L2's, or a count. (Of previous roots there is room for [`PREVIOUS`].)
+    /// Sets a number in VMX's structure.
     #[inline(always)]
     pub(super) fn set_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>, value: T)
     where
         u64: From<T>,
     {
-        // SAFETY: The field exists, and this thread is the only one that uses it now.
-        unsafe { field.of(self.vmx()).write(value) };
+        self.vmx.set(field, value);
     }
 
-    /// The value of a field of VMX's structure that other threads may write.
+    /// The VM.
     #[inline(always)]
-    fn get_vmx_shared<T: Copy>(self, field: SharedField<bindings::vcpu_vmx, T>) -> T {
-        // SAFETY: By `SharedField`'s invariant the field exists and one access reads all of it.
-        unsafe { field.of(self.vmx()).read_volatile() }
+    pub(super) fn vm(self) -> Live<'h, bindings::kvm> {
+        // SAFETY: A vCPU has a VM, which lives longer.
+        unsafe { Live::from_raw(NonNull::new_unchecked(self.kvm())) }
     }
 
-    /// The VM, which lives longer than the vCPU.
+    /// The VM, for C.
     #[inline(always)]
     pub(super) fn kvm(self) -> *mut bindings::kvm {
         self.get(fields::KVM)
@@ -203,8 +204,11 @@ impl<'h> Vcpu<'h> {
             return None;
         }
         let vmcs12 = self.get_vmx(fields::NESTED.then(fields::CACHED_VMCS12));
-        // SAFETY: While L2 is active there is a vmcs12, and it stays until VMX operation ends.
-        Some(unsafe { Vmcs12::from_raw(vmcs12) })
+        // SAFETY: While L2 is active there is a vmcs12. It stays until VMX operation ends, and only
+        // the vCPU's thread writes it.
+        Some(Vmcs12(unsafe {
+            Own::from_raw(NonNull::new_unchecked(vmcs12))
+        }))
     }
 
     /// Whether vmcs12 uses VPIDs; `None` while L1 runs. (`nested_cpu_has_vpid`.)
@@ -217,21 +221,19 @@ impl<'h> Vcpu<'h> {
     #[inline(always)]
     pub(crate) fn mmu(self) -> Mmu<'h> {
         // SAFETY: `mmu` always points at one of the vCPU's contexts.
-        unsafe { Mmu::from_raw(self.get(fields::MMU)) }
+        Mmu(unsafe { Own::from_raw(NonNull::new_unchecked(self.get(fields::MMU))) })
     }
 
     /// The context of L1, and of an L2 without EPT in its vmcs12.
     #[inline]
     pub(crate) fn root_mmu(self) -> Mmu<'h> {
-        // SAFETY: It is part of the vCPU.
-        unsafe { Mmu::from_raw(fields::ROOT_MMU.of(self.as_ptr())) }
+        Mmu(self.own().part(fields::ROOT_MMU))
     }
 
     /// The context of an L2 with EPT in its vmcs12.
     #[inline]
     pub(crate) fn guest_mmu(self) -> Mmu<'h> {
-        // SAFETY: The vCPU has two contexts, and this is the other one.
-        unsafe { Mmu::from_raw(fields::GUEST_MMU.of(self.as_ptr())) }
+        Mmu(self.own().part(fields::GUEST_MMU))
     }
 
     /// V18: KVM keeps as many roots of L1's EPTs as there is room for.
@@ -253,11 +255,9 @@ impl<'h> Vcpu<'h> {
     /// The CPU that vmcs02 was last loaded on; negative for none.
     #[inline]
     pub(crate) fn cpu_of_vmcs02(self) -> i32 {
-        self.get_vmx_shared(
-            fields::NESTED
-                .then(fields::VMCS02)
-                .then_shared(fields::VMCS_CPU),
-        )
+        let vmcs02 = self.vmx.part(fields::NESTED.then(fields::VMCS02));
+
+        vmcs02.live().read(fields::VMCS_CPU)
     }
 
     /// L2's VMCS is an enlightened one, be it mapped or not yet. (`nested_vmx_is_evmptr12_set`.)
@@ -295,8 +295,7 @@ impl<'h> Vcpu<'h> {
     /// ready.
     #[inline]
     pub(crate) fn has_async_page_faults(self) -> bool {
-        // SAFETY: C reads a field of a vCPU that this thread holds.
-        unsafe { bindings::nvmx_has_async_pf(self.as_ptr()) }
+        self.get(fields::ASYNC_PF) & bindings::NVMX_ASYNC_PF == bindings::NVMX_ASYNC_PF
     }
 
     /// Adds to KVM's count of flushes.
@@ -307,44 +306,18 @@ impl<'h> Vcpu<'h> {
 
     /// Adds to a statistic. User space reads them at any time, and only this thread writes them.
     #[inline]
-    pub(super) fn add(self, statistic: Field<bindings::kvm_vcpu, u64>, number: u64) {
-        let value = self.get(statistic).wrapping_add(number);
-        // SAFETY: The field exists. The write is one access, for readers on other threads.
-        unsafe { statistic.of(self.as_ptr()).write_volatile(value) };
+    pub(super) fn add(self, statistic: SharedField<bindings::kvm_vcpu, u64>, number: u64) {
+        let vcpu = self.own().live();
+
+        vcpu.write(statistic, vcpu.read(statistic).wrapping_add(number));
     }
 }
 
 /// The VMCS that L1 keeps for L2, in KVM's own copy.
-///
-/// # Invariants
-///
-/// The pointer is valid for `'h` and only the vCPU's own thread, which runs the hook, writes it.
 #[derive(Clone, Copy)]
-pub(crate) struct Vmcs12<'h> {
-    vmcs12: *mut bindings::vmcs12,
-    _hook: PhantomData<&'h bindings::vmcs12>,
-}
+pub(crate) struct Vmcs12<'h>(pub(super) Own<'h, bindings::vmcs12>);
 
 impl Vmcs12<'_> {
-    /// Wraps KVM's cached vmcs12.
-    ///
-    /// # Safety
-    ///
-    /// The type's invariant.
-    #[inline(always)]
-    pub(super) unsafe fn from_raw(vmcs12: *mut bindings::vmcs12) -> Self {
-        Self {
-            vmcs12,
-            _hook: PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    fn get<T: Copy>(self, field: Field<bindings::vmcs12, T>) -> T {
-        // SAFETY: By the type invariant and `Field`'s. The structure is packed.
-        unsafe { field.of(self.vmcs12).read_unaligned() }
-    }
-
     /// L1 gave L2 a VPID. (`nested_cpu_has_vpid`.)
     #[inline(always)]
     pub(crate) fn uses_vpid(self) -> bool {
@@ -359,19 +332,19 @@ impl Vmcs12<'_> {
 
     #[inline(always)]
     fn has_secondary_control(self, control: u32) -> bool {
-        self.get(fields::CPU_BASED_CONTROL) & bindings::NVMX_SECONDARY_CONTROLS != 0
-            && self.get(fields::SECONDARY_CONTROL) & control != 0
+        self.0.get(fields::CPU_BASED_CONTROL) & bindings::NVMX_SECONDARY_CONTROLS != 0
+            && self.0.get(fields::SECONDARY_CONTROL) & control != 0
     }
 
     /// The VPID that L1 gave L2, if it gave one.
     #[inline(always)]
     pub(crate) fn vpid12(self) -> Option<u16> {
-        self.uses_vpid().then(|| self.get(fields::VPID12))
+        self.uses_vpid().then(|| self.0.get(fields::VPID12))
     }
 
     /// The EPT pointer that L1 gave L2, if it gave one.
     #[inline]
     pub(crate) fn eptp12(self) -> Option<u64> {
-        self.uses_ept().then(|| self.get(fields::EPTP12))
+        self.uses_ept().then(|| self.0.get(fields::EPTP12))
     }
 }

@@ -36,7 +36,7 @@ pub(super) const LINES: &[kvm_nvmx_layout] = FIELDS;
 #[cfg(nvmx_gva_walk)]
 #[inline(always)]
 pub(in crate::kvm) fn gva_walk(vcpu: Vcpu<'_>) -> *mut bindings::kvm_pagewalk {
-    GVA_WALK.of(vcpu.as_ptr())
+    vcpu.own().part(GVA_WALK).as_ptr()
 }
 
 /// What `kvm_translate_gpa()` takes for an address of the running guest.

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! C's structures, for as long as a hook may use them: all reads and writes of their fields.
+//!
+//! No reference is made to any of them, because C writes neighbouring fields at the same time.
+//! Memory of KVM's may depend on a number that is written. So `set` and `write` are for VPIDs,
+//! vpid12s, ids of L2's and counts. (Of previous roots there is room for
+//! [`PREVIOUS`](super::mmu::PREVIOUS).)
+
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+
+use kernel::sync::atomic::{
+    Acquire,
+    Atomic,
+    Release, //
+};
+
+use super::fields::{
+    Field,
+    SharedField, //
+};
+
+/// A structure that any thread may use.
+///
+/// # Invariants
+///
+/// There is an initialized `S` at `at` for all of `'h`.
+pub(super) struct Live<'h, S> {
+    at: NonNull<S>,
+    _lives: PhantomData<&'h S>,
+}
+
+/// A structure of the vCPU whose hook runs.
+///
+/// # Invariants
+///
+/// Of the fields that have a [`Field`], no other thread writes any during `'h`.
+pub(super) struct Own<'h, S>(Live<'h, S>);
+
+impl<S> Clone for Live<'_, S> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Live<'_, S> {}
+
+impl<S> Clone for Own<'_, S> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Own<'_, S> {}
+
+impl<'h, S> Live<'h, S> {
+    /// The structure at `at`.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariant.
+    #[inline(always)]
+    pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
+        Self {
+            at,
+            _lives: PhantomData,
+        }
+    }
+
+    /// The pointer, for C.
+    #[inline(always)]
+    pub(super) const fn as_ptr(self) -> *mut S {
+        self.at.as_ptr()
+    }
+
+    /// The structure in one of its fields.
+    #[inline(always)]
+    pub(super) fn part<T>(self, field: Field<S, T>) -> Live<'h, T> {
+        // INVARIANT: A part lives as long as the whole.
+        // SAFETY: By `Field`'s invariant the field is inside of the structure.
+        unsafe { Live::from_raw(NonNull::new_unchecked(field.of(self.as_ptr()))) }
+    }
+
+    /// The value of a field at this moment.
+    #[inline(always)]
+    pub(super) fn read<T: Copy>(self, field: SharedField<S, T>) -> T {
+        // SAFETY: By `SharedField`'s invariant the field exists, and one access reads all of it.
+        unsafe { field.of(self.as_ptr()).read_volatile() }
+    }
+
+    /// The value of a field. What its writer wrote before [`Own::release`] is seen afterwards.
+    #[inline(always)]
+    pub(super) fn acquire(self, field: SharedField<S, u64>) -> u64 {
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
+        unsafe { Atomic::<u64>::from_ptr(field.of(self.as_ptr())) }.load(Acquire)
+    }
+
+    /// Writes a number that other threads may read or write at the same time.
+    #[inline(always)]
+    pub(super) fn write<T: Copy>(self, field: SharedField<S, T>, number: T)
+    where
+        u64: From<T>,
+    {
+        // SAFETY: By `SharedField`'s invariant the field exists, and one access writes all of it.
+        unsafe { field.of(self.as_ptr()).write_volatile(number) };
+    }
+}
+
+impl<'h, S> Own<'h, S> {
+    /// The structure at `at`.
+    ///
+    /// # Safety
+    ///
+    /// The invariants of both types.
+    #[inline(always)]
+    pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
+        // SAFETY: The caller promises just this.
+        Self(unsafe { Live::from_raw(at) })
+    }
+
+    /// As any thread sees it.
+    #[inline(always)]
+    pub(super) const fn live(self) -> Live<'h, S> {
+        self.0
+    }
+
+    /// The pointer, for C.
+    #[inline(always)]
+    pub(super) const fn as_ptr(self) -> *mut S {
+        self.0.as_ptr()
+    }
+
+    /// The structure in one of its fields.
+    #[inline(always)]
+    pub(super) fn part<T>(self, field: Field<S, T>) -> Own<'h, T> {
+        // INVARIANT: What is true of all fields is true of those in one of them.
+        Own(self.0.part(field))
+    }
+
+    /// The value of a field.
+    #[inline(always)]
+    pub(super) fn get<T: Copy>(self, field: Field<S, T>) -> T {
+        // SAFETY: By `Field`'s invariant the field exists, and by the type's no other thread writes
+        // it now. vmcs12 is packed.
+        unsafe { field.of(self.as_ptr()).read_unaligned() }
+    }
+
+    /// Sets a field to a number.
+    #[inline(always)]
+    pub(super) fn set<T: Copy>(self, field: Field<S, T>, number: T)
+    where
+        u64: From<T>,
+    {
+        // SAFETY: By `Field`'s invariant the field exists, and this thread is the only one that
+        // uses it now.
+        unsafe { field.of(self.as_ptr()).write_unaligned(number) };
+    }
+
+    /// Sets a field that other threads read with [`Live::acquire`].
+    #[inline(always)]
+    pub(super) fn release(self, field: SharedField<S, u64>, number: u64) {
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
+        unsafe { Atomic::<u64>::from_ptr(field.of(self.as_ptr())) }.store(number, Release);
+    }
+}
