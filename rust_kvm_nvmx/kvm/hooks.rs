@@ -93,8 +93,8 @@ impl Scope {
     /// The vCPU that the hook is about.
     #[inline(always)]
     fn vcpu(&self) -> Vcpu<'_> {
-        // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. Neither
-        // KVM nor this module changes anything in `Shared` while hooks may run.
+        // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. While
+        // hooks may run, nothing in `Shared` changes but the options, which are atomic.
         unsafe { Vcpu::new(self.shared.as_ref(), Own::from_raw(self.vmx)) }
     }
 }
@@ -456,7 +456,7 @@ macro_rules! hooks {
                 )*
             }
 
-            /// Counts a decision of one hook that the client makes inside another hook.
+            /// Counts a decision of one hook, also if the client makes it inside another hook.
             #[allow(dead_code)]
             pub(crate) mod count {
                 use super::*;

@@ -78,7 +78,7 @@ impl<'h> Vcpu<'h> {
     }
 
     /// Parked pair `number` and the pair in use change places. Returns what is known of the L2 that
-    /// owns what is now in use; `None`, and no change, if there is no such pair.
+    /// owns what is now in use; `None`, and no change, if there is no place with this number.
     #[inline]
     #[must_use]
     pub(crate) fn exchange_pair(self, number: usize) -> Option<Rest> {

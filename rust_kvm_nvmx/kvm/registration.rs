@@ -344,11 +344,12 @@ pub(crate) struct Registration<T> {
 
 // SAFETY: KVM's functions on a client may be called from any thread; the rest is constant.
 unsafe impl<T> Send for Registration<T> {}
-// SAFETY: `modes` is all that changes after registration, and a mutex protects it.
+// SAFETY: After registration, only `modes` and the options in `shared` change. A mutex protects the
+// one, and the others are atomic.
 unsafe impl<T> Sync for Registration<T> {}
 
 impl<T: NestedTlbChecks> Registration<T> {
-    /// Each hook is `T`'s.
+    /// Each hook that `T` implements is `T`'s.
     const ALL_RUST: Modes = Modes {
         called: Table::<T>::IMPLEMENTED,
         checked: 0,
@@ -402,7 +403,7 @@ impl<T: NestedTlbChecks> Registration<T> {
     ///
     /// Neither side knows what the other did not flush, so a change flushes everything in all VMs.
     /// If the hook becomes C's, no CPU is in `T`'s function when this returns. `EINVAL` if there is
-    /// no such hook, or `T` does not implement it.
+    /// no such hook, or if it shall be `T`'s, and `T` does not implement it.
     pub(crate) fn set_mode(&self, number: usize, mode: Mode) -> Result {
         let bit = Self::bit(number).ok_or(EINVAL)?;
         let mut modes = self.modes.lock();

@@ -72,7 +72,7 @@ pub(crate) struct Effects {
     pub(crate) answer: u64,
 }
 
-/// A bug of C's that Rust does not have, by its rule.
+/// A known difference of C's from Rust, by its rule. The X ones are bugs of C's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     /// L1's paravirtual flush while an L2 with a VPID runs.
@@ -89,7 +89,7 @@ pub(crate) enum Known {
     E5,
 }
 
-/// What Rust would do. If C has a known bug there, also what C does.
+/// What Rust would do. If C is known to differ there, also what C does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Nobody can tell without doing it.

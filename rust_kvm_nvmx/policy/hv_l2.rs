@@ -36,7 +36,8 @@ pub(crate) fn l0_handles(call: Vmcall, control: impl FnOnce() -> Control) -> boo
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// An enlightened VMCS is mapped, but KVM has not read the ids from it yet (X8). This is so
-    /// after a restore with L2 active, until L1 next declares the ids changed.
+    /// after a restore with L2 active, until the vCPU sends or handles a flush, or L1 declares the
+    /// ids changed.
     Unknown,
     /// The ids; 0 and 0 without an enlightened VMCS.
     Known {

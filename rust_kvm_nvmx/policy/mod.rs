@@ -3,8 +3,8 @@
 //! The rules: which TLB flush KVM must do, and when.
 //!
 //! Facts go in, invalidations and requests come out. Nothing here uses the kernel, so the same
-//! files are compiled on a development machine, where all rules are tested exhaustively (`make
-//! check-policy`). This directory alone says *when* KVM flushes:
+//! files are compiled on a development machine, where all rules are tested with every input that
+//! can make a difference (`make check-policy`). This directory alone says *when* KVM flushes:
 //!
 //! - [`types`]: VPIDs, EPT pointers and addresses, each with a type of its own,
 //! - [`flush`]: what to invalidate when KVM asks for everything, the current context, one address,
