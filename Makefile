@@ -51,6 +51,7 @@ help:
 #: Variables: KDIR=TREE          use a kernel tree that you have patched and built
 #:            ROW=NAME           use the kernel of this row of the matrix
 #:            ROWS="NAME NAME"   these rows alone
+#:            NETS="NAME NAME"   make nets: these nets alone (docs/nets.md); T: these edits
 #:            KERNEL=7.2         Linux 7.2 in place of 7.3: what patches/linux-7.2 is for
 #:            KERNEL_TARBALL=    build another 7.3.y: a path or URL, with KERNEL_SHA256=
 #:            TOOLCHAIN=         auto, rootfs or host: whose tools (docs/containers.md)
@@ -79,7 +80,7 @@ help:
 demo test test-full shell trace bench linux-l1 kselftest mutants removals history fuzz soak:
 	@$(setup)/run-machine.sh $@
 
-# By how much they find.
+# All rows.
 ROWS ?= $(basename $(notdir $(wildcard scripts/kernel/matrix/*.config)))
 matrix:
 	@$(setup)/matrix.sh $(ROWS)
