@@ -17,8 +17,8 @@
 //!   handled before the guest runs ([`request`]), and calls into KVM ([`calls`]).
 //! - A hook may be compared with C instead of replacing it ([`hooks::NestedTlbChecks`], `check`).
 //! - Each decision has a tracepoint ([`trace`]).
-//! - [`live`] reads and writes the fields of C's structures. [`fields`] declares each. Registration compares all of them with
-//!   the running kernel's.
+//! - [`live`] reads and writes the fields of C's structures. [`fields`] declares each. Registration
+//!   compares all of them with the running kernel's.
 //! - [`compat`] has what differs between kernels.
 //!
 //! All `unsafe` code of the module is in this directory. [`example`] is a whole client.
