@@ -28,11 +28,21 @@ use stateright::{
     Property, //
 };
 
+use self::state::{
+    Receiver,
+    Seen,
+    Sender,
+    State,
+    Var, //
+};
+
 use crate::policy::history::{
     Calls,
     Named,
     Rest, //
 };
+
+mod state;
 
 macro_rules! omissions {
     ($($name:ident $steps:literal $text:literal)*) => {
@@ -75,108 +85,8 @@ omissions! {
     TagLast 31 "the tag is put in place after the comparison"
 }
 
-/// Memory that both threads use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Var {
-    /// A's ids are in place (1), or others or none (0).
-    Ids,
-    /// Something is queued for the vCPU's L2s (1).
-    Queue,
-    /// KVM_REQ_HV_TLB_FLUSH.
-    Request,
-    /// The vCPU runs A: IN_GUEST_MODE.
-    InGuest,
-    /// The word that counts calls for A's virtual processor.
-    One,
-    /// The word that counts calls for all of A's VM.
-    All,
-    /// A's page table entry: the number of the call that is about it.
-    Page,
-    /// The vCPU's tag is A's (1), or another L2's (0).
-    Tag,
-}
-
-const VARS: usize = 8;
-
-/// A thread's stores that others do not see yet, oldest first.
-type Buffer = Vec<(Var, u64)>;
-
 /// How calls name A.
 const A: Named = Named::Ids { vm: 1, vp: 1 };
-
-/// The steps of a flush call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Sender {
-    Count,
-    LookAtTag,
-    Look,
-    Queue,
-    Request,
-    Wait,
-    Uncount,
-    Return,
-    /// L2 runs, and may make another call.
-    Idle,
-}
-
-/// What the vCPU does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Receiver {
-    // A is active.
-    Guest,
-    Outside,
-    Drain,
-    LastLook,
-    // A's exit.
-    ReadOne,
-    ReadAll,
-    LookAtQueue,
-    Record,
-    L1,
-    // Another L2, perhaps.
-    IdsGo,
-    TagGoes,
-    EnterB,
-    ServeB,
-    DrainB,
-    // A's entry.
-    IdsCome,
-    TagComes,
-    EnterA { other_pair: bool },
-    CompareOne,
-    CompareAll,
-    Compare,
-}
-
-/// What the vCPU's thread has read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Seen {
-    one: u64,
-    all: u64,
-    queue_is_empty: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    memory: [u64; VARS],
-    sender: Sender,
-    sender_buffer: Buffer,
-    /// The word that counts the call.
-    word: Var,
-    /// The call has found A's ids.
-    found: bool,
-    /// How many calls have begun, and how many are complete.
-    calls: (u64, u64),
-    receiver: Receiver,
-    receiver_buffer: Buffer,
-    /// How often A's ids may still go.
-    switches: u8,
-    /// What A's pair has cached of the page table entry.
-    cached: Option<u64>,
-    /// `Rest` of A's pair.
-    rest: u64,
-    seen: Seen,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -518,75 +428,12 @@ fn after<Step: Copy + PartialEq, const N: usize>(
         .find(|&step| is_done(step))
 }
 
-impl State {
-    fn memory(&self, var: Var) -> u64 {
-        self.memory.get(var as usize).copied().unwrap_or(0)
-    }
-
-    fn set(&mut self, var: Var, value: u64) {
-        if let Some(cell) = self.memory.get_mut(var as usize) {
-            *cell = value;
-        }
-    }
-
-    /// What the vCPU's thread reads: its own last store, or memory.
-    fn load(&self, var: Var) -> u64 {
-        self.receiver_buffer
-            .iter()
-            .rev()
-            .find(|store| store.0 == var)
-            .map_or(self.memory(var), |store| store.1)
-    }
-
-    /// T1: a request, if something is queued.
-    fn check_queue(&mut self) -> Option<()> {
-        if self.memory(Var::Queue) == 1 {
-            self.receiver_buffer.is_empty().then_some(())?;
-            self.set(Var::Request, 1);
-        }
-        Some(())
-    }
-
-    /// Empties the queue; whether something was in it. The request was just taken, so the store
-    /// buffer is empty.
-    fn take_queue(&mut self) -> bool {
-        let queued = self.memory(Var::Queue) == 1;
-
-        self.set(Var::Queue, 0);
-        queued
-    }
-
-    /// A runs, and may use what a complete call should have flushed.
-    fn is_stale(&self) -> bool {
-        let complete = self.calls.1;
-
-        self.receiver == Receiver::Guest && self.cached.is_some_and(|cached| cached < complete)
-    }
-}
-
 impl Model for Protocol {
     type State = State;
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let mut state = State {
-            memory: [0; VARS],
-            sender: Sender::Idle,
-            sender_buffer: Buffer::new(),
-            word: Var::One,
-            found: false,
-            calls: (0, 0),
-            receiver: Receiver::Guest,
-            receiver_buffer: Buffer::new(),
-            switches: self.switches,
-            cached: Some(0),
-            rest: Rest::running(A).calls(),
-            seen: Seen::default(),
-        };
-        state.set(Var::Ids, 1);
-        state.set(Var::Tag, 1);
-        state.set(Var::InGuest, 1);
-        vec![state]
+        vec![State::new(self.switches, Rest::running(A).calls())]
     }
 
     fn actions(&self, s: &State, actions: &mut Vec<Action>) {
