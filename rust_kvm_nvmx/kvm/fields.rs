@@ -301,7 +301,7 @@ fields! {
     Field VPID02: nested_vmx.vpid02 as u16;
     /// The vpid12 that vpid02 was last used for.
     Field LAST_VPID: nested_vmx.last_vpid as u16;
-    /// What is known of vpid02 while its L2 does not run.
+    /// What is known of the L2 that owns vpid02. ([`super::pairs`] says what is where.)
     Field UNUSED_VPID02: nested_vmx.unused_vpid02 as bindings::nested_vpid;
     /// How many entries found no parked VPID.
     Field VPID_MISSES: nested_vmx.vpid_misses as u16;
@@ -309,7 +309,7 @@ fields! {
     Field NR_PARKED: nested_vmx.nr_parked_vpids as u16;
     /// VPIDs that other vpid12s ran with.
     Field PARKED: nested_vmx.parked_vpids as [bindings::nested_vpid; super::pairs::MAX_PARKED];
-    /// A parked VPID.
+    /// A parked VPID; or, in `unused_vpid02`, the owner that was set last.
     Field PAIR_VPID: nested_vpid.vpid as u16;
     /// The vpid12 that it was last used for.
     Field PAIR_OWNER: nested_vpid.vpid12 as u16;

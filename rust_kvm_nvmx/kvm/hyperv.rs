@@ -119,13 +119,13 @@ impl<'h> Hyperv<'h> {
         self.get_published(fields::PA_PAGE_GPA)
     }
 
-    /// The VM id of the L2 that this vCPU runs.
+    /// The VM id of the L2 that this vCPU runs, or ran last.
     #[inline]
     pub(crate) fn vm_id(self) -> u64 {
         self.get_published(fields::VM_ID)
     }
 
-    /// The VP id of the L2 that this vCPU runs.
+    /// The VP id of the L2 that this vCPU runs, or ran last.
     #[inline]
     pub(crate) fn vp_id(self) -> u32 {
         self.get_published(fields::VP_ID)

@@ -93,11 +93,17 @@ impl<'h, S> Live<'h, S> {
         unsafe { field.of(self.as_ptr()).read_volatile() }
     }
 
+    /// A field, to read and write with an order.
+    #[inline(always)]
+    fn atomic(self, field: SharedField<S, u64>) -> &'h Atomic<u64> {
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
+        unsafe { Atomic::from_ptr(field.of(self.as_ptr())) }
+    }
+
     /// The value of a field. What its writer wrote before [`Own::release`] is seen afterwards.
     #[inline(always)]
     pub(super) fn acquire(self, field: SharedField<S, u64>) -> u64 {
-        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
-        unsafe { Atomic::<u64>::from_ptr(field.of(self.as_ptr())) }.load(Acquire)
+        self.atomic(field).load(Acquire)
     }
 
     /// Writes a number that other threads may read or write at the same time.
@@ -119,7 +125,7 @@ impl<'h, S> Own<'h, S> {
     /// The invariants of both types.
     #[inline(always)]
     pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
-        // SAFETY: The caller promises just this.
+        // SAFETY: The caller promises what `Live` asks, too.
         Self(unsafe { Live::from_raw(at) })
     }
 
@@ -164,7 +170,6 @@ impl<'h, S> Own<'h, S> {
     /// Sets a field that other threads read with [`Live::acquire`].
     #[inline(always)]
     pub(super) fn release(self, field: SharedField<S, u64>, number: u64) {
-        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
-        unsafe { Atomic::<u64>::from_ptr(field.of(self.as_ptr())) }.store(number, Release);
+        self.0.atomic(field).store(number, Release);
     }
 }

@@ -76,7 +76,7 @@ TRACE_EVENT(nvmx_evmcs_ids_changed,
 		__entry->last_vpid = last_vpid;
 	),
 
-	TP_printk("vcpu %u last_vpid %u: flush on the next entry (X6)",
+	TP_printk("vcpu %u last_vpid %u: L2's IDs change, the next entry flushes or compares (X6, V9)",
 		  __entry->vcpu_id, __entry->last_vpid)
 );
 

@@ -123,7 +123,7 @@ impl<'h> AnyVcpu<'h> {
         self.hv.map_or(self.index, |hv| hv.read(fields::VP_INDEX))
     }
 
-    /// Which L2 it runs, if it has Hyper-V state.
+    /// Which L2 it runs, or ran last, if it has Hyper-V state.
     ///
     /// The order of the reads matters: a vCPU whose ids are not known yet must not be taken for one
     /// whose ids are known. `Hyperv::learn_identity` and C's `nested_set_evmcs_ids()` write the ids
