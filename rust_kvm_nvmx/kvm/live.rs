@@ -29,7 +29,9 @@ use super::fields::{
 ///
 /// There is an initialized `S` at `at` for all of `'h`.
 pub(super) struct Live<'h, S> {
-    at: NonNull<S>,
+    // Not `NonNull`: an `Option` would then be read from the pointer, which the compiler cannot
+    // know to be another one than NULL if C wrote it. It would compare.
+    at: *mut S,
     _lives: PhantomData<&'h S>,
 }
 
@@ -67,7 +69,7 @@ impl<'h, S> Live<'h, S> {
     #[inline(always)]
     pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
         Self {
-            at,
+            at: at.as_ptr(),
             _lives: PhantomData,
         }
     }
@@ -75,15 +77,18 @@ impl<'h, S> Live<'h, S> {
     /// The pointer, for C.
     #[inline(always)]
     pub(super) const fn as_ptr(self) -> *mut S {
-        self.at.as_ptr()
+        self.at
     }
 
     /// The structure in one of its fields.
     #[inline(always)]
     pub(super) fn part<T>(self, field: Field<S, T>) -> Live<'h, T> {
-        // INVARIANT: A part lives as long as the whole.
-        // SAFETY: By `Field`'s invariant the field is inside of the structure.
-        unsafe { Live::from_raw(NonNull::new_unchecked(field.of(self.as_ptr()))) }
+        // INVARIANT: By `Field`'s invariant the field is inside of the structure, and a part lives as
+        // long as the whole.
+        Live {
+            at: field.of(self.at),
+            _lives: PhantomData,
+        }
     }
 
     /// The value of a field at this moment.
