@@ -9,6 +9,7 @@
  *   own     a vpid12 each: its change flushes
  *   one     the same vpid12 for all: L1's INVVPID flushes, of each type
  *   again   one L2 and L1 in turn: must not need a flush, unless they share a VPID
+ *   between an L2 without vpid12 runs between two runs of one with: no flush for that
  *   changed L1 puts another page into its L2's table, and INVVPID flushes
  *
  * With --no-vpid02 and the path of vpid_exhausted.ko KVM finds no VPID for L2.
@@ -77,6 +78,21 @@ static void again(struct l2_context *context)
 		run(context);
 }
 
+static void between(struct l2_context **set)
+{
+	l1_load(set[0], l2_code);
+	l1_set_vpid(set[0], ONE_VPID12);
+	l1_invvpid(INVVPID_SINGLE, ONE_VPID12, 0);
+	run(set[0]);
+
+	l1_load(set[1], l2_code);
+	l1_set_vpid(set[1], 0);
+	run(set[1]);
+
+	l1_load(set[0], l2_code);
+	run(set[0]);
+}
+
 static void changed(struct l2_context *context, enum invvpid_type type)
 {
 	l1_load(context, l2_code);
@@ -101,6 +117,9 @@ static void l1_parts(struct l2_context **set)
 	in_turn(set, OWN, 0);
 	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
 		in_turn(set, ONE, type);
+	between(set);
+	l1_load(set[NR_CONTEXTS - 1], l2_code);
+	l1_invvpid(INVVPID_SINGLE, ONE_VPID12, 0);
 	again(set[NR_CONTEXTS - 1]);
 	for (type = INVVPID_ADDRESS; type <= INVVPID_SINGLE_BUT_GLOBALS; type++)
 		changed(set[NR_CONTEXTS - 1], type);

@@ -71,15 +71,22 @@ pub(crate) fn required_on_entry(
 /// left L1 without mappings, and none of L1's can have come while L2 ran. L2's own are flushed by
 /// the VM entry that comes before L2 runs again. `entry_failed` says that this is the exit of a VM
 /// entry that has failed: its flush may not have come.
+///
+/// Without a vpid02, L2s with a vpid12 run on vpid01, too. They may share a root with this L2, and
+/// their VM entries flush nothing. So T2's flush is required then.
 #[inline(always)]
 pub(crate) fn required_on_exit(
     uses_vpid: bool,
-    vpid02: impl FnOnce() -> Option<Vpid>,
+    vpid02: impl Fn() -> Option<Vpid>,
     caps: Caps,
     options: impl FnOnce() -> Options,
     entry_failed: impl FnOnce() -> bool,
 ) -> Option<Request> {
-    if !uses_vpid && caps.has(Caps::EPT) && options().has(Options::NO_EXIT_FLUSH) && !entry_failed()
+    if !uses_vpid
+        && caps.has(Caps::EPT)
+        && options().has(Options::NO_EXIT_FLUSH)
+        && vpid02().is_some()
+        && !entry_failed()
     {
         return None;
     }

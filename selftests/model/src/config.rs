@@ -265,6 +265,24 @@ pub const ALL: &[Config] = &[
         ..Config::NONE
     },
     Config {
+        name: "exits-no-vpid02",
+        about: "the same, and no VPID left for L2: L2s with and without VPID share vpid01 and a root",
+        no_exit_flush: true,
+        vpids: 0,
+        cpus: 2,
+        contexts: &[
+            Context::plain(1),
+            Context::plain(0),
+            Context::ept(1, 1),
+            Context::ept(0, 1),
+        ],
+        moves: true,
+        invvpid: true,
+        failures: true,
+        requested_flushes: true,
+        ..Config::NONE
+    },
+    Config {
         name: "ept",
         quick: 18,
         about: "C's rules: 2 vpid12s and an L2 without VPID, 2 eptp12s; INVEPT, VMCLEAR, VMFUNC",

@@ -120,6 +120,7 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::V14Order, "hooks", 13),
     seen(Rule::V14Exits, "rest-hooks", 47),
     seen(Rule::V16, "no-ept", 5),
+    seen(Rule::V16NoVpid02, "exits-no-vpid02", 9),
     seen(Rule::V18, "ept-pairs", 10),
     seen(Rule::V19, "hooks-pairs", 28),
     seen(Rule::V23, "exits", 6),

@@ -111,6 +111,7 @@ rules! {
     V14Order "hooks become C's before the options are off"
     V14Exits "VM exits are not recorded while the options are off"
     V16 "VM exit without VPID: no flush, also without EPT"
+    V16NoVpid02 "VM exit without VPID: no flush, also if there is no vpid02"
     V18 "INVEPT of L1 frees only the root in use"
     V19 "after a time without pairs: a vpid12 may own two"
     V23 "L1's PV flush while L2 runs: never the running guest"
@@ -257,8 +258,12 @@ impl Rules {
         entry_failed: bool,
     ) -> Option<Request> {
         let caps = self.caps.with(Caps::EPT, self.is_out(Rule::V16));
+        let vpid02 = || match vpid02 {
+            None if self.is_out(Rule::V16NoVpid02) => Vpid::new(u16::MAX),
+            vpid02 => vpid02,
+        };
         let required =
-            transition::required_on_exit(uses_vpid, || vpid02, caps, || options, || entry_failed);
+            transition::required_on_exit(uses_vpid, vpid02, caps, || options, || entry_failed);
 
         self.without_t2_t5(uses_vpid, Rule::T2Exit, required)
     }
