@@ -77,16 +77,26 @@ bool fuzz_all_rust(void)
 	return loaded && !in_c;
 }
 
-void fuzz_switch_hook(u8 hook, bool rust)
+static void switch_hook(int hook, bool rust)
 {
-	if (!module || !loaded)
-		return;
-	hook %= nr_hooks;
 	hook_set_mode(hooks[hook]->d_name, rust ? HOOK_RUST : HOOK_C);
 	if (rust)
 		in_c &= ~(1u << hook);
 	else
-		in_c |= (1u << hook);
+		in_c |= 1u << hook;
+}
+
+void fuzz_switch_hook(u8 hook, bool rust, bool others_rust)
+{
+	int i;
+
+	if (!module || !loaded)
+		return;
+	hook %= nr_hooks;
+	switch_hook(hook, rust);
+	for (i = 0; others_rust && i < nr_hooks; i++)
+		if (i != hook && in_c & (1u << i))
+			switch_hook(i, true);
 }
 
 void fuzz_load_or_unload(u8 number)
