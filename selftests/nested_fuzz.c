@@ -449,7 +449,7 @@ static void op_replace(const struct op *op)
 
 static void op_hook(const struct op *op)
 {
-	fuzz_switch_hook(op->b, op->c & 1, op->c & 2);
+	fuzz_switch_hook(op->b, op->c);
 }
 
 static void op_module(const struct op *op)

@@ -22,11 +22,11 @@ void fuzz_modules_begin(void);
 /* Are all hooks Rust's? */
 bool fuzz_all_rust(void);
 
-/*
- * Give a hook to Rust, or to C, and if @others_rust all others to Rust.  Nothing happens if
- * the module stays as it is.
- */
-void fuzz_switch_hook(u8 hook, bool rust, bool others_rust);
+/* How to switch a hook: one that @hook chooses, or one of those by which L1 flushes. */
+enum { FUZZ_TO_RUST = 1, FUZZ_OTHERS_TO_RUST = 2, FUZZ_OF_L1 = 4 };
+
+/* Give a hook to Rust or to C.  Nothing happens if the module stays as it is. */
+void fuzz_switch_hook(u8 hook, u8 how);
 
 /* Load the module with some options, or unload it. */
 void fuzz_load_or_unload(u8 options);

@@ -86,15 +86,28 @@ static void switch_hook(int hook, bool rust)
 		in_c |= 1u << hook;
 }
 
-void fuzz_switch_hook(u8 hook, bool rust, bool others_rust)
+static int hook_by_name(const char *name)
 {
 	int i;
 
+	for (i = 0; i < nr_hooks; i++)
+		if (!strcmp(hooks[i]->d_name, name))
+			return i;
+	TEST_FAIL("No hook %s", name);
+}
+
+void fuzz_switch_hook(u8 number, u8 how)
+{
+	/* What L2s at rest have goes stale by these. */
+	static const char *const of_l1[] = { "handle_invvpid", "handle_invept", "hv_flush_tlb" };
+	int hook, i;
+
 	if (!module || !loaded)
 		return;
-	hook %= nr_hooks;
-	switch_hook(hook, rust);
-	for (i = 0; others_rust && i < nr_hooks; i++)
+	hook = how & FUZZ_OF_L1 ? hook_by_name(of_l1[number % ARRAY_SIZE(of_l1)]) :
+				  number % nr_hooks;
+	switch_hook(hook, how & FUZZ_TO_RUST);
+	for (i = 0; how & FUZZ_OTHERS_TO_RUST && i < nr_hooks; i++)
 		if (i != hook && in_c & (1u << i))
 			switch_hook(i, true);
 }
