@@ -32,6 +32,10 @@ _CALL = re.compile(r"\bkvm_nvmx_call\(\s*(\w+),\s*(\w+)")
 _EMPTY = re.compile(r"\b(\w+)\([^()]*\)\s*\{\s*\}")
 _NOT_EMPTY = re.compile(r"\b(\w+)\([^()]*\)\s*\{\s*[^}\s]")
 _KEYS = "kvm_nvmx_keys"
+# struct static_key.
+_KEY_SIZE = 16
+# An object with this symbol is built with KASAN, which makes each array larger.
+_PADS = "__asan_register_globals"
 # struct jump_entry: code and target, 4 bytes each, and the key, 8 bytes.
 _CODE, _KEY, _ENTRY = 0, 8, 16
 # The key's address has flags in it; this one: the branch is a jump as long as the key is off.
@@ -64,7 +68,6 @@ def read_hooks(kernel: Path) -> list[Hook]:
     empty = read_empty(kernel / HEADER)
     sites: dict[str, list[Probe]] = {name: [] for name in names}
     files = image.module_files(kernel)
-    size = None
     # What is built in is in the kernel, whose last object still has its relocations.
     objects = {
         files.get(module, kernel / "vmlinux.o"): f"{module.replace('-', '_')}:"
@@ -72,12 +75,13 @@ def read_hooks(kernel: Path) -> list[Hook]:
         else ""
         for module in ("kvm", "kvm-intel")
     }
-    for path, module in objects.items():
+    for number, (path, module) in enumerate(objects.items()):
         try:
             with open(path, "rb") as file:
                 code = _Object(ELFFile(file), path)
-                size = size or code.key_size(len(names))
-                for index, place in code.call_sites(size):
+                if number == 0:
+                    code.check_keys(len(names))
+                for index, place in code.call_sites(len(names)):
                     own = sites[names[index]]
                     event = f"{names[index]}_{len(own)}"
                     own.append(Probe(event, f"{module}{place}"))
@@ -127,21 +131,23 @@ class _Object:
             raise MachineError(f"{path}: no symbols: was it stripped?")
         self._symbols = list(table.iter_symbols())
 
-    def key_size(self, count: int) -> int:
-        """How large each of COUNT keys is."""
+    def _other_keys(self, count: int) -> MachineError:
+        what = f"{_KEYS} is not for the {count} hooks of {HEADER}: build the kernel again"
+        return MachineError(f"{self._path}: {what}")
+
+    def check_keys(self, count: int) -> None:
+        """An error if there are not COUNT keys, as far as the object shows it."""
+        padded = any(symbol.name == _PADS for symbol in self._symbols)
         for symbol in self._symbols:
             if symbol.name == _KEYS and symbol["st_shndx"] != "SHN_UNDEF":
-                size, rest = divmod(symbol["st_size"], count)
-                if rest or not size:
-                    raise MachineError(
-                        f"{self._path}: {_KEYS} is not for the {count} hooks of {HEADER}:"
-                        " build the kernel again"
-                    )
-                return size
+                rest = symbol["st_size"] - count * _KEY_SIZE
+                if rest < 0 or rest > 0 and not padded:
+                    raise self._other_keys(count)
+                return
         raise MachineError(f"{self._path}: no {_KEYS}: is this kernel patched?")
 
-    def call_sites(self, size: int) -> Iterator[tuple[int, str]]:
-        """The key's index and FUNCTION+OFFSET of C's side, of each branch on a key of SIZE."""
+    def call_sites(self, count: int) -> Iterator[tuple[int, str]]:
+        """The key's index and FUNCTION+OFFSET of C's side, of each branch on one of COUNT keys."""
         table = self._elf.get_section_by_name(".rela__jump_table")
         relocations = {r["r_offset"]: r for r in table.iter_relocations()} if table else {}
         for offset, key in relocations.items():
@@ -153,7 +159,10 @@ class _Object:
             after = self._after(symbol["st_shndx"], place)
             if key["r_addend"] & _JUMPS:
                 raise MachineError(f"{self._path}: {after}: C's side is not after the branch")
-            yield (key["r_addend"] & ~_FLAGS) // size, after
+            index = (key["r_addend"] & ~_FLAGS) // _KEY_SIZE
+            if index >= count:
+                raise self._other_keys(count)
+            yield index, after
 
     def _after(self, section: int, place: int) -> str:
         """The place after the branch at PLACE."""

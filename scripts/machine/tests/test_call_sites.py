@@ -145,6 +145,15 @@ class CallSites(unittest.TestCase):
         self.module("kvm", KEYS.format(64))
         self.refused("kvm.ko", "3 hooks", "build the kernel again")
 
+    def test_kasan_makes_the_array_of_keys_larger(self) -> None:
+        self.module("kvm", KEYS.format(96), "call __asan_register_globals")
+        self.assertTrue(read_hooks(self.kernel))
+
+    def test_a_key_that_no_hook_has(self) -> None:
+        far = function("far", branch(LONG, addend=48 + 2))
+        self.module("kvm", KEYS.format(96), far, "call __asan_register_globals")
+        self.refused("kvm.ko", "3 hooks", "build the kernel again")
+
     def test_no_keys(self) -> None:
         self.module("kvm", function("f"))
         self.refused("no kvm_nvmx_keys", "patched?")
