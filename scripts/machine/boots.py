@@ -20,6 +20,7 @@ from code_names import CodeNames
 from console import Console
 from errors import MachineError
 from explain import explain_all
+from faults import Fault
 from plan import MODULE, Plan, guest_script
 from results import Result
 from session import STOP, Limits, Outcome, Session
@@ -183,6 +184,16 @@ def _fill(boot: Boot, root: Path, extra: dict[str, bytes]) -> None:
         image.add_kselftest(root, boot.kselftest, parts.extra_modules)
 
 
+def check_oracle(directory: Path, console: Console) -> None:
+    """Without all that the emulator writes, no report does not mean that nothing was stale."""
+    if not console.done:
+        return
+    written = witness.read_regions(directory / "witness.jsonl")
+    if not (directory / "reports.jsonl").exists() or not witness.has_ended(written):
+        what = f"{directory}: reports.jsonl or the end of witness.jsonl is missing"
+        console.faults.append(Fault("oracle", what, False))
+
+
 def _run(boot: Boot) -> Finished:
     parts = boot.parts
     extra = {"plan": guest_script(boot.plan).encode()}
@@ -206,6 +217,7 @@ def _run(boot: Boot) -> Finished:
     kvm_coverage.save(outcome.console, directory / kvm_coverage.GROUP)
     if not parts.emulator.has_witness:
         return Finished(boot, outcome, None)
+    check_oracle(directory, outcome.console)
     steps = boot.plan.step_names()
     regions = witness.read_regions(directory / "witness.jsonl")
     found = reports.read_reports(directory / "reports.jsonl")

@@ -87,6 +87,11 @@ def read_regions(path: Path) -> list[tuple[str, Counter]]:
     return regions
 
 
+def has_ended(regions: list[tuple[str, Counter]]) -> bool:
+    """Whether the emulator wrote its last line, with the sums of all."""
+    return any(name == _TOTAL for name, _ in regions)
+
+
 def step_begun(region: str, steps: list[str], before: str) -> str:
     """The step that runs from the mark REGION on, where BEFORE ran until it."""
     number = _STEP.match(region)

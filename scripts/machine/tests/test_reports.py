@@ -13,6 +13,7 @@ from pathlib import Path
 
 import reports
 import verdict
+from boots import check_oracle
 from console import Console
 from plan import Group, Plan, Step
 from results import Result, Status, write_ktap
@@ -157,6 +158,31 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(result.reasons, ["tlbsan: 3 stale (other_page 3)"])
         kept = json.loads(json.dumps(asdict(result)))["reports"]
         self.assertEqual(kept, [{"raw": line("step.1"), "regions": {"r": 1}, "text": []}])
+
+
+class Missing(unittest.TestCase):
+    """A machine that came to its end, and what the emulator wrote."""
+
+    def _faults(self, *files: str, done: bool = True) -> list[str]:
+        console = Console()
+        console.done = done
+        total = json.dumps({"region": "TOTAL", "counters": {}}) + "\n"
+        with tempfile.TemporaryDirectory() as scratch:
+            for name in files:
+                text = total if name == "witness.jsonl" else ""
+                (Path(scratch) / name).write_text(text, encoding="utf-8")
+            check_oracle(Path(scratch), console)
+        return [fault.kind for fault in console.faults]
+
+    def test_all_is_there(self) -> None:
+        self.assertEqual(self._faults("reports.jsonl", "witness.jsonl"), [])
+
+    def test_a_file_is_missing(self) -> None:
+        self.assertEqual(self._faults("reports.jsonl"), ["oracle"])
+        self.assertEqual(self._faults("witness.jsonl"), ["oracle"])
+
+    def test_a_machine_that_was_stopped_has_failed_anyway(self) -> None:
+        self.assertEqual(self._faults(done=False), [])
 
 
 if __name__ == "__main__":
