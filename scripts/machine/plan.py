@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MODULE = "rust_kvm_nvmx"
+# The step that loads a group's module.
+INSMOD = "insmod"
 # The group in which the module's tracepoints are on.
 TRACED = "traced"
 # The group in which C handles the hooks, and the module compares.
@@ -113,7 +115,7 @@ def _state_change(before: Group, group: Group) -> tuple[Step, ...]:
         steps += (Step("rmmod", ("rmmod", MODULE)),)
     if group.module == "loaded":
         command = ("insmod", f"/modules/{group.file}.ko", *group.options.split())
-        steps += (Step("insmod", command),)
+        steps += (Step(INSMOD, command),)
     return steps
 
 

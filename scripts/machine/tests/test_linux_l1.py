@@ -93,6 +93,11 @@ class Problems(unittest.TestCase):
         self.assertIn("invvpid.single: the module counted 1, the emulator 2", found[0])
         self.assertEqual(_problems(_counted(2, 0), _counted(10, 10), module=3), [])
 
+    def test_while_it_is_loaded_c_may_flush(self) -> None:
+        finished = _finished(_counted(0, 0), _counted(10, 10))
+        finished.witness["rust/insmod"] = {"": Counter({"invept.all": 1})}
+        self.assertEqual(linux_l1.find_problems(finished, linux_l1.make_table(finished)), [])
+
     def test_l1_complains(self) -> None:
         found = _problems(_counted(0, 0), _counted(9, 9), "[    1.0] WARNING: kvm.c:1")
         self.assertEqual(len(found), len(_STEPS) * len(_KINDS))
