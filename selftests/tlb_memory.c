@@ -245,6 +245,8 @@ static void try_memory(enum l2_ept ept)
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
+	if (!thp_configured())
+		printf("# this kernel has no huge pages: both pieces of memory have small ones\n");
 
 	try_memory(L2_EPT_OFF);
 	if (kvm_cpu_has_ept())
