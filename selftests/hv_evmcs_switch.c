@@ -74,8 +74,8 @@ static struct step now;
 static enum { READ, CALL, WAIT } order;
 static bool called;
 static const char region[] = "switch.return";
-/* This L2 has its page locked. */
-static enum l2 locked;
+/* L1 must flush before this L2 runs again. */
+static bool owed[NR_L2S];
 
 static void l2_code(void)
 {
@@ -188,6 +188,32 @@ static void l1_leave_plain(void)
 	enable_vp_assist(l2s[A]->hv->vp_assist_gpa, l2s[A]->hv->vp_assist);
 }
 
+/*
+ * All L2s use the same page table, which changes with each call.  A call pays for the L2s
+ * that it names.  L1 pays for the others before they run again.
+ */
+static void l1_note_owed(const struct step *step)
+{
+	static u64 vm[NR_L2S];
+	static u32 vp[NR_L2S];
+	bool named;
+	int i;
+
+	vm[step->l2] = step->vm;
+	vp[step->l2] = step->vp;
+	owed[step->l2] = false;
+	for (i = 0; i < NR_L2S; i++) {
+		if (i == step->l2)
+			continue;
+		named = i != PLAIN && (step->l2 == PLAIN ? vm[i] == VM_ID :
+					vm[i] == step->vm && vp[i] == step->vp);
+		if (!named)
+			owed[i] = true;
+		else if (step->l2 == PLAIN)
+			owed[i] = false;
+	}
+}
+
 static void l1_change(struct l2_context *last, struct l2_context *context)
 {
 	bool was_launched = context->launched;
@@ -199,7 +225,8 @@ static void l1_change(struct l2_context *last, struct l2_context *context)
 	l1_load(context, l2_code);
 	if (!was_launched)
 		vmwrite(GUEST_CR3, hv_pair.tables->cr3);
-	if (last && context != last && now.vpid12 == last->vpid)
+	if ((last && context != last && now.vpid12 == last->vpid) ||
+	    (owed[now.l2] && now.vpid12))
 		l1_invvpid(INVVPID_SINGLE, now.vpid12, 0);
 	l1_set_vpid(context, now.vpid12);
 	/* A cleared VMCS is launched; KVM takes an enlightened one either way. */
@@ -220,6 +247,7 @@ static void l1_change(struct l2_context *last, struct l2_context *context)
 static void l1_code(struct l2_context *first, u64 hypercall_gpa, u64 id)
 {
 	struct l2_context *last = NULL, *context;
+	struct step step;
 
 	if (id == SENDER)
 		l1_hv_pair_send(first, hypercall_gpa);
@@ -228,12 +256,14 @@ static void l1_code(struct l2_context *first, u64 hypercall_gpa, u64 id)
 	rdmsr(HV_X64_MSR_VP_INDEX);
 	l1_vmxon(first);
 	for (;;) {
+		step = now;
 		context = l2s[now.l2];
 		l1_change(last, context);
 		l1_order(context, READ);
 		l1_call(context, A);
 		l1_call(context, B);
 		l1_order(context, WAIT);
+		l1_note_owed(&step);
 		last = context;
 		/* The next step is known already. */
 		if (last == l2s[PLAIN])
