@@ -262,7 +262,7 @@ static void try_moved(void)
 	moves_begin(&self, 1);
 	for (i = 0; i < TIMES_MOVED; i++)
 		try_vms();
-	moves_end();
+	moves_end_after_many();
 }
 
 int main(int argc, char *argv[])

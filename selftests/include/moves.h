@@ -10,7 +10,11 @@
 /* Move the @nr @threads until moves_end(), which comes before they end. */
 void moves_begin(const pthread_t *threads, int nr);
 
+/* How often they were moved. */
+unsigned long moves_end(void);
+
 /* They must have been moved often by now. */
-void moves_end(void);
+#define MANY_MOVES	20
+void moves_end_after_many(void);
 
 #endif
