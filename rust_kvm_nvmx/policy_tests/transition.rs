@@ -154,8 +154,9 @@ mod tests {
                 let stock = exit_of(uses_vpid, vpid02, caps, Options::STOCK, false);
                 let failed = exit_of(uses_vpid, vpid02, caps, Options::NO_EXIT_FLUSH, true);
                 check_eq!(failed, stock, "{uses_vpid} {caps:?}");
-                // Without a vpid02, L2s with and without a vpid12 share vpid01.
-                if !uses_vpid && caps.has(Caps::EPT) && vpid02.is_some() {
+                // Without a vpid02, L2s with and without a vpid12 share vpid01, if there is one.
+                let own_vpid = vpid02.is_some() || !caps.has(Caps::VPID);
+                if !uses_vpid && caps.has(Caps::EPT) && own_vpid {
                     check_eq!(required, None, "{caps:?}");
                 } else {
                     check_eq!(required, stock, "{uses_vpid} {vpid02:?} {caps:?}");
