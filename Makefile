@@ -34,7 +34,8 @@ help:
 #: make kunit           the rules' tests as KUnit suites, in User-Mode Linux
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
-#: make tlbsan IMAGE=FILE  the same on any image or kernel that boots from BIOS: docs/others.md
+#: make tlbsan IMAGE=FILE  the same on any disk, ISO or kernel that boots there: docs/others.md
+#: make tlbsan XEN=debian   Debian's Xen in the emulated machine, and a guest of it
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make deb             Debian packages of the kernel, its headers and the module
 #: make deb-test        install them in a bare Debian, build with them, boot the machine from them

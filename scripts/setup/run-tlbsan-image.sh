@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # run-tlbsan-image.sh: the oracle on IMAGE, a file that boots from BIOS: a disk image, an ISO, a
-# bzImage (with XEN, as the first domain of Xen) or a multiboot kernel. docs/others.md has the
-# variables.
+# bzImage (with XEN, as the first domain of Xen) or a multiboot kernel. XEN=debian is Debian's Xen,
+# with a first domain of its own that starts a guest. docs/others.md has the variables.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/machine-args.sh"
@@ -13,6 +13,21 @@ for variable in T KDIR ROW MODULE KVM_INTEL EPT; do
 done
 number TIME 1 86400
 number MEM 64 16384
+
+# debian_defaults: Debian's Xen and kernel, and what else was not given. There is no IOMMU in the
+# machine; apicv=0: Bochs's virtual interrupts (docs/others.md).
+debian_defaults() {
+	local dir
+	dir=$(path debian-xen)
+	XEN=$dir/xen.gz
+	: "${IMAGE:=$dir/vmlinuz}" "${INITRD:=$dir/initrd}" "${SYMBOLS:=$dir/xen-syms}"
+	: "${XEN_CMDLINE:=$XEN_DEFAULTS}" "${CMDLINE:=console=hvc0 mitigations=off}"
+	: "${DONE:=^dom0: done}" "${MEM:=1536}" "${TIME:=1800}"
+	say "$(grep -E '^(xen-hypervisor-[^ ]*-amd64|linux-image-[^ ]*) ' "$dir/origin")"
+}
+XEN_DEFAULTS="com1=115200,8n1 console=com1 loglvl=all noreboot apicv=0"
+XEN_DEFAULTS+=" dom0=pvh dom0-iommu=none iommu=0 dom0_mem=512M"
+if [ "${XEN:-}" = debian ]; then debian_defaults; fi
 [ -n "${IMAGE:-}" ] || die "XEN=$XEN: give IMAGE= too, the kernel of its first domain"
 
 out=$checkout/build/tlbsan-image
