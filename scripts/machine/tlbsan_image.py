@@ -92,35 +92,40 @@ def run_image(run: Run) -> int:
     path = run.output / "results.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     print(text, flush=True)
-    print(f"the console: {run.output}/console.log, as JSON: {path}", flush=True)
+    print(f"the console: {serial}, as JSON: {path}", flush=True)
     return _status(result)
 
 
 def _watch(run: Run, process: Process, tail: Tail, start: float) -> End:
     """Until the end; without a text if the machine ends by itself."""
     panic, stop_at = "", float("inf")
-    silent = True
-    with open(run.output / "console.log", "w", encoding="utf-8") as log:
-        while True:
-            ended = process.ended()
-            for line in tail.lines(ended):
-                silent = False
-                print(line, file=sys.stderr, flush=True)
-                print(line, file=log, flush=True)
-                if run.done and run.done.search(line):
-                    return End(f"DONE: {line.strip()}")
-                if not panic and _is_panic(line):
-                    panic, stop_at = line.strip(), time.monotonic() + _LAST_WORDS
-            if ended:
-                return End("", "")
-            now = time.monotonic()
-            if now > stop_at:
-                return End(f"the console shows {panic!r}", f"the console shows {panic!r}")
-            if now - start > run.seconds:
-                text = f"TIME: {run.seconds:.0f} s are over"
-                bad = _NO_OUTPUT if silent else f"no line had DONE in {run.seconds:.0f} s"
-                return End(text, bad if silent or run.done else "")
-            time.sleep(_POLL)
+    while True:
+        ended = process.ended()
+        for line in tail.lines(ended):
+            print(line, file=sys.stderr, flush=True)
+            if run.done and run.done.search(line):
+                return End(f"DONE: {line.strip()}")
+            if not panic and _is_panic(line):
+                panic, stop_at = line.strip(), time.monotonic() + _LAST_WORDS
+        if ended:
+            return End("")
+        now = time.monotonic()
+        if now > stop_at:
+            return End(f"the console shows {panic!r}", f"the console shows {panic!r}")
+        if now - start > run.seconds:
+            return _late(run)
+        time.sleep(_POLL)
+
+
+def _late(run: Run) -> End:
+    """TIME is over: a good end, if the console is heard and DONE is not waited for."""
+    end = End(f"TIME: {run.seconds:.0f} s are over")
+    # A screen that is drawn has no whole lines.
+    if not (run.output / KERNEL_LOG).stat().st_size:
+        end.bad = _NO_OUTPUT
+    elif run.done:
+        end.bad = f"no line had DONE in {run.seconds:.0f} s"
+    return end
 
 
 def _is_panic(line: str) -> bool:

@@ -82,9 +82,9 @@ def write(packages: Path, kernel: Path, output: Path) -> None:
         tools = [next(packages.glob(f"usr/lib/xen-*/bin/{name}")) for name in _TOOLS]
         for tool in tools:
             image.add(root, str(tool.relative_to(packages)), tool.read_bytes())
-        for name, place in libraries(
-            tools, [packages / _LIBRARIES, Path("/") / _LIBRARIES]
-        ).items():
+        here = Path("/") / _LIBRARIES
+        found = libraries(tools, [packages / _LIBRARIES, here]) | {_OPENED: here / _OPENED}
+        for name, place in found.items():
             image.add(root, f"lib/{name}", place.read_bytes())
         image.add(root, str(_LOADER), (Path("/") / _LOADER).read_bytes())
         for name in _MODULES:

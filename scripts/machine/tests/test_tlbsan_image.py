@@ -105,6 +105,8 @@ class Runs(Files):
         status, text = self._run("up\n", GUESTS, waits=True, seconds=0.3)
         self.assertEqual(status, 0)
         self.assertIn("TIME: 0 s are over", text)
+        status, text = self._run("a menu that is drawn", GUESTS, waits=True, seconds=0.3)
+        self.assertEqual(status, 0)
         status, text = self._run("", GUESTS, waits=True, seconds=0.3)
         self.assertEqual(status, 2)
         self.assertIn("serial port was silent", text)
