@@ -31,7 +31,7 @@ from session import KERNEL_LOG
 _POLL = 0.05
 # After a panic the trace still follows.
 _LAST_WORDS = 3.0
-_XEN_PANIC = re.compile(r"\(XEN\) Panic on CPU")
+_XEN_PANIC = re.compile(r"\(XEN\) (Panic on CPU|Hardware Dom0 crashed)")
 # Bochs's words for ACPI's power-off: the one good end by itself.
 _POWER_OFF = "soft power off"
 _NO_OUTPUT = (

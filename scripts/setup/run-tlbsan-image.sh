@@ -32,9 +32,8 @@ if [ "${XEN:-}" = debian ]; then debian_defaults; fi
 
 out=$checkout/build/tlbsan-image
 make_build tlbsan-image
-given=$out/given
-rm -rf "$given"
-mkdir -p "$given"
+given=$(mktemp -d "$out/given.XXXXXX")
+trap 'rm -rf "$given"' EXIT
 
 # give OPTION VARIABLE: the file that VARIABLE names, where the toolchain's file system has it too.
 give() {
@@ -66,5 +65,4 @@ args+=(--bochs "$bochs/bochs")
 status=0
 RUST_KVM_NVMX_TOOLS=$tools "$here/in-toolchain.sh" \
 	python3 "$checkout/scripts/machine/run_image.py" "${args[@]}" "$@" || status=$?
-rm -rf "$given"
 exit "$status"
