@@ -14,8 +14,7 @@ done
 number TIME 1 86400
 number MEM 64 16384
 
-# debian_defaults: Debian's Xen and kernel, and what else was not given. There is no IOMMU in the
-# machine; apicv=0: Bochs's virtual interrupts (docs/others.md).
+# debian_defaults: Debian's Xen and kernel, and what else was not given. The machine has no IOMMU.
 debian_defaults() {
 	local dir
 	dir=$(path debian-xen)
@@ -25,7 +24,7 @@ debian_defaults() {
 	: "${DONE:=^dom0: done}" "${MEM:=1536}" "${TIME:=1800}"
 	say "$(grep -E '^(xen-hypervisor-[^ ]*-amd64|linux-image-[^ ]*) ' "$dir/origin")"
 }
-XEN_DEFAULTS="com1=115200,8n1 console=com1 loglvl=all noreboot apicv=0"
+XEN_DEFAULTS="com1=115200,8n1 console=com1 loglvl=all noreboot"
 XEN_DEFAULTS+=" dom0=pvh dom0-iommu=none iommu=0 dom0_mem=512M"
 if [ "${XEN:-}" = debian ]; then debian_defaults; fi
 [ -n "${IMAGE:-}" ] || die "XEN=$XEN: give IMAGE= too, the kernel of its first domain"
