@@ -78,6 +78,7 @@ def run_image(run: Run) -> int:
     with machine.start(run.output, False) as process:
         end = _watch(run, process, tail, start)
         process.finish()
+    (run.output / "machine.iso").unlink(missing_ok=True)
     if not end.text:
         why = machine.why_it_ended(run.output) or "it gave no reason"
         end.text = f"the machine ended by itself: {why}"
@@ -121,7 +122,8 @@ def _late(run: Run) -> End:
     """TIME is over: a good end, if the console is heard and DONE is not waited for."""
     end = End(f"TIME: {run.seconds:.0f} s are over")
     # A screen that is drawn has no whole lines.
-    if not (run.output / KERNEL_LOG).stat().st_size:
+    serial = run.output / KERNEL_LOG
+    if not serial.exists() or not serial.stat().st_size:
         end.bad = _NO_OUTPUT
     elif run.done:
         end.bad = f"no line had DONE in {run.seconds:.0f} s"
