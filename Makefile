@@ -4,7 +4,7 @@
 
 setup := scripts/setup
 # Variables that the scripts read from the environment.
-export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES HOURS PLANT BYTES WAY UPDATE KDIR ROW ROWS COSTS KERNEL KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
+export T NETS TRACER V ALL OPTIONS CPUS SEED EPT KVM_INTEL MODULE SIM TLBSAN MINUTES HOURS PLANT BYTES WAY UPDATE KDIR ROW ROWS COSTS IMAGE INITRD CMDLINE XEN XEN_CMDLINE SYMBOLS DONE TIME MEM KERNEL KERNEL_TARBALL KERNEL_SHA256 TOOLCHAIN JOBS DEBIAN_MIRROR
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -34,6 +34,8 @@ help:
 #: make kunit           the rules' tests as KUnit suites, in User-Mode Linux
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
+#: make tlbsan IMAGE=FILE  the same on any disk, ISO or kernel that boots there: docs/others.md
+#: make tlbsan XEN=debian   Debian's Xen in the emulated machine, and a guest of it
 #: make module          the module alone, rust_kvm_nvmx.ko
 #: make deb             Debian packages of the kernel, its headers and the module
 #: make deb-test        install them in a bare Debian, build with them, boot the machine from them
@@ -63,6 +65,10 @@ help:
 #:            TRACER=NAME        make trace: perf, or bpftrace with ROW=btf, in trace-cmd's place
 #:            KVM_INTEL='vpid=0' make test, make tlbsan: parameters of kvm_intel
 #:            TLBSAN=0           Debian's own Bochs, without emulator counters and oracle
+#:            IMAGE=FILE         make tlbsan: a disk image, an ISO, a bzImage or a multiboot kernel
+#:            INITRD= CMDLINE=   of that kernel; XEN=FILE XEN_CMDLINE=: Xen, which starts it
+#:            TIME= MEM= DONE=   its most seconds, its MB, a regular expression of its last line
+#:            SYMBOLS=FILE       make tlbsan IMAGE=: ELF file with the hypervisor's functions
 #:            MODULE=0           make tlbsan: without the module, if the kernel has its hooks
 #:            HOURS=N            make soak: how long, 0.25 for example; SEED=N: the order again
 #:            PLANT=WHAT         make soak: do this wrong on purpose (docs/soak.md)
@@ -96,7 +102,7 @@ top:
 	@python3 -B scripts/machine/top.py
 
 tlbsan:
-	@$(setup)/run-tlbsan.sh
+	@$(setup)/run-tlbsan$(if $(IMAGE)$(XEN),-image).sh
 
 hook-cost:
 	@$(setup)/hook-cost.sh

@@ -16,6 +16,9 @@ from session import KERNEL_LOG, TESTS_LOG, read_lines
 
 BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
 VGA_BIOS = Path("/usr/share/vgabios/vgabios-stdvga.bin")
+# What the machine boots: an ISO, or a disk, which stays as it is.
+CDROM, DISK = "cdrom", "disk"
+_INSERTED = {CDROM: "status=inserted", DISK: "mode=volatile"}
 # The newest model whose VM entries Debian's Bochs 3.0 gets right.
 CPU_MODEL = "corei7_haswell_4770"
 # The oldest with posted interrupts, without which KVM uses no APIC virtualization. Bochs's
@@ -31,6 +34,8 @@ _QUANTUM, _SHORTEST_QUANTUM, _LONGEST_QUANTUM = 16, 4, 32
 # What the machine's clock shows at its start: the tests seed their random numbers
 # with it.
 _DATE = 1_700_000_000
+# Seconds in which it writes the last region.
+_LAST_REGION = 30
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,15 @@ class Emulator:
 
 
 def configuration(
-    emulator: Emulator, iso: Path, serial: dict[str, str], log: Path, verbose: bool
+    emulator: Emulator,
+    medium: Path,
+    serial: dict[str, str],
+    log: Path,
+    verbose: bool,
+    kind: str = CDROM,
 ) -> str:
-    """The text of the configuration file; SERIAL maps com1, com2 to their settings."""
+    """The text of the configuration file; MEDIUM is what it boots, a CDROM or a DISK; SERIAL maps
+    com1, com2 to their settings."""
     for needed in (BIOS, VGA_BIOS):
         if not needed.exists():
             raise MachineError(f"{needed} is missing: install bochsbios and vgabios")
@@ -103,8 +114,8 @@ def configuration(
         "cpu: reset_on_triple_fault=0, ignore_bad_msrs=1",
         f"memory: guest={emulator.megabytes}, host={emulator.megabytes}",
         f"clock: sync=none, time0={interleaving.date}",
-        f"ata0-master: type=cdrom, path={iso}, status=inserted",
-        "boot: cdrom",
+        f"ata0-master: type={kind}, path={medium}, {_INSERTED[kind]}",
+        f"boot: {kind}",
         *(f"{port}: enabled=1, {how}" for port, how in serial.items()),
         f"log: {log}",
         "panic: action=fatal",
@@ -153,6 +164,14 @@ class Process(ProcessGroup):
             except OSError as error:
                 raise MachineError(f"cannot start {emulator.binary}: {error}") from error
 
+    def finish(self) -> None:
+        """End it so that it writes what it has counted."""
+        self._process.terminate()
+        try:
+            self._process.wait(_LAST_REGION)
+        except subprocess.TimeoutExpired:
+            pass
+
     def ended(self) -> bool:
         """Whether it is gone; keeps the memory and time it has used."""
         directory = Path(f"/proc/{self._process.pid}")
@@ -170,10 +189,11 @@ class Process(ProcessGroup):
 
 @dataclass(frozen=True)
 class BochsMachine:
-    """A machine that Bochs emulates, booted from ISO."""
+    """A machine that Bochs emulates, booted from MEDIUM."""
 
     emulator: Emulator
-    iso: Path
+    medium: Path
+    kind: str = CDROM
 
     def start(self, directory: Path, verbose: bool) -> Process:
         """Start it; its files go to DIRECTORY."""
@@ -185,7 +205,8 @@ class BochsMachine:
             "com2": f"mode=file, dev={directory}/{TESTS_LOG}",
         }
         log = directory / "bochs.log"
-        config.write_text(configuration(self.emulator, self.iso, serial, log, verbose))
+        text = configuration(self.emulator, self.medium, serial, log, verbose, self.kind)
+        config.write_text(text)
         return Process(self.emulator, config, directory / "witness.jsonl")
 
     def why_it_ended(self, directory: Path) -> str:

@@ -157,15 +157,18 @@ def build_iso(kernel: Path, root: Path, arguments: str, iso: Path) -> None:
     tree.mkdir(parents=True)
     (tree / "bzimage").write_bytes(_read(kernel / "arch/x86/boot/bzImage", "kernel build"))
     (tree / "initrd").write_bytes(archive(root))
+    label = f" kernel /bzimage\n append initrd=/initrd {KERNEL_ARGUMENTS} {arguments}\n"
+    write_iso(tree, label, iso)
+    shutil.rmtree(tree)
+
+
+def write_iso(tree: Path, label: str, iso: Path) -> None:
+    """Write the ISO of TREE, in which isolinux does what LABEL says."""
     (tree / "isolinux.bin").write_bytes(_read(ISOLINUX, "package isolinux"))
     (tree / "ldlinux.c32").write_bytes(_read(LDLINUX, "package syslinux-common"))
-    (tree / "isolinux.cfg").write_text(
-        "default machine\nprompt 0\nlabel machine\n kernel /bzimage\n"
-        f" append initrd=/initrd {KERNEL_ARGUMENTS} {arguments}\n"
-    )
+    (tree / "isolinux.cfg").write_text(f"default machine\nprompt 0\nlabel machine\n{label}")
     boot = "-b isolinux.bin -c boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table"
     _run(["xorriso", "-as", "mkisofs", "-quiet", "-o", str(iso), *boot.split(), str(tree)])
-    shutil.rmtree(tree)
 
 
 def _read(path: Path, source: str) -> bytes:

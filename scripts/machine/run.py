@@ -8,14 +8,13 @@ Everything comes by option; nothing here knows how it was built.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TextIO
 
 import kvm_coverage
+import output_lock
 from bench import Runs, run_bench
 from bochs import Emulator
 from boots import Parts
@@ -251,16 +250,6 @@ def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
     )
 
 
-def _lock(output: Path) -> TextIO:
-    """Two runs would write the same logs and images."""
-    lock = open(output / ".lock", "w", encoding="utf-8")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise MachineError(f"another run uses {output}: wait for it, or end it") from error
-    return lock
-
-
 def _run(options: argparse.Namespace, parts: Parts) -> int:
     if options.command == "test":
         parameters = parameters_of(options.kvm_intel, parts.kernel)
@@ -312,7 +301,7 @@ def main() -> int:
     try:
         parts = _parts(options)
         parts.output.mkdir(parents=True, exist_ok=True)
-        lock = _lock(parts.output)  # noqa: F841, held until the end
+        lock = output_lock.lock(parts.output)  # noqa: F841, held until the end
         kvm_coverage.forget(parts.output)
         status = _run(options, parts)
         kvm_coverage.report(parts.kernel, parts.output)

@@ -27,14 +27,19 @@ private_apt() {
 		-o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::Retries=2 "$@"
 }
 
+# open_apt DIR SUITE: fetch the list of packages of SUITE.
+open_apt() {
+	host_needs "debian-archive-keyring:$keyring"
+	mkdir -p "$1/state/lists/partial" "$1/cache/archives/partial"
+	echo "deb [signed-by=$keyring] $DEBIAN_MIRROR $2 main" >"$1/sources.list"
+	run "package list" 0 private_apt "$1" apt-get update
+}
+
 # fetch_package DIR PACKAGE REMEDY: the newest that KERNEL_SUITE has now, as DIR/package.deb; its
 # name and version go into DIR/origin.
 fetch_package() {
 	local apt=$1/apt version
-	host_needs "debian-archive-keyring:$keyring"
-	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
-	echo "deb [signed-by=$keyring] $DEBIAN_MIRROR $KERNEL_SUITE main" >"$apt/sources.list"
-	run "package list" 0 private_apt "$apt" apt-get update
+	open_apt "$apt" "$KERNEL_SUITE"
 	# No status: a package that is not there is an answer.
 	version=$(private_apt "$apt" apt-cache show "$2" 2>&1 | sed -n 's/^Version: //p' | head -n 1) || true
 	[ -n "$version" ] || die "$KERNEL_SUITE has no $2 any more: $3"

@@ -16,6 +16,7 @@
 . "$here/kernel-row-kvm.sh"
 . "$here/kdir.sh"
 . "$here/emulator.sh"
+. "$here/debian-xen.sh"
 . "$here/selftests.sh"
 . "$here/own-selftests.sh"
 . "$here/kdir-selftests.sh"
@@ -47,6 +48,7 @@ need() {
 	kselftests-any) if [ -n "${KDIR:-}" ]; then kdir_selftests; else upstream; fi ;;
 	bochs) bochs ;;
 	guest-tools) guest_tools ;;
+	debian-xen) debian_xen ;;
 	kselftests-upstream) upstream ;;
 	selftests-own) own ;;
 	module) modules "$checkout" module rust_kvm_nvmx ;;
@@ -60,7 +62,7 @@ need() {
 	cargo-llvm-cov) cargo_program "$1" "$CARGO_LLVM_COV_VERSION" "what runs tests for their coverage" ;;
 	cargo-fuzz) cargo_program "$1" "$CARGO_FUZZ_VERSION" "what builds fuzzers" ;;
 	model-crates | parser_fuzz-crates | properties-crates) crates "${1%-crates}" ;;
-	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-history kernel-any bochs guest-tools kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates parser_fuzz-crates properties-crates" ;;
+	*) die "setup.sh NAME, one of: toolchain toolchain-bochs toolchain-deb toolchain-trace toolchain-matrix kernel-source kernel-stock kernel-patched kernel kernel-removals kernel-history kernel-any bochs guest-tools debian-xen kselftests-upstream kselftests-any selftests-own module rustdoc test-modules cost-module other-modules hook-cost ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates parser_fuzz-crates properties-crates" ;;
 	esac
 }
 

@@ -32,6 +32,9 @@ BOCHS_POOL=pool/main/b/bochs
 BOCHS_TARBALL=bochs_3.0+dfsg.orig.tar.xz
 BOCHS_SHA256=78f6c73d4a6472d5130a87ab9dc306d02c7c71ed8e25b3a8ef642e2a7acd282b
 
+# The Xen of DEBIAN_SUITE, for `make tlbsan XEN=debian`.
+XEN_VERSION=${XEN_VERSION:-4.20}
+
 # The formatter and linter of the Python files; Debian has no package of it.
 RUFF_VERSION=0.14.14
 # What breaks the rules for `make check-policy-mutants`: the newest that Debian's rustc builds.

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One run at a time in an output directory."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import TextIO
+
+from errors import MachineError
+
+
+def lock(output: Path) -> TextIO:
+    """Two runs would write the same logs and images. Held until the file is closed."""
+    held = open(output / ".lock", "w", encoding="utf-8")  # noqa: SIM115
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise MachineError(f"another run uses {output}: wait for it, or end it") from error
+    return held
