@@ -74,33 +74,36 @@ void Promises::invept(const Operation &what, unsigned type, uint64_t ep4ta)
 	log.add(what);
 }
 
-void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call)
+void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call,
+		     const Processor &processor)
 {
 	for (const Span &span : call.spans)
 		flushes.push_back({ what.time, vpid, ep4ta, call.address_space, call.but_globals,
-				    span });
+				    span, processor });
 	while (flushes.size() > most_flushes)
 		flushes.pop_front();
 	log.add(what);
 }
 
-bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3) const
+bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3,
+		      const Processor &user) const
 {
 	uint64_t first = name.page << name.shift, last = first + ((uint64_t(1) << name.shift) - 1);
 	bool linear = name.kind == Kind::translation || name.kind == Kind::tables;
 
-	return linear && flush.vpid == name.tag.vpid && flush.ep4ta == name.tag.ep4ta &&
+	return linear && (!flush.processor || flush.processor == user) &&
+	       flush.vpid == name.tag.vpid && flush.ep4ta == name.tag.ep4ta &&
 	       !(flush.but_globals && name.tag.pcid == GLOBAL) &&
 	       (!flush.address_space || ((flush.address_space ^ cr3) & FRAME) == 0) &&
 	       first <= flush.span.last && flush.span.first <= last;
 }
 
-Time Promises::newest(const Name &name, uint64_t cr3) const
+Time Promises::newest(const Name &name, uint64_t cr3, const Processor &user) const
 {
 	Time time = invalidations.newest(name);
 
 	for (const Flush &flush : flushes) {
-		if (flush.time > time && covers(flush, name, cr3))
+		if (flush.time > time && covers(flush, name, cr3, user))
 			time = flush.time;
 	}
 	return time;

@@ -23,6 +23,9 @@ enum : uint64_t {
 /* The virtual VPID of an L2 that is not known; SDM 31.3 names no reserved one. */
 static const uint16_t unknown_vpid = 0xffff;
 
+/* L2s of a virtual CPU that calls can name.  Beyond: a miss, no false report. */
+static const size_t most_targets = 256;
+
 /* The virtual CPU whose L1 runs on this VMCS. */
 VirtualCpus::Cpu &VirtualCpus::of(uint64_t vmcs)
 {
@@ -87,8 +90,22 @@ void VirtualCpus::enters_l2(Cpu &vcpu)
 			vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_entry_without_vpid, vcpu), 0);
+		if (vmcs12.direct_flush)
+			is_target(vcpu);
 	}
 	vcpu.in_l2 = true;
+}
+
+/* What it cached stays behind when L1 runs another, and the calls may come then. */
+void VirtualCpus::is_target(Cpu &vcpu)
+{
+	Target target = { { vcpu.l2_vmcs12.vm_id, vcpu.l2_vmcs12.vp_id }, vcpu.l2.vpid,
+			  vcpu.l2.ep4ta };
+
+	std::erase(vcpu.targets, target);
+	vcpu.targets.push_front(target);
+	if (vcpu.targets.size() > most_targets)
+		vcpu.targets.pop_back();
 }
 
 /*
@@ -226,11 +243,15 @@ Time VirtualCpus::promised(unsigned cpu, const Name &name, uint64_t cr3) const
 		return 0;
 
 	VirtualTag now = context(cpu);
+	Promises::Processor user;
 	Name own = name;
+
+	if (vcpu->in_l2 && now.known && vcpu->l2_vmcs12.direct_flush)
+		user = { vcpu->l2_vmcs12.vm_id, vcpu->l2_vmcs12.vp_id };
 
 	own.tag.vpid = now.vpid;
 	own.tag.ep4ta = now.ep4ta;
-	return vcpu->promises.newest(own, cr3);
+	return vcpu->promises.newest(own, cr3, user);
 }
 
 std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) const

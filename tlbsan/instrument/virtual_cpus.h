@@ -22,6 +22,7 @@
 #define TLBSAN_VIRTUAL_CPUS_H
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -105,6 +106,15 @@ private:
 		bool by_l2 = false;
 	};
 
+	/* An L2 that the calls of other L2s can name, and its address space. */
+	struct Target {
+		VirtualProcessor processor;
+		uint16_t vpid = 0;
+		uint64_t ep4ta = 0;
+
+		bool operator==(const Target &) const = default;
+	};
+
 	struct Cpu {
 		unsigned number = 0;
 		unsigned life = 0;	/* of the VMCS that is its key */
@@ -115,6 +125,7 @@ private:
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
 		Vmcs12 l2_vmcs12;	/* of its last L2 */
+		std::deque<Target> targets;	/* the L2s that it entered, the newest first */
 		bool in_l2 = false;
 		Time restored = 0;	/* when this L2 took another's place without L1 */
 		std::vector<GuestOperation> asked_by_l2;
@@ -135,10 +146,12 @@ private:
 	Cpu *running(unsigned cpu);
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	void enters_l2(Cpu &vcpu);
+	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
 	void restored_l2(Cpu &vcpu);
 	void goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
 	void registers_changed(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
+	void flush_l2s(Cpu &target, const Cpu &caller, const Call &call);
 	void call_returned(Cpu &vcpu, const GuestRegisters &now, bool to_l2);
 	void promise(Cpu &vcpu, const GuestOperation &operation);
 

@@ -168,6 +168,26 @@ void VirtualCpus::calls(unsigned cpu, const FlushCall &call)
 		vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
 }
 
+static bool names(const FlushCall &call, std::optional<uint32_t> index)
+{
+	bool named = call.every_processor;
+
+	for (uint32_t processor : call.processors)
+		named |= index == processor;
+	return named;
+}
+
+/* All that this virtual CPU has entered: one that runs now, and those at rest. */
+void VirtualCpus::flush_l2s(Cpu &target, const Cpu &caller, const Call &call)
+{
+	for (const Target &l2 : target.targets) {
+		if (l2.processor.vm_id == caller.l2_vmcs12.vm_id &&
+		    names(call.flush, l2.processor.vp_id))
+			target.promises.flush(call.what, l2.vpid, l2.ep4ta, call.flush,
+					      l2.processor);
+	}
+}
+
 /* Did the hypervisor handle it?  It goes back to the caller, or to L1 with exit 0x10000031. */
 void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bool to_l2)
 {
@@ -183,22 +203,10 @@ void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bo
 	for (auto &[vmcs, target] : cpus) {
 		if (target->host_cr3 != caller.host_cr3 || target->life != levels.life(vmcs))
 			continue;
-		if (call.by_l2 && (!target->l2.vcpu || !target->l2_vmcs12.direct_flush ||
-				   target->l2_vmcs12.vm_id != caller.l2_vmcs12.vm_id))
-			continue;
-
-		std::optional<uint32_t> index = target->vp_index;
-
 		if (call.by_l2)
-			index = target->l2_vmcs12.vp_id;
-
-		bool named = call.flush.every_processor;
-
-		for (uint32_t processor : call.flush.processors)
-			named |= index == processor;
-		if (named)
-			target->promises.flush(call.what, call.by_l2 ? target->l2.vpid : 0,
-					       call.by_l2 ? target->l2.ep4ta : 0, call.flush);
+			flush_l2s(*target, caller, call);
+		else if (names(call.flush, target->vp_index))
+			target->promises.flush(call.what, 0, 0, call.flush);
 	}
 }
 
