@@ -173,9 +173,18 @@ Verdict Oracle::shadow_debt(const Place &at, const Entry &entry, const Name &nam
 	return verdict;
 }
 
-void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
+/*
+ * True when the entry stays: it was the guest's right not to flush it yet.  When the
+ * guest has done so, it is asked about again.
+ */
+bool Oracle::report(const Place &at, Finding finding, const Verdict &verdict, Entry &old,
 		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host)
 {
+	bool note = verdict.cause == Cause::guest;
+
+	if (note && old.noted)
+		return true;
+
 	Report report = {
 		.finding = finding,
 		.cause = verdict.cause,
@@ -195,6 +204,8 @@ void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, co
 		cpus[at.cpu].suspects.push_back({ report, name });
 	else
 		sink(report);
+	old.noted = note;
+	return note;
 }
 
 Origin Oracle::origin(const Place &at) const
@@ -206,17 +217,9 @@ Origin Oracle::origin(const Place &at) const
 void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
 		  const Rights &allowed, bool user)
 {
-	Entry &entry = cpus[at.cpu].memory.at(name);
-
-	entry.host = host;
-	entry.guest = guest;
-	entry.read = clock.now();
-	if (allowed.write)
-		entry.write = clock.now();
-	if (allowed.execute)
-		entry.execute = clock.now();
-	entry.user = user;
-	entry.origin = origin(at);
+	cpus[at.cpu].memory.add(name, { .host = host, .guest = guest, .read = clock.now(),
+					.allowed = allowed, .user = user, .noted = false,
+					.origin = origin(at) });
 }
 
 } /* namespace tlbsan */
