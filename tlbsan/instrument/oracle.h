@@ -48,7 +48,17 @@ public:
 
 	using Sink = std::function<void(const Report &)>;
 
-	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink);
+	/* Beyond them what was invalidated is dropped, and then everything. */
+	struct Limits {
+		size_t names = 1 << 20;		/* with entries, of one CPU */
+		size_t addresses = 1 << 16;	/* invalidated one by one, of one CPU */
+	};
+
+	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink, const Limits &limits);
+	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
+		: Oracle(cpus, levels, std::move(sink), Limits())
+	{
+	}
 
 	/* VM entries and exits, in the order that VirtualCpus wants. */
 	void entered(const VmEntry &entry, const GuestRegisters &registers);
@@ -73,6 +83,9 @@ public:
 	 */
 	void settle_all();
 
+	/* Since it was last asked. */
+	NotJudged take_not_judged();
+
 	/* What guests leave to the hypervisor is told to these directly. */
 	VirtualCpus &virtual_cpus() { return vcpus; }
 
@@ -89,6 +102,7 @@ private:
 		Invalidations invalidations;
 		Operations operations;
 		std::vector<Suspect> suspects;
+		size_t next_sweep = 0;			/* at this size of memory */
 		uint16_t vpid = 0;			/* of the guest it runs */
 	};
 
@@ -120,6 +134,8 @@ private:
 	Clock clock;
 	VirtualCpus vcpus;
 	std::vector<Cpu> cpus;
+	const Limits limits;
+	NotJudged unjudged;
 };
 
 } /* namespace tlbsan */

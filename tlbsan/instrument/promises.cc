@@ -2,11 +2,12 @@
 #include "promises.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tlbsan {
 
 /* Guarantees that name addresses.  If there are more, the oldest go: a miss, no false report. */
-static const size_t most_addresses = 1 << 16, most_flushes = 512;
+static const size_t most_addresses = 1 << 18, most_flushes = 4096;
 
 void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)
 {
@@ -30,8 +31,10 @@ void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOp
 
 void Promises::operation(const Operation &what, uint16_t vpid, const GuestOperation &operation)
 {
-	if (invalidations.addresses() > most_addresses)
+	if (invalidations.addresses() > most_addresses) {
+		forgotten += invalidations.addresses();
 		invalidations.forget_addresses();
+	}
 	apply(invalidations, what.time, vpid, operation);
 	log.add(what);
 }
@@ -80,7 +83,7 @@ void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const
 	for (const Span &span : call.spans)
 		flushes.push_back({ what.time, vpid, ep4ta, call.address_space, call.but_globals,
 				    span, processor });
-	while (flushes.size() > most_flushes)
+	for (; flushes.size() > most_flushes; forgotten++)
 		flushes.pop_front();
 	log.add(what);
 }
@@ -96,6 +99,11 @@ bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3,
 	       !(flush.but_globals && name.tag.pcid == GLOBAL) &&
 	       (!flush.address_space || ((flush.address_space ^ cr3) & FRAME) == 0) &&
 	       first <= flush.span.last && flush.span.first <= last;
+}
+
+uint64_t Promises::take_forgotten()
+{
+	return std::exchange(forgotten, 0);
 }
 
 Time Promises::newest(const Name &name, uint64_t cr3, const Processor &user) const

@@ -46,6 +46,8 @@ public:
 	 * cr3, if the L2 with these ids uses it.
 	 */
 	Time newest(const Name &name, uint64_t cr3, const Processor &user = {}) const;
+	/* How many were too many to keep, since this was last asked. */
+	uint64_t take_forgotten();
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> since(Time time) const { return log.since(time); }
 
@@ -66,6 +68,7 @@ private:
 	Invalidations invalidations;
 	std::deque<Flush> flushes;	/* oldest first */
 	Operations log;
+	uint64_t forgotten = 0;
 };
 
 } /* namespace tlbsan */

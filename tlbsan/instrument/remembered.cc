@@ -16,19 +16,22 @@ static bool supersedes(const Entry &newer, const Entry &old, unsigned shift)
 	       allows(newer, old.allowed);
 }
 
-void Remembered::add(const Name &name, const Entry &entry)
+bool Remembered::add(const Name &name, const Entry &entry)
 {
 	Kept &kept = entries[name];
+	bool full = false;
 	auto is_superseded = [&](const Entry &old) { return supersedes(entry, old, name.shift); };
 
 	if (!kept.older.empty())
 		std::erase_if(kept.older, is_superseded);
 	if (kept.newest.read && !is_superseded(kept.newest)) {
-		if (kept.older.size() == most_older)
+		full = kept.older.size() == most_older;
+		if (full)
 			kept.older.erase(kept.older.begin());
 		kept.older.push_back(kept.newest);
 	}
 	kept.newest = entry;
+	return full;
 }
 
 size_t Remembered::size() const

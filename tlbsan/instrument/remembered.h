@@ -73,8 +73,11 @@ public:
 	 */
 	template <class Keep>
 	void each(const Name &name, const Invalidations &invalidations, Keep keep);
-	/* A newer entry, after each() has shown those before it. */
-	void add(const Name &name, const Entry &entry);
+	/*
+	 * A newer entry, after each() has shown those before it.  True when the oldest
+	 * had to go for it.
+	 */
+	bool add(const Name &name, const Entry &entry);
 	/* How many names have entries. */
 	size_t size() const;
 	/* Drop every entry that an invalidation covers. */

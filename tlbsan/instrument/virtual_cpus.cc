@@ -2,6 +2,8 @@
 /* What a guest is: from VM entry to VM exit.  What it asks for: virtual_requests.cc. */
 #include "virtual_cpus.h"
 
+#include <utility>
+
 #include "exit_reasons.h"
 
 namespace tlbsan {
@@ -104,8 +106,10 @@ void VirtualCpus::is_target(Cpu &vcpu)
 
 	std::erase(vcpu.targets, target);
 	vcpu.targets.push_front(target);
-	if (vcpu.targets.size() > most_targets)
+	if (vcpu.targets.size() > most_targets) {
 		vcpu.targets.pop_back();
+		forgotten++;
+	}
 }
 
 /*
@@ -259,6 +263,13 @@ std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) cons
 	const Cpu *vcpu = running(cpu);
 
 	return vcpu ? vcpu->promises.since(time) : std::vector<Operation>();
+}
+
+uint64_t VirtualCpus::take_forgotten()
+{
+	for (auto &[vmcs, vcpu] : cpus)
+		forgotten += vcpu->promises.take_forgotten();
+	return std::exchange(forgotten, 0);
 }
 
 } /* namespace tlbsan */

@@ -97,6 +97,8 @@ public:
 	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> promised_since(unsigned cpu, Time time) const;
+	/* How many guarantees were too many to keep, since this was last asked. */
+	uint64_t take_forgotten();
 
 private:
 	/* A hypercall that has not returned. */
@@ -158,6 +160,7 @@ private:
 	const VmcsLevels &levels;
 	Clock &clock;
 	unsigned last_number = 0, last_visit = 0;
+	uint64_t forgotten = 0;
 	/* L1's VMCS -> its virtual CPU */
 	std::unordered_map<uint64_t, std::unique_ptr<Cpu>> cpus;
 	/* processes whose guests use Hyper-V's interface */
