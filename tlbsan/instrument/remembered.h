@@ -62,7 +62,10 @@ inline uint64_t offset_in(uint64_t address, unsigned shift)
 /* Would hardware have allowed the access by this entry? */
 inline bool allows(const Entry &entry, const Rights &wanted)
 {
-	return (!wanted.write || entry.allowed.write) && (!wanted.execute || entry.allowed.execute);
+	const Rights &allowed = entry.allowed;
+
+	return (!wanted.read || allowed.read) && (!wanted.write || allowed.write) &&
+	       (!wanted.execute || allowed.execute);
 }
 
 class Remembered {
