@@ -74,9 +74,14 @@ void VirtualCpus::promise(Cpu &vcpu, const GuestOperation &operation)
 	vcpu.promises.operation(what, vcpu.in_l2 ? vcpu.l2.vpid : 0, operation);
 }
 
+Vmcs12 &VirtualCpus::current_vmcs12(const Cpu &vcpu)
+{
+	return vmcs12s[vcpu.host_cr3][vcpu.vmptr12];
+}
+
 void VirtualCpus::enters_l2(Cpu &vcpu)
 {
-	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : vcpu.vmcs12s[vcpu.vmptr12];
+	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : current_vmcs12(vcpu);
 	vcpu.asked_by_l2.clear();
 	vcpu.l2 = { .vcpu = vcpu.number, .known = vcpu.l2_vmcs12.known };
 
@@ -180,7 +185,7 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 		vcpu.l2_vmcs12.eptp = vcpu.l2_vmcs12.eptps[*vcpu.eptp_switch];
 		vcpu.l2.ep4ta = vcpu.l2_vmcs12.eptp & FRAME;
 		if (!vcpu.evmcs.known)
-			vcpu.vmcs12s[vcpu.vmptr12].eptp = vcpu.l2_vmcs12.eptp;
+			current_vmcs12(vcpu).eptp = vcpu.l2_vmcs12.eptp;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_vmfunc_without_vpid, vcpu), 0);
 	}

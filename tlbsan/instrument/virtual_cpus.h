@@ -122,7 +122,6 @@ private:
 		unsigned life = 0;	/* of the VMCS that is its key */
 		uint64_t host_cr3 = 0;
 		Promises promises;
-		std::unordered_map<uint64_t, Vmcs12> vmcs12s;
 		uint64_t vmptr12 = 0;
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
@@ -147,6 +146,7 @@ private:
 	const Cpu *running(unsigned cpu) const;
 	Cpu *running(unsigned cpu);
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
+	Vmcs12 &current_vmcs12(const Cpu &vcpu);
 	void enters_l2(Cpu &vcpu);
 	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
@@ -163,6 +163,11 @@ private:
 	uint64_t forgotten = 0;
 	/* L1's VMCS -> its virtual CPU */
 	std::unordered_map<uint64_t, std::unique_ptr<Cpu>> cpus;
+	/*
+	 * Process -> address of a vmcs12 in its guest -> what the guest wrote there.  It
+	 * may take it to another virtual CPU.
+	 */
+	std::unordered_map<uint64_t, std::unordered_map<uint64_t, Vmcs12>> vmcs12s;
 	/* processes whose guests use Hyper-V's interface */
 	std::unordered_set<uint64_t> hyperv;
 };

@@ -57,7 +57,7 @@ void VirtualCpus::vmwrite(unsigned cpu, uint64_t field, uint64_t value)
 	if (!vcpu || vcpu->in_l2)
 		return;
 
-	Vmcs12 &vmcs12 = vcpu->vmcs12s[vcpu->vmptr12];
+	Vmcs12 &vmcs12 = current_vmcs12(*vcpu);
 
 	switch (field) {
 	case FIELD_VPID:
@@ -94,9 +94,14 @@ uint64_t VirtualCpus::eptp_list(unsigned cpu) const
 	if (!vcpu || vcpu->in_l2 || vcpu->evmcs.known)
 		return 0;
 
-	auto found = vcpu->vmcs12s.find(vcpu->vmptr12);
+	auto vm = vmcs12s.find(vcpu->host_cr3);
 
-	return found != vcpu->vmcs12s.end() && found->second.switches_eptp ?
+	if (vm == vmcs12s.end())
+		return 0;
+
+	auto found = vm->second.find(vcpu->vmptr12);
+
+	return found != vm->second.end() && found->second.switches_eptp ?
 		       found->second.eptp_list : 0;
 }
 
@@ -105,7 +110,7 @@ void VirtualCpus::has_eptp_list(unsigned cpu, const std::vector<uint64_t> &eptps
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2)
-		vcpu->vmcs12s[vcpu->vmptr12].eptps = eptps;
+		current_vmcs12(*vcpu).eptps = eptps;
 }
 
 void VirtualCpus::switches_eptp(unsigned cpu, uint64_t index)
