@@ -34,6 +34,8 @@ VirtualCpus::Cpu &VirtualCpus::of(uint64_t vmcs)
 	std::unique_ptr<Cpu> &cpu = cpus[vmcs];
 
 	if (!cpu || cpu->life != levels.life(vmcs)) {
+		if (cpu)
+			forgotten += cpu->promises.take_forgotten();
 		cpu = std::make_unique<Cpu>();
 		cpu->number = ++last_number;
 		cpu->life = levels.life(vmcs);

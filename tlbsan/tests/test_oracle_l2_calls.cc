@@ -75,7 +75,8 @@ TEST(an_l2_at_rest_is_owed_the_flush_of_a_call_that_names_it)
 		TwoL2s m;
 
 		m.call({ vp_id });
-		CHECK_EQUAL(m.again(), vp_id == a.vp_id ? "stale other_page" : "guestowned other_page");
+		CHECK_EQUAL(m.again(), vp_id == a.vp_id ? "stale other_page" :
+							  "guestowned other_page");
 	}
 }
 
