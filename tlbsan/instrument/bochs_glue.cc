@@ -33,8 +33,10 @@ static bool no_vmcs(const BX_CPU_C *cpu)
 static void finish()
 {
 	simulated_settle_all();
-	if (oracle)
+	if (oracle) {
 		oracle->settle_all();
+		counting->not_judged(oracle->take_not_judged());
+	}
 	counting->finish();
 }
 
@@ -95,8 +97,11 @@ void tlbsan_prefetch(Bit64u address)
 		simulated_settle_all();
 
 	auto before_end = [](const std::string &label) {
-		if (oracle && is_step(label))
+		if (!oracle)
+			return;
+		if (is_step(label))
 			oracle->settle_all();
+		counting->not_judged(oracle->take_not_judged());
 	};
 
 	if (counting->prefetched(address, before_end) && reports)

@@ -101,7 +101,7 @@ void tlbsan_ept_pte(unsigned cpu, int level, Bit64u entry)
 	read_entry(scratch(cpu).ept_tables, level, entry);
 }
 
-/* access: what all levels allow, bit 1 write, bits 2 and 10 execute */
+/* access: what all levels allow, bit 0 read, bit 1 write, bits 2 and 10 execute */
 void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u entry,
 		     unsigned access, unsigned rw)
 {
@@ -109,6 +109,7 @@ void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u 
 	bool writes = rw & 1, dirty = entry & 0x200;
 	uint8_t shift = 12 + 9 * level;
 	Rights allowed = {
+		.read = access & 1,
 		.write = access & 2 && (!dirty_flags || writes || dirty),
 		.execute = (access & 0x404) != 0,
 	};
@@ -134,7 +135,11 @@ void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_v
 		.linear = linear,
 		.linear_valid = linear_valid,
 		.page_walk = page_walk,
-		.wanted = { .write = (wanted & 2) != 0, .execute = (wanted & 0x404) != 0 },
+		.wanted = {
+			.read = wanted & 1,
+			.write = (wanted & 2) != 0,
+			.execute = (wanted & 0x404) != 0,
+		},
 		.tables = take(scratch(cpu).ept_tables),
 		.shift = uint8_t(12 + 9 * level),
 	});
@@ -170,6 +175,7 @@ void tlbsan_walk(unsigned cpu, Bit64u linear, Bit64u host, Bit32u mask, unsigned
 		.host = host & FRAME,
 		.shift = shift,
 		.allowed = {
+			.read = !ept_on || ept.allowed.read,
 			.write = access & 2 && (writes || dirty) && (!ept_on || ept.allowed.write),
 			.execute = !(access & 1) && (!ept_on || ept.allowed.execute),
 		},
@@ -197,7 +203,11 @@ void tlbsan_page_fault(unsigned cpu, unsigned fault, Bit64u linear, unsigned use
 	oracle->faulted({
 		.at = place(cpu),
 		.linear = linear,
-		.wanted = { .write = !executes && (rw & 1), .execute = executes },
+		.wanted = {
+			.read = !executes,
+			.write = !executes && (rw & 1),
+			.execute = executes,
+		},
 		.user = user != 0,
 		.user_pages_barred = executes ? c->cr4.get_SMEP() : c->cr4.get_SMAP(),
 		.tables = tables,

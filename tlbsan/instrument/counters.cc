@@ -86,6 +86,11 @@ void Counters::reported(const Report &report)
 	(report.cause == Cause::guest ? guestowned : stale)[static_cast<size_t>(report.finding)]++;
 }
 
+void Counters::not_judged(const NotJudged &more)
+{
+	unjudged.add(more);
+}
+
 void Counters::simulated(Level level, uint16_t vpid, const TlbCounts &counts)
 {
 	tlb[index(level)][vpid].add(counts);
@@ -108,6 +113,7 @@ static void add_each(std::map<Key, uint64_t> &sum, const std::map<Key, uint64_t>
 void Counters::add(const Counters &more)
 {
 	add_each(entries, more.entries);
+	unjudged.add(more.unjudged);
 	failed_entries += more.failed_entries;
 	for (size_t level = 0; level < levels; level++)
 		add_each(exits[level], more.exits[level]);
@@ -192,6 +198,8 @@ void Counters::each(const Visit &visit) const
 
 	reports("tlbsan.stale", stale);
 	reports("tlbsan.guestowned", guestowned);
+	nonzero("tlbsan.forgotten", unjudged.forgotten);
+	nonzero("tlbsan.dropped", unjudged.dropped);
 
 	for (size_t level = 0; level < levels; level++) {
 		for (const auto &[vpid, counts] : tlb[level]) {

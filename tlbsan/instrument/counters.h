@@ -14,6 +14,7 @@
  *	vmfail.<error number>
  *	instr.{root,L1,L2}
  *	tlbsan.{stale,guestowned}, tlbsan.{stale,guestowned}.<finding>
+ *	tlbsan.forgotten, tlbsan.dropped
  *	sim.{root,L1,L2}.vpid.<number>.{accesses,l1_misses,l2_misses}
  */
 #ifndef TLBSAN_COUNTERS_H
@@ -42,6 +43,7 @@ public:
 	void vmfail(const VmFail &fail);
 	void instructions(Level level, uint64_t number);
 	void reported(const Report &report);
+	void not_judged(const NotJudged &more);
 	void simulated(Level level, uint16_t vpid, const TlbCounts &counts);
 
 	void add(const Counters &more);
@@ -77,6 +79,7 @@ private:
 	Numbers<levels> executed {};
 	Numbers<findings> stale {};
 	Numbers<findings> guestowned {};
+	NotJudged unjudged;
 	std::array<std::map<uint16_t, TlbCounts>, levels> tlb;
 };
 

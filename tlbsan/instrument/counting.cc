@@ -86,6 +86,11 @@ void Counting::reported(const Report &report)
 	counters.reported(report);
 }
 
+void Counting::not_judged(const NotJudged &more)
+{
+	counters.not_judged(more);
+}
+
 bool Counting::prefetched(uint64_t address,
 			  const std::function<void(const std::string &)> &before_end)
 {

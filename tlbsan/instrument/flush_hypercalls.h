@@ -20,6 +20,14 @@ struct Span {
 	uint64_t last = ~uint64_t(0);
 };
 
+/* To whom a call of an L2 is, in the words of its L1. */
+struct VirtualProcessor {
+	uint64_t vm_id = 0;
+	uint32_t vp_id = 0;
+
+	bool operator==(const VirtualProcessor &) const = default;
+};
+
 struct FlushCall {
 	bool every_processor = false;
 	std::vector<uint32_t> processors;	/* VP indexes; an L2's: VP ids */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #include "oracle.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace tlbsan {
 
-/* Entries and single addresses of one CPU before what was invalidated is dropped. */
-static const size_t most_entries = 1 << 18, most_addresses = 1 << 16;
-
-Oracle::Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
-	: levels(levels), sink(std::move(sink)), vcpus(levels, clock), cpus(cpus)
+Oracle::Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink, const Limits &limits)
+	: levels(levels), sink(std::move(sink)), vcpus(levels, clock), cpus(cpus), limits(limits)
 {
 }
 
@@ -17,16 +17,33 @@ void Oracle::operation(unsigned cpu, Time time, Action action, uint64_t rip, uin
 	cpus.at(cpu).operations.add({ time, action, a, b, rip, levels.level(cpu) });
 }
 
-/* Once every entry is swept, the single addresses have done their work. */
+/*
+ * Once every entry and every deferred report is swept, the single addresses have done
+ * their work.
+ */
 void Oracle::limit(Cpu &cpu)
 {
-	if (cpu.invalidations.addresses() < most_addresses && cpu.memory.size() < most_entries)
+	size_t names = cpu.memory.size();
+
+	if (cpu.invalidations.addresses() < limits.addresses &&
+	    names < std::max(cpu.next_sweep, limits.names / 4))
 		return;
-	cpu.suspects.clear();		/* what would drop them may go next */
+	std::erase_if(cpu.suspects, [&](const Suspect &suspect) {
+		return cpu.invalidations.newest(suspect.name) > suspect.report.old.read;
+	});
 	cpu.memory.sweep(cpu.invalidations);
 	cpu.invalidations.forget_addresses();
-	if (cpu.memory.size() > most_entries / 2)
-		cpu.memory.clear();	/* misses what these would have shown */
+	if (cpu.memory.size() >= limits.names) {
+		unjudged.forgotten += cpu.memory.size();
+		cpu.memory.clear();
+	}
+	cpu.next_sweep = std::min(2 * cpu.memory.size(), limits.names);
+}
+
+NotJudged Oracle::take_not_judged()
+{
+	unjudged.forgotten += vcpus.take_forgotten();
+	return std::exchange(unjudged, {});
 }
 
 void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
@@ -71,9 +88,12 @@ void Oracle::settle_all()
 {
 	for (Cpu &cpu : cpus) {
 		for (const Suspect &suspect : cpu.suspects) {
-			if (suspect.entered && cpu.invalidations.newest(suspect.name) <=
-						       suspect.report.old.read)
+			if (cpu.invalidations.newest(suspect.name) > suspect.report.old.read)
+				continue;
+			if (suspect.entered)
 				sink(suspect.report);
+			else
+				unjudged.dropped++;
 		}
 		cpu.suspects.clear();
 	}
@@ -173,9 +193,18 @@ Verdict Oracle::shadow_debt(const Place &at, const Entry &entry, const Name &nam
 	return verdict;
 }
 
-void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
+/*
+ * True when the entry stays: it was the guest's right not to flush it yet.  When the
+ * guest has done so, it is asked about again.
+ */
+bool Oracle::report(const Place &at, Finding finding, const Verdict &verdict, Entry &old,
 		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host)
 {
+	bool note = verdict.cause == Cause::guest;
+
+	if (note && old.noted)
+		return true;
+
 	Report report = {
 		.finding = finding,
 		.cause = verdict.cause,
@@ -195,6 +224,8 @@ void Oracle::report(const Place &at, Finding finding, const Verdict &verdict, co
 		cpus[at.cpu].suspects.push_back({ report, name });
 	else
 		sink(report);
+	old.noted = note;
+	return note;
 }
 
 Origin Oracle::origin(const Place &at) const
@@ -206,17 +237,10 @@ Origin Oracle::origin(const Place &at) const
 void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
 		  const Rights &allowed, bool user)
 {
-	Entry &entry = cpus[at.cpu].memory.at(name);
+	Entry entry = { .host = host, .guest = guest, .read = clock.now(), .allowed = allowed,
+			.user = user, .noted = false, .origin = origin(at) };
 
-	entry.host = host;
-	entry.guest = guest;
-	entry.read = clock.now();
-	if (allowed.write)
-		entry.write = clock.now();
-	if (allowed.execute)
-		entry.execute = clock.now();
-	entry.user = user;
-	entry.origin = origin(at);
+	unjudged.forgotten += cpus[at.cpu].memory.add(name, entry);
 }
 
 } /* namespace tlbsan */

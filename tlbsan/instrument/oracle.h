@@ -6,6 +6,8 @@
  * invalidated since (invalidations.h).  When a walk finds something else than an
  * entry that nothing invalidated, hardware could have used the old entry.
  * That is no bug yet: a guest may change its own tables and flush later.
+ * The entry is kept then, beside what the walk found, until an operation invalidates
+ * it: the guest's flush may get lost.
  * Whether it is a hypervisor bug:
  *
  *  - The guest-physical side (EPT) is the hypervisor's alone.
@@ -26,7 +28,6 @@
 #ifndef TLBSAN_ORACLE_H
 #define TLBSAN_ORACLE_H
 
-#include <array>
 #include <functional>
 #include <vector>
 
@@ -47,7 +48,17 @@ public:
 
 	using Sink = std::function<void(const Report &)>;
 
-	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink);
+	/* Beyond them what was invalidated is dropped, and then everything. */
+	struct Limits {
+		size_t names = 1 << 20;		/* with entries, of one CPU */
+		size_t addresses = 1 << 16;	/* invalidated one by one, of one CPU */
+	};
+
+	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink, const Limits &limits);
+	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink)
+		: Oracle(cpus, levels, std::move(sink), Limits())
+	{
+	}
 
 	/* VM entries and exits, in the order that VirtualCpus wants. */
 	void entered(const VmEntry &entry, const GuestRegisters &registers);
@@ -72,6 +83,9 @@ public:
 	 */
 	void settle_all();
 
+	/* Since it was last asked. */
+	NotJudged take_not_judged();
+
 	/* What guests leave to the hypervisor is told to these directly. */
 	VirtualCpus &virtual_cpus() { return vcpus; }
 
@@ -88,6 +102,7 @@ private:
 		Invalidations invalidations;
 		Operations operations;
 		std::vector<Suspect> suspects;
+		size_t next_sweep = 0;			/* at this size of memory */
 		uint16_t vpid = 0;			/* of the guest it runs */
 	};
 
@@ -99,7 +114,7 @@ private:
 	Verdict apic_debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict shadow_debt(const Place &at, const Entry &entry, const Name &name,
 			    Cause otherwise) const;
-	void report(const Place &at, Finding finding, const Verdict &verdict, const Entry &old,
+	bool report(const Place &at, Finding finding, const Verdict &verdict, Entry &old,
 		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host);
 	Origin origin(const Place &at) const;
 	void note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
@@ -107,14 +122,20 @@ private:
 
 	void check_tables(const Place &at, uint64_t linear, const Tables &tables);
 	void check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables);
-	void check_combined(const EptRefusal &refusal);
-	void forget_linear(const Place &at, uint64_t linear);
+	void check_combined(const EptRefusal &refusal, bool reported);
+	void forget_tables(const Place &at, uint64_t linear);
+	/* Findings about one old entry.  True when it stays. */
+	bool translated(const Walk &walk, const Name &name, Entry &old);
+	bool refused(const PageFault &fault, const Name &name, Entry &old);
+	bool refused(const EptRefusal &refusal, const Name &name, Entry &old);
 
 	const VmcsLevels &levels;
 	Sink sink;
 	Clock clock;
 	VirtualCpus vcpus;
 	std::vector<Cpu> cpus;
+	const Limits limits;
+	NotJudged unjudged;
 };
 
 } /* namespace tlbsan */

@@ -19,13 +19,13 @@ void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, 
 		uint64_t table = tables.entry[level] & FRAME;
 		bool went_on = tables.has(level - 1);
 		Name name = name_of(Kind::ept_tables, 12 + 9 * level, at.tag, guest);
-		Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-		if (old && (!went_on || old->host != table)) {
-			report(at, Finding::ept_table, ept_changed, *old, name, linear,
-			       guest, went_on ? table : 0);
-			cpu.memory.forget(name);
-		}
+		cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+			if (went_on && old.host == table)
+				return true;
+			return report(at, Finding::ept_table, ept_changed, old, name, linear,
+				      guest, went_on ? table : 0);
+		});
 		if (went_on)
 			note(at, name, table, table, {}, false);
 	}
@@ -39,18 +39,16 @@ void Oracle::ept_walked(const EptWalk &walk)
 	check_ept_tables(at, walk.guest, 0, walk.tables);
 	for (unsigned shift : page_shifts) {
 		Name name = name_of(Kind::guest_physical, shift, at.tag, walk.guest);
-		Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-		if (!old)
-			continue;
-		if (old->host + offset_in(walk.guest, shift) != walk.host) {
-			report(at, Finding::guest_physical, ept_changed, *old, name, 0,
-			       walk.guest, walk.host);
-			cpu.memory.forget(name);
-		} else if (walk.sets_dirty && old->write) {
-			report(at, Finding::ept_dirty, ept_cleaned, *old, name, 0,
-			       walk.guest, walk.host);
-		}
+		cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+			if (old.host + offset_in(walk.guest, shift) != walk.host)
+				return report(at, Finding::guest_physical, ept_changed, old, name,
+					      0, walk.guest, walk.host);
+			if (walk.sets_dirty && old.allowed.write)
+				return report(at, Finding::ept_dirty, ept_cleaned, old, name, 0,
+					      walk.guest, walk.host);
+			return true;
+		});
 	}
 
 	uint64_t offset = offset_in(walk.guest, walk.shift);
@@ -59,8 +57,22 @@ void Oracle::ept_walked(const EptWalk &walk)
 	     (walk.guest & ~uint64_t(0xfff)) - offset, walk.allowed, false);
 }
 
-/* The access itself, not a page table on its way, was refused: combined mappings. */
-void Oracle::check_combined(const EptRefusal &refusal)
+bool Oracle::refused(const EptRefusal &refusal, const Name &name, Entry &old)
+{
+	const Place &at = refusal.at;
+	uint64_t page = old.guest + offset_in(refusal.linear, name.shift);
+	bool same = page == (refusal.guest & ~uint64_t(0xfff));
+
+	return report(at, Finding::ept_refusal, same ? ept_lost_right : debt(at, old, name), old,
+		      name, refusal.linear, refusal.guest, 0);
+}
+
+/*
+ * The access itself, not a page table on its way, was refused: combined mappings, unless
+ * one of the guest-physical mapping was reported.  Those that do not allow the access
+ * are invalidated.
+ */
+void Oracle::check_combined(const EptRefusal &refusal, bool reported)
 {
 	const Place &at = refusal.at;
 	Cpu &cpu = cpus[at.cpu];
@@ -70,17 +82,11 @@ void Oracle::check_combined(const EptRefusal &refusal)
 	for (const Tag &tag : { at.tag, global }) {
 		for (unsigned shift : page_shifts) {
 			Name name = name_of(Kind::translation, shift, tag, refusal.linear);
-			Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-			if (!old || !allows(*old, refusal.wanted))
-				continue;
-
-			uint64_t page = old->guest + offset_in(refusal.linear, shift);
-			bool same = page == (refusal.guest & ~uint64_t(0xfff));
-
-			report(at, Finding::ept_refusal,
-			       same ? ept_lost_right : debt(at, *old, name), *old, name,
-			       refusal.linear, refusal.guest, 0);
+			cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+				return !reported && allows(old, refusal.wanted) &&
+				       refused(refusal, name, old);
+			});
 		}
 	}
 }
@@ -95,24 +101,23 @@ void Oracle::ept_refused(const EptRefusal &refusal)
 	check_ept_tables(at, refusal.guest, linear, refusal.tables);
 	for (unsigned shift : page_shifts) {
 		Name name = name_of(Kind::guest_physical, shift, at.tag, refusal.guest);
-		Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-		if (old && allows(*old, refusal.wanted)) {
-			report(at, Finding::ept_refusal, ept_lost_right, *old, name,
-			       linear, refusal.guest, 0);
-			found = true;
-		}
 		/* SDM 29.4.3.1: an EPT violation invalidates what it would use */
-		cpu.memory.forget(name);
+		cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+			if (!allows(old, refusal.wanted))
+				return false;
+			found = true;
+			return report(at, Finding::ept_refusal, ept_lost_right, old, name, linear,
+				      refusal.guest, 0);
+		});
 	}
 	/*
 	 * The combined mappings of the linear address too, if it led here itself;
 	 * not if a page table on its way was refused.
 	 */
 	if (refusal.linear_valid && !refusal.page_walk) {
-		if (!found)
-			check_combined(refusal);
-		forget_linear(at, refusal.linear);
+		check_combined(refusal, found);
+		forget_tables(at, refusal.linear);
 	}
 }
 

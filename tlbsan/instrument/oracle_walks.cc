@@ -18,17 +18,20 @@ void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables
 		bool present = tables.entry[level] & 1, leaf = tables.entry[level] & 0x80;
 		bool went_on = tables.has(level - 1);
 		Name name = name_of(Kind::tables, 12 + at.table_bits * level, at.tag, linear);
-		Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-		if (old && (!went_on || old->host != table)) {
-			Verdict why = shadow_debt(at, *old, name, Cause::shadow_table);
+		cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+			if (went_on && old.host == table)
+				return true;
+
+			Verdict why = shadow_debt(at, old, name, Cause::shadow_table);
 
 			if (went_on)
-				report(at, Finding::other_table, why, *old, name, linear, table, 0);
-			else if (!present || leaf)
-				report(at, Finding::no_table, why, *old, name, linear, 0, 0);
-			cpu.memory.forget(name);
-		}
+				return report(at, Finding::other_table, why, old, name, linear,
+					      table, 0);
+			if (!present || leaf)
+				return report(at, Finding::no_table, why, old, name, linear, 0, 0);
+			return false;
+		});
 		if (went_on)
 			note(at, name, table, table, {}, false);
 	}
@@ -42,6 +45,30 @@ Verdict Oracle::apic_debt(const Place &at, const Entry &entry, const Name &name)
 	return debt(at, entry, name);
 }
 
+bool Oracle::translated(const Walk &walk, const Name &name, Entry &old)
+{
+	const Place &at = walk.at;
+	uint64_t offset = offset_in(walk.linear, name.shift);
+
+	auto found = [&](Finding finding, const Verdict &why) {
+		return report(at, finding, why, old, name, walk.linear, walk.guest, walk.host);
+	};
+
+	if (old.host + offset != walk.host) {
+		if (at.tag.ep4ta && old.guest + offset == walk.guest)
+			return found(Finding::other_host_page, { Cause::ept_page, true });
+		return found(Finding::other_page, shadow_debt(at, old, name, Cause::shadow_page));
+	}
+
+	bool stays = true;
+
+	if (at.apic_page == walk.host && old.origin.apic_page != walk.host)
+		stays = found(Finding::apic_access, apic_debt(at, old, name));
+	if (walk.sets_dirty && old.allowed.write)
+		stays &= found(Finding::dirty, shadow_debt(at, old, name, Cause::shadow_dirty));
+	return stays;
+}
+
 void Oracle::walked(const Walk &walk)
 {
 	const Place &at = walk.at;
@@ -53,31 +80,10 @@ void Oracle::walked(const Walk &walk)
 	for (const Tag &tag : { at.tag, global }) {
 		for (unsigned shift : page_shifts) {
 			Name name = name_of(Kind::translation, shift, tag, walk.linear);
-			Entry *old = cpu.memory.find(name, cpu.invalidations);
-			uint64_t offset = offset_in(walk.linear, shift);
 
-			if (!old)
-				continue;
-			if (old->host + offset == walk.host) {
-				if (at.apic_page == walk.host && old->origin.apic_page != walk.host)
-					report(at, Finding::apic_access, apic_debt(at, *old, name), *old,
-					       name, walk.linear, walk.guest, walk.host);
-				if (walk.sets_dirty && old->write) {
-					report(at, Finding::dirty,
-					       shadow_debt(at, *old, name, Cause::shadow_dirty),
-					       *old, name, walk.linear, walk.guest, walk.host);
-					old->write = 0;
-				}
-				continue;
-			}
-			if (at.tag.ep4ta && old->guest + offset == walk.guest)
-				report(at, Finding::other_host_page, { Cause::ept_page, true },
-				       *old, name, walk.linear, walk.guest, walk.host);
-			else
-				report(at, Finding::other_page,
-				       shadow_debt(at, *old, name, Cause::shadow_page), *old,
-				       name, walk.linear, walk.guest, walk.host);
-			cpu.memory.forget(name);
+			cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+				return translated(walk, name, old);
+			});
 		}
 	}
 
@@ -87,19 +93,32 @@ void Oracle::walked(const Walk &walk)
 	     walk.host - offset, walk.guest - offset, walk.allowed, walk.user);
 }
 
-/* SDM 4.10.4.1: a page fault invalidates what would be used for its address. */
-void Oracle::forget_linear(const Place &at, uint64_t linear)
+/*
+ * SDM 4.10.4.1: a page fault invalidates the paging-structure entries that would be used
+ * for its address.  By an old one there might have been no fault: a miss, no false report.
+ */
+void Oracle::forget_tables(const Place &at, uint64_t linear)
 {
 	Cpu &cpu = cpus[at.cpu];
-	Tag global = at.tag;
 
-	global.pcid = GLOBAL;
-	for (unsigned shift : page_shifts) {
-		cpu.memory.forget(name_of(Kind::translation, shift, at.tag, linear));
-		cpu.memory.forget(name_of(Kind::translation, shift, global, linear));
-	}
 	for (int level = 1; level <= 4; level++)
-		cpu.memory.forget(name_of(Kind::tables, 12 + at.table_bits * level, at.tag, linear));
+		cpu.memory.each(name_of(Kind::tables, 12 + at.table_bits * level, at.tag, linear),
+				cpu.invalidations, [](const Entry &) { return false; });
+}
+
+/*
+ * SDM 4.10.4.1: a page fault invalidates the translations that would be used for its
+ * address.  By one that allows the access there would have been no fault.
+ */
+bool Oracle::refused(const PageFault &fault, const Name &name, Entry &old)
+{
+	if (!allows(old, fault.wanted))
+		return false;
+	if (fault.user ? !old.user : old.user && fault.user_pages_barred)
+		return false;
+	return report(fault.at, Finding::page_fault,
+		      shadow_debt(fault.at, old, name, Cause::shadow_right), old, name,
+		      fault.linear, 0, 0);
 }
 
 void Oracle::faulted(const PageFault &fault)
@@ -113,18 +132,13 @@ void Oracle::faulted(const PageFault &fault)
 	for (const Tag &tag : { at.tag, global }) {
 		for (unsigned shift : page_shifts) {
 			Name name = name_of(Kind::translation, shift, tag, fault.linear);
-			Entry *old = cpu.memory.find(name, cpu.invalidations);
 
-			if (!old || !allows(*old, fault.wanted))
-				continue;
-			if (fault.user ? !old->user : old->user && fault.user_pages_barred)
-				continue;
-			report(at, Finding::page_fault,
-			       shadow_debt(at, *old, name, Cause::shadow_right), *old, name,
-			       fault.linear, 0, 0);
+			cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
+				return refused(fault, name, old);
+			});
 		}
 	}
-	forget_linear(at, fault.linear);
+	forget_tables(at, fault.linear);
 }
 
 } /* namespace tlbsan */

@@ -2,11 +2,12 @@
 #include "promises.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tlbsan {
 
 /* Guarantees that name addresses.  If there are more, the oldest go: a miss, no false report. */
-static const size_t most_addresses = 1 << 16, most_flushes = 512;
+static const size_t most_addresses = 1 << 18, most_flushes = 4096;
 
 void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)
 {
@@ -30,8 +31,10 @@ void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOp
 
 void Promises::operation(const Operation &what, uint16_t vpid, const GuestOperation &operation)
 {
-	if (invalidations.addresses() > most_addresses)
+	if (invalidations.addresses() > most_addresses) {
+		forgotten += invalidations.addresses();
 		invalidations.forget_addresses();
+	}
 	apply(invalidations, what.time, vpid, operation);
 	log.add(what);
 }
@@ -74,33 +77,41 @@ void Promises::invept(const Operation &what, unsigned type, uint64_t ep4ta)
 	log.add(what);
 }
 
-void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call)
+void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call,
+		     const Processor &processor)
 {
 	for (const Span &span : call.spans)
 		flushes.push_back({ what.time, vpid, ep4ta, call.address_space, call.but_globals,
-				    span });
-	while (flushes.size() > most_flushes)
+				    span, processor });
+	for (; flushes.size() > most_flushes; forgotten++)
 		flushes.pop_front();
 	log.add(what);
 }
 
-bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3) const
+bool Promises::covers(const Flush &flush, const Name &name, uint64_t cr3,
+		      const Processor &user) const
 {
 	uint64_t first = name.page << name.shift, last = first + ((uint64_t(1) << name.shift) - 1);
 	bool linear = name.kind == Kind::translation || name.kind == Kind::tables;
 
-	return linear && flush.vpid == name.tag.vpid && flush.ep4ta == name.tag.ep4ta &&
+	return linear && (!flush.processor || flush.processor == user) &&
+	       flush.vpid == name.tag.vpid && flush.ep4ta == name.tag.ep4ta &&
 	       !(flush.but_globals && name.tag.pcid == GLOBAL) &&
 	       (!flush.address_space || ((flush.address_space ^ cr3) & FRAME) == 0) &&
 	       first <= flush.span.last && flush.span.first <= last;
 }
 
-Time Promises::newest(const Name &name, uint64_t cr3) const
+uint64_t Promises::take_forgotten()
+{
+	return std::exchange(forgotten, 0);
+}
+
+Time Promises::newest(const Name &name, uint64_t cr3, const Processor &user) const
 {
 	Time time = invalidations.newest(name);
 
 	for (const Flush &flush : flushes) {
-		if (flush.time > time && covers(flush, name, cr3))
+		if (flush.time > time && covers(flush, name, cr3, user))
 			time = flush.time;
 	}
 	return time;

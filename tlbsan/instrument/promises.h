@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "flush_hypercalls.h"
 #include "invalidations.h"
@@ -22,6 +23,9 @@ void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOp
 
 class Promises {
 public:
+	/* None: an L1, or an L2 that no call can name. */
+	using Processor = std::optional<VirtualProcessor>;
+
 	/* A guest's operation under this virtual VPID. */
 	void operation(const Operation &what, uint16_t vpid, const GuestOperation &operation);
 	/* Everything of a virtual VPID. */
@@ -31,12 +35,19 @@ public:
 	void invept(const Operation &what, unsigned type, uint64_t ep4ta);
 	/*
 	 * A flush that others asked for, as of what.time, which may be past: of
-	 * the address space of this virtual VPID and EP4TA alone.
+	 * the address space of this virtual VPID and EP4TA alone.  An L2's call is
+	 * for the L2 with these ids: another under the same VPID is not its target.
 	 */
-	void flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call);
+	void flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call,
+		   const Processor &processor = {});
 
-	/* The newest for an entry with this name (virtual tags) that was made under cr3. */
-	Time newest(const Name &name, uint64_t cr3) const;
+	/*
+	 * The newest for an entry with this name (virtual tags) that was made under
+	 * cr3, if the L2 with these ids uses it.
+	 */
+	Time newest(const Name &name, uint64_t cr3, const Processor &user = {}) const;
+	/* How many were too many to keep, since this was last asked. */
+	uint64_t take_forgotten();
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> since(Time time) const { return log.since(time); }
 
@@ -48,13 +59,16 @@ private:
 		uint64_t address_space;
 		bool but_globals;
 		Span span;
+		Processor processor;
 	};
 
-	bool covers(const Flush &flush, const Name &name, uint64_t cr3) const;
+	bool covers(const Flush &flush, const Name &name, uint64_t cr3,
+		    const Processor &user) const;
 
 	Invalidations invalidations;
 	std::deque<Flush> flushes;	/* oldest first */
 	Operations log;
+	uint64_t forgotten = 0;
 };
 
 } /* namespace tlbsan */

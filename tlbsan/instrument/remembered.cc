@@ -3,28 +3,35 @@
 
 namespace tlbsan {
 
-Entry *Remembered::find(const Name &name, const Invalidations &invalidations)
+/* Entries of one name besides the newest.  If there are more, the oldest goes: a miss. */
+static const size_t most_older = 8;
+
+/* Whatever the old entry could be found by, the newer one is found by too. */
+static bool supersedes(const Entry &newer, const Entry &old, unsigned shift)
 {
-	auto found = entries.find(name);
+	bool has_apic = (newer.host ^ newer.origin.apic_page) >> shift == 0;
 
-	if (found == entries.end())
-		return nullptr;
+	return newer.host == old.host && newer.guest == old.guest && newer.user == old.user &&
+	       (!has_apic || old.origin.apic_page == newer.origin.apic_page) &&
+	       allows(newer, old.allowed);
+}
 
-	if (invalidations.newest(name) > found->second.read) {
-		entries.erase(found);
-		return nullptr;
+bool Remembered::add(const Name &name, const Entry &entry)
+{
+	Kept &kept = entries[name];
+	bool full = false;
+	auto is_superseded = [&](const Entry &old) { return supersedes(entry, old, name.shift); };
+
+	if (!kept.older.empty())
+		std::erase_if(kept.older, is_superseded);
+	if (kept.newest.read && !is_superseded(kept.newest)) {
+		full = kept.older.size() == most_older;
+		if (full)
+			kept.older.erase(kept.older.begin());
+		kept.older.push_back(kept.newest);
 	}
-	return &found->second;
-}
-
-Entry &Remembered::at(const Name &name)
-{
-	return entries[name];
-}
-
-void Remembered::forget(const Name &name)
-{
-	entries.erase(name);
+	kept.newest = entry;
+	return full;
 }
 
 size_t Remembered::size() const
@@ -34,9 +41,14 @@ size_t Remembered::size() const
 
 void Remembered::sweep(const Invalidations &invalidations)
 {
-	std::erase_if(entries, [&](const auto &item) {
-		return invalidations.newest(item.first) > item.second.read;
-	});
+	for (auto item = entries.begin(); item != entries.end();) {
+		Time covered = invalidations.newest(item->first);
+		bool none_left = drop(item->second, [&](const Entry &entry) {
+			return covered > entry.read;
+		});
+
+		item = none_left ? entries.erase(item) : std::next(item);
+	}
 }
 
 void Remembered::clear()

@@ -3,12 +3,18 @@
  * What one CPU may have cached: every entry that a page walk of a guest read, with its
  * tags and when.  A real TLB evicts at random.  Here an entry stays until an operation
  * came that must invalidate it.
+ *
+ * A name can have several.  A CPU that still has an old one does not walk, so a later
+ * walk that finds another page or fewer rights does not replace it: hardware may have
+ * the one or the other.  A later one of the same page with no fewer rights does.
  */
 #ifndef TLBSAN_REMEMBERED_H
 #define TLBSAN_REMEMBERED_H
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "invalidations.h"
 #include "names.h"
@@ -40,11 +46,11 @@ struct Origin {
 struct Entry {
 	uint64_t host = 0;	/* page, or for tables the next table */
 	uint64_t guest = 0;	/* guest-physical page; without EPT the same as host */
-	Time read = 0;		/* the newest walk that found this */
-	Time write = 0;		/* the newest that allowed a write; 0: none did */
-	Time execute = 0;	/* the newest that allowed an execute; 0: none did */
+	Time read = 0;		/* when a walk found this */
+	Rights allowed {};	/* without another walk */
 	bool user = false;
-	Origin origin;
+	bool noted = false;	/* a report called it the guest's own */
+	Origin origin {};
 };
 
 /* The 4 KiB frame's place in a page of this size. */
@@ -56,23 +62,71 @@ inline uint64_t offset_in(uint64_t address, unsigned shift)
 /* Would hardware have allowed the access by this entry? */
 inline bool allows(const Entry &entry, const Rights &wanted)
 {
-	return (!wanted.write || entry.write) && (!wanted.execute || entry.execute);
+	const Rights &allowed = entry.allowed;
+
+	return (!wanted.read || allowed.read) && (!wanted.write || allowed.write) &&
+	       (!wanted.execute || allowed.execute);
 }
 
 class Remembered {
 public:
-	/* The entry, if nothing covered it since; an invalidated one is dropped. */
-	Entry *find(const Name &name, const Invalidations &invalidations);
-	Entry &at(const Name &name);
-	void forget(const Name &name);
+	/*
+	 * Shows each entry that nothing covered since, the newest first, to keep(Entry &),
+	 * which says whether it stays.  Those that are covered are dropped.
+	 */
+	template <class Keep>
+	void each(const Name &name, const Invalidations &invalidations, Keep keep);
+	/*
+	 * A newer entry, after each() has shown those before it.  True when the oldest
+	 * had to go for it.
+	 */
+	bool add(const Name &name, const Entry &entry);
+	/* How many names have entries. */
 	size_t size() const;
 	/* Drop every entry that an invalidation covers. */
 	void sweep(const Invalidations &invalidations);
 	void clear();
 
 private:
-	std::unordered_map<Name, Entry, NameHash> entries;
+	struct Kept {
+		Entry newest;
+		std::vector<Entry> older;	/* the oldest first */
+	};
+
+	/* True when none is left. */
+	template <class Gone> static bool drop(Kept &kept, Gone gone);
+
+	std::unordered_map<Name, Kept, NameHash> entries;
 };
+
+template <class Gone> bool Remembered::drop(Kept &kept, Gone gone)
+{
+	bool newest_gone = gone(kept.newest);
+
+	if (!kept.older.empty())
+		std::erase_if(kept.older, gone);
+	if (!newest_gone)
+		return false;
+	if (kept.older.empty())
+		return true;
+	kept.newest = std::move(kept.older.back());
+	kept.older.pop_back();
+	return false;
+}
+
+template <class Keep>
+void Remembered::each(const Name &name, const Invalidations &invalidations, Keep keep)
+{
+	auto found = entries.find(name);
+
+	if (found == entries.end())
+		return;
+
+	Time covered = invalidations.newest(name);
+
+	if (drop(found->second, [&](Entry &entry) { return covered > entry.read || !keep(entry); }))
+		entries.erase(found);
+}
 
 } /* namespace tlbsan */
 

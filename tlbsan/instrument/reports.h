@@ -39,6 +39,18 @@ inline constexpr unsigned findings = 11;
 
 const char *finding_name(Finding finding);
 
+/* What the oracle has not judged: its own limits. */
+struct NotJudged {
+	uint64_t forgotten = 0;	/* entries and guarantees that were too many to keep */
+	uint64_t dropped = 0;	/* deferred reports whose guest never ran again */
+
+	void add(const NotJudged &more)
+	{
+		forgotten += more.forgotten;
+		dropped += more.dropped;
+	}
+};
+
 struct Verdict {
 	Cause cause = Cause::guest;
 	/*

@@ -2,6 +2,8 @@
 /* What a guest is: from VM entry to VM exit.  What it asks for: virtual_requests.cc. */
 #include "virtual_cpus.h"
 
+#include <utility>
+
 #include "exit_reasons.h"
 
 namespace tlbsan {
@@ -23,12 +25,17 @@ enum : uint64_t {
 /* The virtual VPID of an L2 that is not known; SDM 31.3 names no reserved one. */
 static const uint16_t unknown_vpid = 0xffff;
 
+/* L2s of a virtual CPU that calls can name.  Beyond: a miss, no false report. */
+static const size_t most_targets = 256;
+
 /* The virtual CPU whose L1 runs on this VMCS. */
 VirtualCpus::Cpu &VirtualCpus::of(uint64_t vmcs)
 {
 	std::unique_ptr<Cpu> &cpu = cpus[vmcs];
 
 	if (!cpu || cpu->life != levels.life(vmcs)) {
+		if (cpu)
+			forgotten += cpu->promises.take_forgotten();
 		cpu = std::make_unique<Cpu>();
 		cpu->number = ++last_number;
 		cpu->life = levels.life(vmcs);
@@ -69,9 +76,14 @@ void VirtualCpus::promise(Cpu &vcpu, const GuestOperation &operation)
 	vcpu.promises.operation(what, vcpu.in_l2 ? vcpu.l2.vpid : 0, operation);
 }
 
+Vmcs12 &VirtualCpus::current_vmcs12(const Cpu &vcpu)
+{
+	return vmcs12s[vcpu.host_cr3][vcpu.vmptr12];
+}
+
 void VirtualCpus::enters_l2(Cpu &vcpu)
 {
-	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : vcpu.vmcs12s[vcpu.vmptr12];
+	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : current_vmcs12(vcpu);
 	vcpu.asked_by_l2.clear();
 	vcpu.l2 = { .vcpu = vcpu.number, .known = vcpu.l2_vmcs12.known };
 
@@ -87,8 +99,24 @@ void VirtualCpus::enters_l2(Cpu &vcpu)
 			vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_entry_without_vpid, vcpu), 0);
+		if (vmcs12.direct_flush)
+			is_target(vcpu);
 	}
 	vcpu.in_l2 = true;
+}
+
+/* What it cached stays behind when L1 runs another, and the calls may come then. */
+void VirtualCpus::is_target(Cpu &vcpu)
+{
+	Target target = { { vcpu.l2_vmcs12.vm_id, vcpu.l2_vmcs12.vp_id }, vcpu.l2.vpid,
+			  vcpu.l2.ep4ta };
+
+	std::erase(vcpu.targets, target);
+	vcpu.targets.push_front(target);
+	if (vcpu.targets.size() > most_targets) {
+		vcpu.targets.pop_back();
+		forgotten++;
+	}
 }
 
 /*
@@ -159,7 +187,7 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 		vcpu.l2_vmcs12.eptp = vcpu.l2_vmcs12.eptps[*vcpu.eptp_switch];
 		vcpu.l2.ep4ta = vcpu.l2_vmcs12.eptp & FRAME;
 		if (!vcpu.evmcs.known)
-			vcpu.vmcs12s[vcpu.vmptr12].eptp = vcpu.l2_vmcs12.eptp;
+			current_vmcs12(vcpu).eptp = vcpu.l2_vmcs12.eptp;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_vmfunc_without_vpid, vcpu), 0);
 	}
@@ -226,11 +254,15 @@ Time VirtualCpus::promised(unsigned cpu, const Name &name, uint64_t cr3) const
 		return 0;
 
 	VirtualTag now = context(cpu);
+	Promises::Processor user;
 	Name own = name;
+
+	if (vcpu->in_l2 && now.known && vcpu->l2_vmcs12.direct_flush)
+		user = { vcpu->l2_vmcs12.vm_id, vcpu->l2_vmcs12.vp_id };
 
 	own.tag.vpid = now.vpid;
 	own.tag.ep4ta = now.ep4ta;
-	return vcpu->promises.newest(own, cr3);
+	return vcpu->promises.newest(own, cr3, user);
 }
 
 std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) const
@@ -238,6 +270,13 @@ std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) cons
 	const Cpu *vcpu = running(cpu);
 
 	return vcpu ? vcpu->promises.since(time) : std::vector<Operation>();
+}
+
+uint64_t VirtualCpus::take_forgotten()
+{
+	for (auto &[vmcs, vcpu] : cpus)
+		forgotten += vcpu->promises.take_forgotten();
+	return std::exchange(forgotten, 0);
 }
 
 } /* namespace tlbsan */

@@ -22,6 +22,7 @@
 #define TLBSAN_VIRTUAL_CPUS_H
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -96,6 +97,8 @@ public:
 	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> promised_since(unsigned cpu, Time time) const;
+	/* How many guarantees were too many to keep, since this was last asked. */
+	uint64_t take_forgotten();
 
 private:
 	/* A hypercall that has not returned. */
@@ -105,16 +108,25 @@ private:
 		bool by_l2 = false;
 	};
 
+	/* An L2 that the calls of other L2s can name, and its address space. */
+	struct Target {
+		VirtualProcessor processor;
+		uint16_t vpid = 0;
+		uint64_t ep4ta = 0;
+
+		bool operator==(const Target &) const = default;
+	};
+
 	struct Cpu {
 		unsigned number = 0;
 		unsigned life = 0;	/* of the VMCS that is its key */
 		uint64_t host_cr3 = 0;
 		Promises promises;
-		std::unordered_map<uint64_t, Vmcs12> vmcs12s;
 		uint64_t vmptr12 = 0;
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
 		Vmcs12 l2_vmcs12;	/* of its last L2 */
+		std::deque<Target> targets;	/* the L2s that it entered, the newest first */
 		bool in_l2 = false;
 		Time restored = 0;	/* when this L2 took another's place without L1 */
 		std::vector<GuestOperation> asked_by_l2;
@@ -134,19 +146,28 @@ private:
 	const Cpu *running(unsigned cpu) const;
 	Cpu *running(unsigned cpu);
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
+	Vmcs12 &current_vmcs12(const Cpu &vcpu);
 	void enters_l2(Cpu &vcpu);
+	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
 	void restored_l2(Cpu &vcpu);
 	void goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
 	void registers_changed(Cpu &vcpu, const VmEntry &entry, const GuestRegisters &now);
+	void flush_l2s(Cpu &target, const Cpu &caller, const Call &call);
 	void call_returned(Cpu &vcpu, const GuestRegisters &now, bool to_l2);
 	void promise(Cpu &vcpu, const GuestOperation &operation);
 
 	const VmcsLevels &levels;
 	Clock &clock;
 	unsigned last_number = 0, last_visit = 0;
+	uint64_t forgotten = 0;
 	/* L1's VMCS -> its virtual CPU */
 	std::unordered_map<uint64_t, std::unique_ptr<Cpu>> cpus;
+	/*
+	 * Process -> address of a vmcs12 in its guest -> what the guest wrote there.  It
+	 * may take it to another virtual CPU.
+	 */
+	std::unordered_map<uint64_t, std::unordered_map<uint64_t, Vmcs12>> vmcs12s;
 	/* processes whose guests use Hyper-V's interface */
 	std::unordered_set<uint64_t> hyperv;
 };

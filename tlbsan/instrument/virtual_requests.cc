@@ -57,7 +57,7 @@ void VirtualCpus::vmwrite(unsigned cpu, uint64_t field, uint64_t value)
 	if (!vcpu || vcpu->in_l2)
 		return;
 
-	Vmcs12 &vmcs12 = vcpu->vmcs12s[vcpu->vmptr12];
+	Vmcs12 &vmcs12 = current_vmcs12(*vcpu);
 
 	switch (field) {
 	case FIELD_VPID:
@@ -94,9 +94,14 @@ uint64_t VirtualCpus::eptp_list(unsigned cpu) const
 	if (!vcpu || vcpu->in_l2 || vcpu->evmcs.known)
 		return 0;
 
-	auto found = vcpu->vmcs12s.find(vcpu->vmptr12);
+	auto vm = vmcs12s.find(vcpu->host_cr3);
 
-	return found != vcpu->vmcs12s.end() && found->second.switches_eptp ?
+	if (vm == vmcs12s.end())
+		return 0;
+
+	auto found = vm->second.find(vcpu->vmptr12);
+
+	return found != vm->second.end() && found->second.switches_eptp ?
 		       found->second.eptp_list : 0;
 }
 
@@ -105,7 +110,7 @@ void VirtualCpus::has_eptp_list(unsigned cpu, const std::vector<uint64_t> &eptps
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2)
-		vcpu->vmcs12s[vcpu->vmptr12].eptps = eptps;
+		current_vmcs12(*vcpu).eptps = eptps;
 }
 
 void VirtualCpus::switches_eptp(unsigned cpu, uint64_t index)
@@ -168,6 +173,26 @@ void VirtualCpus::calls(unsigned cpu, const FlushCall &call)
 		vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
 }
 
+static bool names(const FlushCall &call, std::optional<uint32_t> index)
+{
+	bool named = call.every_processor;
+
+	for (uint32_t processor : call.processors)
+		named |= index == processor;
+	return named;
+}
+
+/* All that this virtual CPU has entered: one that runs now, and those at rest. */
+void VirtualCpus::flush_l2s(Cpu &target, const Cpu &caller, const Call &call)
+{
+	for (const Target &l2 : target.targets) {
+		if (l2.processor.vm_id == caller.l2_vmcs12.vm_id &&
+		    names(call.flush, l2.processor.vp_id))
+			target.promises.flush(call.what, l2.vpid, l2.ep4ta, call.flush,
+					      l2.processor);
+	}
+}
+
 /* Did the hypervisor handle it?  It goes back to the caller, or to L1 with exit 0x10000031. */
 void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bool to_l2)
 {
@@ -183,22 +208,10 @@ void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bo
 	for (auto &[vmcs, target] : cpus) {
 		if (target->host_cr3 != caller.host_cr3 || target->life != levels.life(vmcs))
 			continue;
-		if (call.by_l2 && (!target->l2.vcpu || !target->l2_vmcs12.direct_flush ||
-				   target->l2_vmcs12.vm_id != caller.l2_vmcs12.vm_id))
-			continue;
-
-		std::optional<uint32_t> index = target->vp_index;
-
 		if (call.by_l2)
-			index = target->l2_vmcs12.vp_id;
-
-		bool named = call.flush.every_processor;
-
-		for (uint32_t processor : call.flush.processors)
-			named |= index == processor;
-		if (named)
-			target->promises.flush(call.what, call.by_l2 ? target->l2.vpid : 0,
-					       call.by_l2 ? target->l2.ep4ta : 0, call.flush);
+			flush_l2s(*target, caller, call);
+		else if (names(call.flush, target->vp_index))
+			target->promises.flush(call.what, 0, 0, call.flush);
 	}
 }
 

@@ -36,6 +36,7 @@ struct Tables {
 };
 
 struct Rights {
+	bool read = true;	/* an execute needs no right to read */
 	bool write = false;
 	bool execute = false;
 };

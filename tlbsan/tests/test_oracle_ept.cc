@@ -4,6 +4,39 @@
 
 using namespace tlbsan;
 
+TEST(an_execute_only_page_that_is_read_is_no_report)
+{
+	for (bool readable : { false, true }) {
+		Machine m;
+		EptWalk walk;
+
+		m.enter_l1();
+		walk.at = m.place();
+		walk.guest = guest_a;
+		walk.host = host_a;
+		walk.allowed = { .read = readable, .write = false, .execute = true };
+		m.oracle.ept_walked(walk);
+		m.oracle.ept_refused({ .at = m.place(), .guest = guest_a, .wanted = {} });
+		CHECK_EQUAL(m.verdict(), readable ? "stale ept_refusal" : "");
+	}
+}
+
+TEST(an_execute_needs_no_right_to_read)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	walk.at = m.place();
+	walk.guest = guest_a;
+	walk.host = host_a;
+	walk.allowed = { .read = false, .write = false, .execute = true };
+	m.oracle.ept_walked(walk);
+	m.oracle.ept_refused({ .at = m.place(), .guest = guest_a,
+			       .wanted = { .read = false, .write = false, .execute = true } });
+	CHECK_EQUAL(m.verdict(), "stale ept_refusal");
+}
+
 static EptWalk ept_walk(const Machine &m, uint64_t guest, uint64_t host)
 {
 	return { .at = m.place(), .guest = guest, .host = host,

@@ -173,6 +173,29 @@ TEST(l1_invvpid_owes_a_flush_of_that_vpid12_only)
 	}
 }
 
+TEST(a_vmcs12_is_known_on_another_virtual_cpu)
+{
+	for (uint64_t vmptr12 : { 0xa000, 0xc000 }) {
+		Machine m;
+		VirtualCpus &vcpus = m.oracle.virtual_cpus();
+
+		m.enter(other_vmcs, vpid01 + 2, root01);
+		vcpus.vmptrld(0, 0xa000);
+		vcpus.vmwrite(0, 0x0000, 7);
+		vcpus.vmwrite(0, 0x401e, 1 << 5);
+		m.exit();
+		m.enter_l1();
+		vcpus.vmptrld(0, vmptr12);
+		m.exit(EXIT_VMLAUNCH);
+		m.enter_l2();
+		m.walk(guest_a, host_a);
+		m.in_l1([&] { vcpus.invvpid(0, { .type = 1, .vpid = 7, .linear = 0 }); });
+		m.walk(guest_b, host_b);
+		CHECK_EQUAL(m.verdict(), vmptr12 == 0xa000 ? "stale other_page" :
+							     "guestowned other_page");
+	}
+}
+
 TEST(l1_invvpid_of_each_type_owes_a_flush)
 {
 	for (unsigned type = 0; type < 4; type++) {

@@ -134,3 +134,16 @@ TEST(a_suspect_is_reported_when_its_step_ends)
 		}
 	}
 }
+
+TEST(a_deferred_report_whose_guest_never_runs_again_is_counted)
+{
+	Machine m;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	m.walk(guest_a, host_b);
+	m.exit();
+	m.oracle.settle_all();
+	CHECK_EQUAL(m.oracle.take_not_judged().dropped, 1u);
+	CHECK_EQUAL(m.oracle.take_not_judged().dropped, 0u);
+}
