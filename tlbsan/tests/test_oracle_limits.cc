@@ -27,7 +27,7 @@ TEST(a_deferred_report_outlives_many_single_addresses)
 		m.walk(guest_a, host_b);
 		if (flushed)
 			m.executes(Scope::address, linear);
-		invalidates_others(m, 6000);
+		invalidates_others(m, 8000);
 		m.exit();
 		m.enter_l1();
 		CHECK_EQUAL(m.verdict(), flushed ? "" : "stale other_host_page");
@@ -41,7 +41,7 @@ TEST(entries_outlive_many_single_addresses)
 
 	m.enter_l1();
 	m.walk(guest_a, host_a);
-	invalidates_others(m, 6000);
+	invalidates_others(m, 8000);
 	m.exit();
 	m.enter_l1();
 	m.walk(guest_a, host_b);
