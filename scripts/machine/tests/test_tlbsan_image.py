@@ -65,7 +65,7 @@ class Runs(Files):
         said: str = "",
         waits: bool = False,
         done: str = "",
-        seconds: float = 9999,
+        seconds: float = 3610,
         counts: bool = True,
     ) -> tuple[int, str]:
         """The status and the report."""
