@@ -83,7 +83,7 @@ impl<'h, S> Live<'h, S> {
     /// The structure in one of its fields.
     #[inline(always)]
     pub(super) fn part<T>(self, field: Field<S, T>) -> Live<'h, T> {
-        // INVARIANT: By `Field`'s invariant the field is inside of the structure, and a part lives as
+        // INVARIANT: By `Field`'s invariant the field is inside of the structure. A part lives as
         // long as the whole.
         Live {
             at: field.of(self.at),

@@ -73,8 +73,8 @@ pub(crate) fn required_on_entry(
 /// entry that has failed: its flush may not have come.
 ///
 /// Without a vpid02, L2s with a vpid12 run on vpid01, too. They may share a root with this L2, and
-/// their VM entries flush nothing. So T2's flush is required then. If KVM uses no VPIDs at all, each
-/// VM entry and VM exit flushes by itself.
+/// their VM entries flush nothing. So T2's flush is required then. Without any VPIDs, each VM entry
+/// and VM exit flushes by itself.
 #[inline(always)]
 pub(crate) fn required_on_exit(
     uses_vpid: bool,

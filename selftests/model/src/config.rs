@@ -266,7 +266,8 @@ pub const ALL: &[Config] = &[
     },
     Config {
         name: "exits-no-vpid02",
-        about: "the same, and no VPID left for L2: L2s with and without VPID share vpid01 and a root",
+        about:
+            "the same, and no VPID left for L2: L2s with and without VPID share vpid01 and a root",
         no_exit_flush: true,
         vpids: 0,
         cpus: 2,
