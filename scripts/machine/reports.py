@@ -12,6 +12,10 @@ from witness import OUTSIDE, Regions, step_begun
 
 # The hypervisor's debt, and a guest's own.
 STALE, GUEST_OWNED = "stale", "guestowned"
+_NOT_JUDGED = {
+    "tlbsan.forgotten": "entries and guarantees were too many to keep",
+    "tlbsan.dropped": "deferred reports of guests that never ran again",
+}
 
 
 @dataclass
@@ -66,6 +70,15 @@ def by_step(found: list[dict], steps: list[str]) -> StepReports:
         regions = own.setdefault(alike, Report(raw)).regions
         regions[raw["region"]] = regions.get(raw["region"], 0) + 1
     return {step: list(own.values()) for step, own in result.items()}
+
+
+def not_judged(machines: list[dict[str, Regions]]) -> list[str]:
+    """What the oracle could not judge in all steps of MACHINES, for people."""
+    seen: Counter = Counter()
+    for steps in machines:
+        for regions in steps.values():
+            seen.update({name: regions.get("", Counter())[name] for name in _NOT_JUDGED})
+    return [f"tlbsan: {seen[name]} {what}" for name, what in _NOT_JUDGED.items() if seen[name]]
 
 
 def findings(kind: str, regions: Regions, reports: list[Report]) -> dict[str, int]:

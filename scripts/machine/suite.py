@@ -15,6 +15,7 @@ import checkers
 import hooks
 import image
 import no_vmx
+import reports
 import results
 import verdict
 import vng
@@ -318,6 +319,8 @@ def _report(
     races = Counter(race for each in finished for race in each.outcome.console.races)
     for race, count in races.most_common():
         print(f"# KCSAN, no code of this project: {count} times {race}")
+    for line in reports.not_judged([each.witness for each in finished if each.witness]):
+        print(f"# {line}")
     print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0

@@ -160,6 +160,18 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(kept, [{"raw": line("step.1"), "regions": {"r": 1}, "text": []}])
 
 
+class NotJudged(unittest.TestCase):
+    """What the oracle says that it did not keep."""
+
+    def test_nothing(self) -> None:
+        self.assertEqual(reports.not_judged([{"a": {"": Counter()}}, {}]), [])
+
+    def test_sums(self) -> None:
+        seen = {"": Counter({"tlbsan.dropped": 2}), "r": Counter({"tlbsan.dropped": 2})}
+        lines = reports.not_judged([{"a": seen, "b": seen}, {"a": seen}])
+        self.assertEqual(lines, ["tlbsan: 6 deferred reports of guests that never ran again"])
+
+
 class Missing(unittest.TestCase):
     """A machine that came to its end, and what the emulator wrote."""
 
