@@ -83,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--bochs", type=Path, required=True, help="the emulator")
         if name == "test":
             command.add_argument("--full", action="store_true", help="the long tests, too")
+            left_out = "NAME: REASON of tests without a machine that did not run"
+            command.add_argument("--skipped", action="append", default=[], help=left_out)
             command.add_argument("--vng", metavar="PROGRAM", help="virtme-ng: without VMX, too")
         if name in ("test", "tlbsan"):
             command.add_argument(
@@ -253,7 +255,14 @@ def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
 def _run(options: argparse.Namespace, parts: Parts) -> int:
     if options.command == "test":
         parameters = parameters_of(options.kvm_intel, parts.kernel)
-        selection = Selection(options.test, parameters, options.full, options.plain, options.slower)
+        selection = Selection(
+            options.test,
+            parameters,
+            options.full,
+            options.plain,
+            options.slower,
+            tuple(options.skipped),
+        )
         return run_suite(parts, bool(options.upstream), bool(options.own), selection)
     if options.command == "tlbsan":
         parameters = parameters_of(options.kvm_intel, parts.kernel)

@@ -57,6 +57,9 @@ _GROUPS_BUILT_IN = [
 ]
 
 
+_HOST = "host", "what needs no machine and was left out"
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which tests run: those named or all, and with which parameters of kvm_intel."""
@@ -69,6 +72,8 @@ class Selection:
     plain: bool = False
     # How many times as long as planned each test may take.
     slower: int = 1
+    # What `make test` has left out before, "NAME: REASON" each.
+    skipped: tuple[str, ...] = ()
 
     def is_all(self, emulator: Emulator) -> bool:
         """Whether every hook must be come to: all tests, with what they are planned for. There
@@ -303,6 +308,9 @@ def _report(
     if missing:
         groups.append(no_vmx.GROUP)
         everything.append(no_vmx.left_out(missing))
+    if selection.skipped:
+        groups.append(_HOST)
+        everything += map(_left_out, selection.skipped)
     with open(output / "results.ktap", "w", encoding="utf-8") as file:
         results.write_ktap(groups, everything, file)
     results.write_ktap(groups, everything, sys.stdout)
@@ -324,6 +332,11 @@ def _report(
     print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
     return 1 if failed else 0
+
+
+def _left_out(what: str) -> Result:
+    name, _, why = what.partition(": ")
+    return Result(_HOST[0], name, Status.SKIPPED, [why])
 
 
 def _settings(emulator: Emulator, selection: Selection) -> dict[str, str | int]:

@@ -30,10 +30,14 @@ make_build "$series_dir${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
 
-if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh"; fi
+skipped=$checkout/build/host-skipped
+if [ "$what" = test ] && [ -z "${T:-}" ]; then "$here/host-tests.sh" "$skipped"; fi
 if [ "$what" = mutants ] && [ -z "${T:-}" ]; then "$here/check-policy-mutants.sh"; fi
 out=$checkout/build/$series_dir${ROW:+matrix/$ROW/}$what
 args=("$what" --out "$out")
+if [ "$what" = test ] && [ -z "${T:-}" ]; then
+	while read -r line; do args+=(--skipped "$line"); done <"$skipped"
+fi
 # A variable of its own for each: a failed $(path ...) among the words of one
 # command would go unseen.
 if [ "$what" = bench ]; then
