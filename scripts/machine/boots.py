@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -184,12 +185,11 @@ def _fill(boot: Boot, root: Path, extra: dict[str, bytes]) -> None:
         image.add_kselftest(root, boot.kselftest, parts.extra_modules)
 
 
-def check_oracle(directory: Path, console: Console) -> None:
+def check_oracle(directory: Path, regions: list[tuple[str, Counter]], console: Console) -> None:
     """Without all that the emulator writes, no report does not mean that nothing was stale."""
     if not console.done:
         return
-    written = witness.read_regions(directory / "witness.jsonl")
-    if not (directory / "reports.jsonl").exists() or not witness.has_ended(written):
+    if not (directory / "reports.jsonl").exists() or not witness.has_ended(regions):
         what = f"{directory}: reports.jsonl or the end of witness.jsonl is missing"
         console.faults.append(Fault("oracle", what, False))
 
@@ -217,9 +217,9 @@ def _run(boot: Boot) -> Finished:
     kvm_coverage.save(outcome.console, directory / kvm_coverage.GROUP)
     if not parts.emulator.has_witness:
         return Finished(boot, outcome, None)
-    check_oracle(directory, outcome.console)
     steps = boot.plan.step_names()
     regions = witness.read_regions(directory / "witness.jsonl")
+    check_oracle(directory, regions, outcome.console)
     found = reports.read_reports(directory / "reports.jsonl")
     placed = reports.by_step(found, steps)
     for step, own in placed.items():

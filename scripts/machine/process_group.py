@@ -6,7 +6,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from typing import Self
+
+
+def unwind_on_signals() -> None:
+    """SIGINT and SIGTERM reach the blocks that stop the programs. A shell's background job starts
+    with SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class ProcessGroup:

@@ -8,7 +8,6 @@ Everything comes by option; nothing here knows how it was built.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from history import run_history
 from kselftest import run_kselftest
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
+from process_group import unwind_on_signals
 from removals import run_removals
 from session import Limits
 from shell import run_shell
@@ -303,10 +303,7 @@ def main() -> int:
     """Returns 0 if all is well, 1 if a test or report failed, 2 if it could not run, and of `vng`
     and `silicon` 4 if there is no VMX."""
     options = _parser().parse_args()
-    # Both must reach the `finally` blocks that stop the emulator; a shell's
-    # background job starts with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unwind_on_signals()
     try:
         parts = _parts(options)
         parts.output.mkdir(parents=True, exist_ok=True)

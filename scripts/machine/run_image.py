@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import output_lock
 from bochs import Emulator
 from boot_file import Order
 from errors import MachineError
+from process_group import unwind_on_signals
 from tlbsan_image import Run, run_image
 
 
@@ -60,9 +60,7 @@ def _run(options: argparse.Namespace) -> Run:
 def main() -> int:
     """The status of run_image(); 2, too, if it could not run."""
     options = _parser().parse_args()
-    # Both must reach the `with` block that stops the emulator.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unwind_on_signals()
     try:
         run = _run(options)
         run.output.mkdir(parents=True, exist_ok=True)

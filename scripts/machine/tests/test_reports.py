@@ -17,7 +17,7 @@ from boots import check_oracle
 from console import Console
 from plan import Group, Plan, Step
 from results import Result, Status, write_ktap
-from witness import OUTSIDE, by_step
+from witness import OUTSIDE, by_step, read_regions
 
 
 def line(step: str, kind: str = reports.STALE, **changed: object) -> dict:
@@ -183,7 +183,7 @@ class Missing(unittest.TestCase):
             for name in files:
                 text = total if name == "witness.jsonl" else ""
                 (Path(scratch) / name).write_text(text, encoding="utf-8")
-            check_oracle(Path(scratch), console)
+            check_oracle(Path(scratch), read_regions(Path(scratch) / "witness.jsonl"), console)
         return [fault.kind for fault in console.faults]
 
     def test_all_is_there(self) -> None:
