@@ -125,6 +125,14 @@ public:
 		oracle.walked(a_walk(guest, host, cpu));
 	}
 
+	/* L1 uses a page before and after its entry in the EPT has changed: a deferred report. */
+	void defers_a_report()
+	{
+		enter_l1();
+		walk(guest_a, host_a);
+		walk(guest_a, host_b);
+	}
+
 	void fault(const Rights &wanted = {}, bool user = false)
 	{
 		oracle.faulted({ .at = place(), .linear = linear, .wanted = wanted, .user = user });

@@ -4,39 +4,6 @@
 
 using namespace tlbsan;
 
-TEST(an_execute_only_page_that_is_read_is_no_report)
-{
-	for (bool readable : { false, true }) {
-		Machine m;
-		EptWalk walk;
-
-		m.enter_l1();
-		walk.at = m.place();
-		walk.guest = guest_a;
-		walk.host = host_a;
-		walk.allowed = { .read = readable, .write = false, .execute = true };
-		m.oracle.ept_walked(walk);
-		m.oracle.ept_refused({ .at = m.place(), .guest = guest_a, .wanted = {} });
-		CHECK_EQUAL(m.verdict(), readable ? "stale ept_refusal" : "");
-	}
-}
-
-TEST(an_execute_needs_no_right_to_read)
-{
-	Machine m;
-	EptWalk walk;
-
-	m.enter_l1();
-	walk.at = m.place();
-	walk.guest = guest_a;
-	walk.host = host_a;
-	walk.allowed = { .read = false, .write = false, .execute = true };
-	m.oracle.ept_walked(walk);
-	m.oracle.ept_refused({ .at = m.place(), .guest = guest_a,
-			       .wanted = { .read = false, .write = false, .execute = true } });
-	CHECK_EQUAL(m.verdict(), "stale ept_refusal");
-}
-
 static EptWalk ept_walk(const Machine &m, uint64_t guest, uint64_t host)
 {
 	return { .at = m.place(), .guest = guest, .host = host,
@@ -46,6 +13,36 @@ static EptWalk ept_walk(const Machine &m, uint64_t guest, uint64_t host)
 static EptRefusal ept_refusal(const Machine &m, uint64_t guest, const Rights &wanted)
 {
 	return { .at = m.place(), .guest = guest, .wanted = wanted };
+}
+
+/* What a page whose EPT entry allowed this may be reported for. */
+static std::string refused(const Rights &allowed, const Rights &wanted)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	walk = ept_walk(m, guest_a, host_a);
+	walk.allowed = allowed;
+	m.oracle.ept_walked(walk);
+	m.oracle.ept_refused(ept_refusal(m, guest_a, wanted));
+	return m.verdict();
+}
+
+TEST(an_execute_only_page_that_is_read_is_no_report)
+{
+	for (bool readable : { false, true }) {
+		Rights allowed = { .read = readable, .write = false, .execute = true };
+
+		CHECK_EQUAL(refused(allowed, {}), readable ? "stale ept_refusal" : "");
+	}
+}
+
+TEST(an_execute_needs_no_right_to_read)
+{
+	Rights execute_only = { .read = false, .write = false, .execute = true };
+
+	CHECK_EQUAL(refused(execute_only, execute_only), "stale ept_refusal");
 }
 
 TEST(finding_guest_physical)

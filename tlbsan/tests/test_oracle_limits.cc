@@ -22,9 +22,7 @@ TEST(a_deferred_report_outlives_many_single_addresses)
 	for (bool flushed : { false, true }) {
 		Machine m;
 
-		m.enter_l1();
-		m.walk(guest_a, host_a);
-		m.walk(guest_a, host_b);
+		m.defers_a_report();
 		if (flushed)
 			m.executes(Scope::address, linear);
 		invalidates_others(m, 8000);

@@ -23,6 +23,23 @@ static void reads_only(Machine &m, bool user = true)
 	m.oracle.walked(walk);
 }
 
+/* It writes, perhaps after a read, and the tables no longer allow it. */
+static std::string writes(Machine &m, bool reads)
+{
+	if (reads)
+		reads_only(m);
+	m.fault({ .write = true }, true);
+	return m.verdict();
+}
+
+/* L1 gives its L2, which has used the page, another vpid12. */
+static void other_vpid12(Machine &m)
+{
+	m.nest(7, 0xb000);
+	m.walk(guest_a, host_a);
+	m.in_l1([&] { m.oracle.virtual_cpus().vmwrite(0, 0, 8); });
+}
+
 static void sets_dirty(Machine &m)
 {
 	Walk walk = m.a_walk(guest_a, host_a);
@@ -127,10 +144,7 @@ TEST(a_read_hides_no_lost_flush_of_the_right_to_write)
 		m.enter_l1();
 		m.walk(guest_a, host_a);
 		invlpg(m);
-		if (reads)
-			reads_only(m);
-		m.fault({ .write = true }, true);
-		CHECK_EQUAL(m.verdict(), "stale page_fault");
+		CHECK_EQUAL(writes(m, reads), "stale page_fault");
 	}
 }
 
@@ -172,10 +186,7 @@ TEST(a_read_hides_no_right_that_another_virtual_cpu_had)
 		m.walk(guest_a, host_a);
 		m.exit();
 		m.enter(other_vmcs, vpid01, root01);
-		if (reads)
-			reads_only(m);
-		m.fault({ .write = true }, true);
-		CHECK_EQUAL(m.verdict(), "stale page_fault");
+		CHECK_EQUAL(writes(m, reads), "stale page_fault");
 	}
 }
 
@@ -184,13 +195,8 @@ TEST(a_read_hides_no_right_that_another_vpid12_had)
 	for (bool reads : { false, true }) {
 		Machine m;
 
-		m.nest(7, 0xb000);
-		m.walk(guest_a, host_a);
-		m.in_l1([&] { m.oracle.virtual_cpus().vmwrite(0, 0, 8); });
-		if (reads)
-			reads_only(m);
-		m.fault({ .write = true }, true);
-		CHECK_EQUAL(m.verdict(), "stale page_fault");
+		other_vpid12(m);
+		CHECK_EQUAL(writes(m, reads), "stale page_fault");
 	}
 }
 
@@ -199,9 +205,7 @@ TEST(a_read_of_the_kernel_hides_no_user_page_that_another_vpid12_had)
 	for (bool reads : { false, true }) {
 		Machine m;
 
-		m.nest(7, 0xb000);
-		m.walk(guest_a, host_a);
-		m.in_l1([&] { m.oracle.virtual_cpus().vmwrite(0, 0, 8); });
+		other_vpid12(m);
 		if (reads)
 			reads_only(m, false);
 		m.fault({}, true);

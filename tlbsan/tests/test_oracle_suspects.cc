@@ -8,9 +8,7 @@ TEST(a_flush_that_follows_clears_a_suspect)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	m.exit();
 	m.invept(2);
 	m.enter_l1();
@@ -21,9 +19,7 @@ TEST(a_flush_of_something_else_clears_no_suspect)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	m.exit();
 	m.invept(1, root02);
 	m.enter_l1();
@@ -34,9 +30,7 @@ TEST(a_flush_on_another_cpu_clears_no_suspect)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	m.exit();
 	m.invept(2, 0, 1);
 	m.enter_l1();
@@ -47,9 +41,7 @@ TEST(a_suspect_waits_for_a_while)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	for (int i = 0; i < 3; i++) {
 		m.exit();
 		m.instructions += Oracle::patience / 4;
@@ -66,9 +58,7 @@ TEST(a_suspect_waits_for_its_own_tag)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	m.exit();
 	m.instructions += Oracle::patience;
 	m.enter(other_vmcs, 9, root02);
@@ -119,9 +109,7 @@ TEST(a_suspect_is_reported_when_its_step_ends)
 		for (bool flushed : { false, true }) {
 			Machine m;
 
-			m.enter_l1();
-			m.walk(guest_a, host_a);
-			m.walk(guest_a, host_b);
+			m.defers_a_report();
 			m.exit();
 			if (entered) {
 				m.enter_l1();
@@ -139,9 +127,7 @@ TEST(a_deferred_report_whose_guest_never_runs_again_is_counted)
 {
 	Machine m;
 
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.walk(guest_a, host_b);
+	m.defers_a_report();
 	m.exit();
 	m.oracle.settle_all();
 	CHECK_EQUAL(m.oracle.take_not_judged().dropped, 1u);
