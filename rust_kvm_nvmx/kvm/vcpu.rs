@@ -49,7 +49,8 @@ const EVMPTR_INVALID: u64 = u64::MAX;
 /// its mutex (or no other thread knows it yet).
 #[derive(Clone, Copy)]
 pub(crate) struct Vcpu<'h> {
-    shared: &'h Shared,
+    // Not a reference, for the reason that `Live` has.
+    shared: *const Shared,
     vmx: Own<'h, bindings::vcpu_vmx>,
 }
 
@@ -72,28 +73,34 @@ impl<'h> Vcpu<'h> {
         Self { shared, vmx }
     }
 
+    #[inline(always)]
+    fn shared(self) -> &'h Shared {
+        // SAFETY: It was made from a reference that lives as long, in `new`.
+        unsafe { &*self.shared }
+    }
+
     /// What the CPU and kvm_intel's parameters allow.
     #[inline(always)]
     pub(crate) fn caps(self) -> Caps {
-        self.shared.caps()
+        self.shared().caps()
     }
 
     /// Where the rules may flush less than C does, at this moment.
     #[inline(always)]
     pub(crate) fn options(self) -> Options {
-        self.shared.options()
+        self.shared().options()
     }
 
     /// The functions of kvm.
     #[inline(always)]
     pub(super) fn kvm_functions(self) -> &'h bindings::kvm_nvmx_kvm_functions {
-        self.shared.kvm()
+        self.shared().kvm()
     }
 
     /// The functions of kvm_intel.
     #[inline(always)]
     pub(super) fn vmx_functions(self) -> &'h bindings::kvm_nvmx_vmx_functions {
-        self.shared.vmx()
+        self.shared().vmx()
     }
 
     /// The pointer, for C.
@@ -249,7 +256,7 @@ impl<'h> Vcpu<'h> {
     /// What the MMU knows of the page of `root`.
     #[inline(always)]
     pub(crate) fn page_of(self, root: CachedRoot<'_>) -> RootPage {
-        self.shared.pages().of_root(root)
+        self.shared().pages().of_root(root)
     }
 
     /// The CPU that vmcs02 was last loaded on; negative for none.

@@ -156,7 +156,7 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn exit_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
-        let request = transition::decide_exit(vcpu, vmcs12, || Options::STOCK);
+        let request = transition::decide_exit(vcpu, vmcs12.uses_vpid(), || Options::STOCK);
         let mut effects = requests(vcpu, request);
 
         effects.requests.hyperv = requests_hyperv(vcpu, Level::L1);

@@ -12,7 +12,6 @@ use crate::{
     flush,
     kvm::{
         hooks::VpidToWrite,
-        hyperv::Hyperv,
         trace::Step,
         vcpu::{
             Vcpu,
@@ -191,22 +190,34 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     if vcpu.traces_transition() {
         trace_exit(vcpu, vmcs12);
-    } else if let Some(hv) = vcpu.hyperv() {
-        exit_with_hyperv(vcpu, vmcs12, hv);
+    } else if vcpu.hyperv().is_some() {
+        exit_with_hyperv(vcpu, vmcs12);
+    } else if vmcs12.uses_vpid() {
+        flush_on_exit(vcpu, true);
     } else {
-        flush_on_exit(vcpu, vmcs12);
+        exit_without_vpid12(vcpu);
     }
 }
 
+/// A function of its own, because V16 looks at more than the other path needs.
 #[inline(never)]
-fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
-    leave_hyperv_queue(vcpu, vmcs12, hv);
-    flush_on_exit(vcpu, vmcs12);
+fn exit_without_vpid12(vcpu: Vcpu<'_>) {
+    flush_on_exit(vcpu, false);
+}
+
+#[inline(never)]
+fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    leave_hyperv_queue(vcpu, vmcs12);
+    flush_on_exit(vcpu, vmcs12.uses_vpid());
 }
 
 /// T1, V8, V9.
 #[inline(always)]
-fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
+fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    let Some(hv) = vcpu.hyperv() else {
+        return;
+    };
+
     check_hyperv_queue(vcpu, Level::L1);
     if history::records_exits(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
         history::exit(vcpu, hv);
@@ -214,8 +225,8 @@ fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, hv: Hyperv<'_>) {
 }
 
 #[inline(always)]
-fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
-    let required = decide_exit(vcpu, vmcs12, || vcpu.options());
+fn flush_on_exit(vcpu: Vcpu<'_>, uses_vpid: bool) -> Option<Request> {
+    let required = decide_exit(vcpu, uses_vpid, || vcpu.options());
 
     flush::request(vcpu, required);
     required
@@ -225,11 +236,11 @@ fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
 #[inline(always)]
 pub(super) fn decide_exit(
     vcpu: Vcpu<'_>,
-    vmcs12: Vmcs12<'_>,
+    uses_vpid: bool,
     options: impl FnOnce() -> Options,
 ) -> Option<Request> {
     transition::required_on_exit(
-        vmcs12.uses_vpid(),
+        uses_vpid,
         || vcpu.vpid02(),
         vcpu.caps(),
         options,
@@ -240,11 +251,10 @@ pub(super) fn decide_exit(
 #[cold]
 #[inline(never)]
 fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    if let Some(hv) = vcpu.hyperv() {
-        leave_hyperv_queue(vcpu, vmcs12, hv);
-    }
-    let required = flush_on_exit(vcpu, vmcs12);
-    let why = transition::reason(vmcs12.uses_vpid(), required);
+    leave_hyperv_queue(vcpu, vmcs12);
+    let uses_vpid = vmcs12.uses_vpid();
+    let required = flush_on_exit(vcpu, uses_vpid);
+    let why = transition::reason(uses_vpid, required);
 
     trace(vcpu, Step::Exit, vmcs12, vcpu.last_vpid(), required, why);
 }
