@@ -24,18 +24,18 @@ def module_path(name: str, parts: Parts) -> Path:
 
 def build_edited(name: str, edits: Iterable[Mutant], parts: Parts) -> Path:
     """Build the module with EDITS made, as NAME; returns where it is."""
-    tree = _copy_sources(name, parts)
+    tree = parts.output / "mutants" / name
+    shutil.rmtree(tree, ignore_errors=True)
+    copy_sources(tree)
     for edit in edits:
         apply_edit(tree, edit)
     path = module_path(name, parts)
-    _build_module(tree, path, parts)
+    build_module(tree, path, parts.kernel)
     return path
 
 
-def _copy_sources(name: str, parts: Parts) -> Path:
-    """A fresh copy of the sources, to be edited; returns its directory."""
-    tree = parts.output / "mutants" / name
-    shutil.rmtree(tree, ignore_errors=True)
+def copy_sources(tree: Path) -> None:
+    """Put a copy of the sources at TREE, to be edited."""
     for source in SOURCES:
         origin, copy = CHECKOUT / source, tree / source
         if origin.is_dir():
@@ -43,7 +43,6 @@ def _copy_sources(name: str, parts: Parts) -> Path:
         else:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(origin, copy)
-    return tree
 
 
 def apply_edit(tree: Path, edit: Mutant) -> None:
@@ -57,10 +56,10 @@ def apply_edit(tree: Path, edit: Mutant) -> None:
     path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
 
 
-def _build_module(tree: Path, to: Path, parts: Parts) -> None:
-    """Build the sources at TREE for the machine's kernel and copy the module to TO."""
+def build_module(tree: Path, to: Path, kernel: Path) -> None:
+    """Build the sources at TREE for KERNEL and copy the module to TO."""
     out = tree / "out"
-    make = ["make", "-s", "-C", str(parts.kernel), f"M={tree}", f"MO={out}", "modules"]
+    make = ["make", "-s", "-C", str(kernel), f"M={tree}", f"MO={out}", "modules"]
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MachineError(f"{tree.name} does not build:\n{done.stderr}")

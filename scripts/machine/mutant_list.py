@@ -32,7 +32,7 @@ class Mutant:
         return bool(self.tests and not self.caught_by)
 
 
-def read_mutants() -> list[Mutant]:
+def read_mutants(path: Path = LIST) -> list[Mutant]:
     """All of the list."""
-    with open(LIST, "rb") as file:
+    with open(path, "rb") as file:
         return [Mutant(**record) for record in tomllib.load(file)["mutant"]]

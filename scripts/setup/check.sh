@@ -85,6 +85,8 @@ check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "$off" -- "$
 mapfile -t sources < <(files 'rust_kvm_nvmx/*.rs')
 check structure python3 -B scripts/machine/check_structure.py -- "${sources[@]}"
 
+check edits python3 -B scripts/machine/check_edits.py --kernel "$kernel" -- selftests/mutants.toml
+
 if ! "$here/check-policy.sh"; then dirty+=(policy); fi
 
 mapfile -t python < <(files '*.py')
