@@ -377,7 +377,7 @@ fields! {
     /// The queues of addresses to flush.
     Field FLUSH_QUEUES: kvm_vcpu_hv.tlb_flush_fifo as [bindings::kvm_vcpu_hv_tlb_flush_fifo; 2];
     /// A buffer for a set of vCPUs.
-    Field VCPU_MASK: kvm_vcpu_hv.vcpu_mask as [usize; super::peers::SET_WORDS];
+    Field VCPU_MASK: kvm_vcpu_hv.vcpu_mask as [u64; super::peers::SET_WORDS];
 
     /// Code of a hypercall.
     Field CALL_CODE: kvm_hv_hcall.code as u16;
