@@ -25,6 +25,7 @@
 
 use core::{
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr::NonNull, //
 };
 
@@ -65,7 +66,7 @@ pub(crate) type Handled = c_int;
 /// # Invariants
 ///
 /// For as long as the value lives, `shared` is registered, and `vmx` is a vCPU that is loaded on
-/// this CPU. This thread holds its mutex (or no other thread knows it yet).
+/// this CPU. This thread holds its mutex (or no other thread knows it yet, or any more).
 pub(crate) struct Scope {
     shared: NonNull<Shared>,
     vmx: NonNull<bindings::vcpu_vmx>,
@@ -216,19 +217,20 @@ unsafe impl Argument for Vmcs12<'static> {
 // SAFETY: KVM passes a structure on its stack, filled in from the registers.
 unsafe impl Argument for Hypercall<'static> {
     type Raw = *mut bindings::kvm_hv_hcall;
-    type Kept = bindings::kvm_hv_hcall;
+    /// Of a slow call KVM does not write the XMM registers.
+    type Kept = MaybeUninit<bindings::kvm_hv_hcall>;
     type View<'h> = Hypercall<'h>;
 
     /// C puts the translated address in the place of L2's.
     #[inline(always)]
     unsafe fn keep(raw: Self::Raw) -> Self::Kept {
         // SAFETY: It is the structure on the stack of the hook's caller. No other thread has it.
-        unsafe { raw.read() }
+        unsafe { raw.cast::<Self::Kept>().read() }
     }
 
     #[inline(always)]
     fn again(kept: &Self::Kept) -> Self::Raw {
-        core::ptr::from_ref(kept).cast_mut()
+        kept.as_ptr().cast_mut()
     }
 
     #[inline(always)]
