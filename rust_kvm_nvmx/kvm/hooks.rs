@@ -413,6 +413,29 @@ macro_rules! hooks {
                 )*
             }
 
+            /// What C calls for a hook that the client does not implement. KVM never makes such a
+            /// hook the client's. But a thread may have seen that the hook was a former client's,
+            /// and finds this client when it gets here.
+            mod left_to_c {
+                use super::*;
+
+                $(
+                    /// # Safety
+                    ///
+                    /// Only KVM's `kvm_nvmx_call()` calls this.
+                    pub(super) unsafe extern "C" fn $hook<T: NestedTlbHooks>(
+                        _client: *mut bindings::kvm_nvmx_client,
+                        vcpu: *mut bindings::kvm_vcpu
+                        $(, $arg: <$t as Argument>::Raw)*,
+                        c_fn: c_function!($($t,)* => $($answer)?)
+                    ) $(-> <$answer as Answer>::Raw)? {
+                        // SAFETY: These are the function that the hook replaces, and the arguments
+                        // of KVM's own call of it.
+                        unsafe { c_fn.unwrap_unchecked()(vcpu $(, $arg)*) }
+                    }
+                )*
+            }
+
             /// What C calls for a hook that is compared: one function for each, as above.
             mod check_entry {
                 use super::*;
@@ -475,12 +498,12 @@ macro_rules! hooks {
             }
 
             impl<T: NestedTlbChecks> Table<T> {
-                /// As C takes it. Hooks that `T` does not implement are NULL.
+                /// As C takes it. No hook is NULL: KVM would call that, too.
                 pub(super) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
                     $($hook: if T::[<HAS_ $hook:upper>] {
                         Some(entry::$hook::<T>)
                     } else {
-                        None
+                        Some(left_to_c::$hook::<T>)
                     },)*
                 };
 
