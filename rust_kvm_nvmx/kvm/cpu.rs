@@ -2,11 +2,14 @@
 
 //! The CPU that this thread runs on, while it cannot move to another one.
 
+use kernel::types::NotThreadSafe;
+
 use super::bindings;
 
 /// Preemption is disabled while it lives, so this thread stays on its CPU.
 pub(crate) struct ThisCpu {
     number: i32,
+    _thread: NotThreadSafe,
 }
 
 impl ThisCpu {
@@ -16,7 +19,10 @@ impl ThisCpu {
         // SAFETY: Preemption may be disabled anywhere; `drop` enables it again.
         let number = unsafe { bindings::nvmx_get_cpu() };
 
-        Self { number }
+        Self {
+            number,
+            _thread: NotThreadSafe,
+        }
     }
 
     /// Its number.
@@ -29,7 +35,7 @@ impl ThisCpu {
 impl Drop for ThisCpu {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `stay` has disabled preemption, once for this value.
+        // SAFETY: `stay` has disabled preemption on this thread, once for this value.
         unsafe { bindings::nvmx_put_cpu() };
     }
 }

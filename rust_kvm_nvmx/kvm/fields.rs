@@ -377,7 +377,7 @@ fields! {
     /// The queues of addresses to flush.
     Field FLUSH_QUEUES: kvm_vcpu_hv.tlb_flush_fifo as [bindings::kvm_vcpu_hv_tlb_flush_fifo; 2];
     /// A buffer for a set of vCPUs.
-    Field VCPU_MASK: kvm_vcpu_hv.vcpu_mask as [usize; super::peers::SET_WORDS];
+    Field VCPU_MASK: kvm_vcpu_hv.vcpu_mask as [u64; super::peers::SET_WORDS];
 
     /// Code of a hypercall.
     Field CALL_CODE: kvm_hv_hcall.code as u16;
@@ -405,6 +405,10 @@ fields! {
 }
 
 parts! {
+    /// Of a root that is kept: its host-physical address.
+    Field PREVIOUS_HPA: kvm_mmu_root_info.hpa as u64;
+    /// Its name for the guest.
+    Field PREVIOUS_PGD: kvm_mmu_root_info.pgd as u64;
     /// Of the VP assist page: what L1 wants L0 to do for L2s.
     Field ASSIST_PAGE_FEATURES: hv_vp_assist_page.nested_control.features
         as bindings::hv_nested_enlightenments_control__bindgen_ty_1;

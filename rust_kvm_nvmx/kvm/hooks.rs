@@ -25,6 +25,7 @@
 
 use core::{
     marker::PhantomData,
+    mem::MaybeUninit,
     ptr::NonNull, //
 };
 
@@ -65,7 +66,7 @@ pub(crate) type Handled = c_int;
 /// # Invariants
 ///
 /// For as long as the value lives, `shared` is registered, and `vmx` is a vCPU that is loaded on
-/// this CPU. This thread holds its mutex (or no other thread knows it yet).
+/// this CPU. This thread holds its mutex (or no other thread knows it yet, or any more).
 pub(crate) struct Scope {
     shared: NonNull<Shared>,
     vmx: NonNull<bindings::vcpu_vmx>,
@@ -216,19 +217,20 @@ unsafe impl Argument for Vmcs12<'static> {
 // SAFETY: KVM passes a structure on its stack, filled in from the registers.
 unsafe impl Argument for Hypercall<'static> {
     type Raw = *mut bindings::kvm_hv_hcall;
-    type Kept = bindings::kvm_hv_hcall;
+    /// Of a slow call KVM does not write the XMM registers.
+    type Kept = MaybeUninit<bindings::kvm_hv_hcall>;
     type View<'h> = Hypercall<'h>;
 
     /// C puts the translated address in the place of L2's.
     #[inline(always)]
     unsafe fn keep(raw: Self::Raw) -> Self::Kept {
         // SAFETY: It is the structure on the stack of the hook's caller. No other thread has it.
-        unsafe { raw.read() }
+        unsafe { raw.cast::<Self::Kept>().read() }
     }
 
     #[inline(always)]
     fn again(kept: &Self::Kept) -> Self::Raw {
-        core::ptr::from_ref(kept).cast_mut()
+        kept.as_ptr().cast_mut()
     }
 
     #[inline(always)]
@@ -411,6 +413,29 @@ macro_rules! hooks {
                 )*
             }
 
+            /// What C calls for a hook that the client does not implement. KVM never makes such a
+            /// hook the client's. But a thread may have seen that the hook was a former client's,
+            /// and finds this client when it gets here.
+            mod left_to_c {
+                use super::*;
+
+                $(
+                    /// # Safety
+                    ///
+                    /// Only KVM's `kvm_nvmx_call()` calls this.
+                    pub(super) unsafe extern "C" fn $hook<T: NestedTlbHooks>(
+                        _client: *mut bindings::kvm_nvmx_client,
+                        vcpu: *mut bindings::kvm_vcpu
+                        $(, $arg: <$t as Argument>::Raw)*,
+                        c_fn: c_function!($($t,)* => $($answer)?)
+                    ) $(-> <$answer as Answer>::Raw)? {
+                        // SAFETY: These are the function that the hook replaces, and the arguments
+                        // of KVM's own call of it.
+                        unsafe { c_fn.unwrap_unchecked()(vcpu $(, $arg)*) }
+                    }
+                )*
+            }
+
             /// What C calls for a hook that is compared: one function for each, as above.
             mod check_entry {
                 use super::*;
@@ -473,12 +498,12 @@ macro_rules! hooks {
             }
 
             impl<T: NestedTlbChecks> Table<T> {
-                /// As C takes it. Hooks that `T` does not implement are NULL.
+                /// As C takes it. No hook is NULL: KVM would call that, too.
                 pub(super) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
                     $($hook: if T::[<HAS_ $hook:upper>] {
                         Some(entry::$hook::<T>)
                     } else {
-                        None
+                        Some(left_to_c::$hook::<T>)
                     },)*
                 };
 

@@ -176,11 +176,9 @@ impl<'h> Hyperv<'h> {
         OwnQueue::of(self.hv, level)
     }
 
-    /// An empty set of the VM's vCPUs, in KVM's buffer for one set.
+    /// An empty set of the VM's vCPUs, in KVM's buffer for one set. This empties an earlier one.
     #[inline]
-    pub(crate) fn empty_vcpu_set(&mut self) -> VcpuSet<'_> {
-        // SAFETY: Only the vCPU's thread uses the buffer, and `self` is borrowed while the set
-        // lives.
-        unsafe { VcpuSet::new(self.vcpu, self.hv.part(fields::VCPU_MASK).as_ptr()) }
+    pub(crate) fn empty_vcpu_set(self) -> VcpuSet<'h> {
+        VcpuSet::new(self.vcpu, self.hv)
     }
 }

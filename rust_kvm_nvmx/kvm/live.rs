@@ -4,7 +4,7 @@
 //!
 //! No reference is made to any of them, because C writes neighbouring fields at the same time.
 //! Memory of KVM's may depend on a number that is written. So `set` and `write` are for VPIDs,
-//! vpid12s, ids of L2's and counts. (Of previous roots there is room for
+//! vpid12s, ids of L2's, sets of vCPUs and counts. (Of previous roots there is room for
 //! [`PREVIOUS`](super::mmu::PREVIOUS).)
 
 use core::{

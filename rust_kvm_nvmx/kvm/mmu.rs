@@ -2,11 +2,12 @@
 
 //! A vCPU's MMU contexts and the roots in them.
 
-use core::marker::PhantomData;
-
 use super::{
     bindings,
-    fields,
+    fields::{
+        self,
+        Field, //
+    },
     live::Own, //
 };
 use crate::policy::eptp::RootPage;
@@ -21,29 +22,35 @@ pub(crate) const PREVIOUS: usize = bindings::NVMX_KVM_MMU_NUM_PREV_ROOTS as usiz
 #[derive(Clone, Copy)]
 pub(crate) struct Mmu<'h>(pub(super) Own<'h, bindings::kvm_mmu>);
 
-/// A root that a context holds.
+/// A place for a root in a context. It is read when it is asked for, and not kept: a hook may free
+/// roots while it has this.
 ///
 /// # Invariants
 ///
-/// For all of `'h`, `hpa` is INVALID_PAGE or the address of a root that the context holds. Its page
-/// stays for as long.
+/// `hpa` is where the context has a root's address, or INVALID_PAGE.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedRoot<'h> {
-    hpa: u64,
-    pgd: u64,
-    _mmu: PhantomData<&'h bindings::kvm_mmu>,
+    mmu: Mmu<'h>,
+    hpa: Field<bindings::kvm_mmu, u64>,
+    pgd: Field<bindings::kvm_mmu, u64>,
 }
 
-impl<'h> CachedRoot<'h> {
-    /// Its host-physical address; `None` if there is no root.
+impl CachedRoot<'_> {
+    /// The host-physical address of the root that is there now; `None` if there is none.
     #[inline(always)]
     pub(crate) fn hpa(self) -> Option<u64> {
-        (self.hpa != INVALID_PAGE).then_some(self.hpa)
+        let Mmu(mmu) = self.mmu;
+        let hpa = mmu.get(self.hpa);
+
+        (hpa != INVALID_PAGE).then_some(hpa)
     }
 
     /// Its name for the guest: a CR3, or an EPT pointer of L1's.
+    #[inline(always)]
     pub(crate) fn pgd(self) -> u64 {
-        self.pgd
+        let Mmu(mmu) = self.mmu;
+
+        mmu.get(self.pgd)
     }
 }
 
@@ -79,8 +86,9 @@ impl Pages {
         };
         let page = hpa as usize >> bindings::NVMX_PAGE_SHIFT;
         let offset = page.wrapping_mul(bindings::NVMX_SIZE_OF_PAGE);
-        // SAFETY: By the invariants this is the field of the root's page, which stays as long as
-        // `root`. It is NULL, or constant and points to what the MMU knows.
+        // SAFETY: By the invariants this is the field of the page of a root that the context has
+        // now. Only this thread frees the context's roots, and it does not while it is here. The
+        // field is NULL, or constant and points to what the MMU knows.
         let role = unsafe {
             let known = self.private_of_first.wrapping_byte_add(offset).read();
             if known.is_null() {
@@ -117,11 +125,11 @@ impl<'h> Mmu<'h> {
     /// The root that is in use, or was last.
     #[inline(always)]
     pub(crate) fn current(self) -> CachedRoot<'h> {
-        // INVARIANT: The context holds it, and no other thread changes that.
+        // INVARIANT: This is the place of the root in use.
         CachedRoot {
-            hpa: self.0.get(fields::ROOT_HPA),
-            pgd: self.0.get(fields::ROOT_PGD),
-            _mmu: PhantomData,
+            mmu: self,
+            hpa: fields::ROOT_HPA,
+            pgd: fields::ROOT_PGD,
         }
     }
 
@@ -130,14 +138,12 @@ impl<'h> Mmu<'h> {
         // KVM has no more. The compiler cannot know, and would check a count of them for overflow.
         (0..PREVIOUS.min(self.0.get(fields::NR_PREVIOUS) as usize))
             .filter_map(|number| fields::PREVIOUS_ROOTS.at(number))
-            .map(move |field| {
-                let root = self.0.get(field);
-
-                // INVARIANT: As for the current one.
+            .map(move |root| {
+                // INVARIANT: This is the place of one of the roots that are kept.
                 CachedRoot {
-                    hpa: root.hpa,
-                    pgd: root.pgd,
-                    _mmu: PhantomData,
+                    mmu: self,
+                    hpa: root.then(fields::PREVIOUS_HPA),
+                    pgd: root.then(fields::PREVIOUS_PGD),
                 }
             })
     }

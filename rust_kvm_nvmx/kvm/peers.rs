@@ -10,14 +10,18 @@ use core::{
     },
 };
 
-use kernel::ffi::c_ulong;
-
 use super::{
     bindings,
     calls::call,
-    fields,
+    fields::{
+        self,
+        Field, //
+    },
     hyperv::INVALID_GPA,
-    live::Live,
+    live::{
+        Live,
+        Own, //
+    },
     queue::Queue,
     request::{
         bit,
@@ -34,7 +38,7 @@ use crate::policy::{
     types::Level, //
 };
 
-const BITS: usize = c_ulong::BITS as usize;
+const BITS: usize = u64::BITS as usize;
 
 /// Words of a set with a bit for each vCPU that a VM can have.
 pub(super) const SET_WORDS: usize = (bindings::NVMX_MAX_VCPUS as usize).div_ceil(BITS);
@@ -159,38 +163,40 @@ impl<'h> AnyVcpu<'h> {
     }
 }
 
-/// A set of a VM's vCPUs, in the buffer that KVM has for it in the sender.
-pub(crate) struct VcpuSet<'a> {
-    sender: Vcpu<'a>,
-    words: &'a mut [c_ulong; SET_WORDS],
+/// A set of a VM's vCPUs, in the buffer that KVM has for it in the sender. No reference is made to
+/// the buffer, as nothing keeps a hook from asking for two sets.
+pub(crate) struct VcpuSet<'h> {
+    sender: Vcpu<'h>,
+    hv: Own<'h, bindings::kvm_vcpu_hv>,
 }
 
-impl<'a> VcpuSet<'a> {
-    /// An empty set.
-    ///
-    /// # Safety
-    ///
-    /// `words` is valid for `'a`, and nothing else uses it.
+impl<'h> VcpuSet<'h> {
+    /// An empty set, in the Hyper-V state of `sender`.
     #[inline]
-    pub(super) unsafe fn new(sender: Vcpu<'a>, words: *mut [c_ulong; SET_WORDS]) -> Self {
-        // SAFETY: The caller promises just this.
-        let words = unsafe { &mut *words };
+    pub(super) fn new(sender: Vcpu<'h>, hv: Own<'h, bindings::kvm_vcpu_hv>) -> Self {
+        for word in Self::words() {
+            hv.set(word, 0);
+        }
+        Self { sender, hv }
+    }
 
-        words.fill(0);
-        Self { sender, words }
+    /// Where its words are.
+    #[inline(always)]
+    fn words() -> impl Iterator<Item = Field<bindings::kvm_vcpu_hv, u64>> {
+        (0..SET_WORDS).filter_map(|number| fields::VCPU_MASK.at(number))
     }
 
     /// Adds the vCPU with that index.
     #[inline]
     pub(crate) fn add(&mut self, index: usize) {
-        if let Some(word) = self.words.get_mut(index / BITS) {
-            *word |= 1 << (index % BITS);
+        if let Some(word) = fields::VCPU_MASK.at(index / BITS) {
+            self.hv.set(word, self.hv.get(word) | 1 << (index % BITS));
         }
     }
 
     /// How many there are, which is at most the number of bits in [`SET_WORDS`] words.
     pub(crate) fn len(&self) -> u32 {
-        let ones = self.words.iter().map(|word| word.count_ones());
+        let ones = Self::words().map(|word| self.hv.get(word).count_ones());
 
         ones.fold(0, u32::wrapping_add)
     }
@@ -207,7 +213,7 @@ impl<'a> VcpuSet<'a> {
             call!(sender.kvm_functions.kvm_make_vcpus_request_mask(
                 sender.kvm(),
                 request,
-                self.words.as_mut_ptr(),
+                self.hv.part(fields::VCPU_MASK).as_ptr().cast(),
             ))
         };
     }

@@ -402,8 +402,9 @@ impl<T: NestedTlbChecks> Registration<T> {
     /// Puts hook `number` in `mode`. Sleeps.
     ///
     /// Neither side knows what the other did not flush, so a change flushes everything in all VMs.
-    /// If the hook becomes C's, no CPU is in `T`'s function when this returns. `EINVAL` if there is
-    /// no such hook, or if it shall be `T`'s, and `T` does not implement it.
+    /// If the hook becomes C's, all threads that were in `T`'s function have left it when this
+    /// returns. One that was preempted just before it may still come, once. `EINVAL` if there is no
+    /// such hook, or if it shall be `T`'s, and `T` does not implement it.
     pub(crate) fn set_mode(&self, number: usize, mode: Mode) -> Result {
         let bit = Self::bit(number).ok_or(EINVAL)?;
         let mut modes = self.modes.lock();

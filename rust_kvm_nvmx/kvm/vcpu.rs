@@ -46,7 +46,7 @@ const EVMPTR_INVALID: u64 = u64::MAX;
 /// # Invariants
 ///
 /// For all of `'h`: `shared` is registered. The vCPU is loaded on this CPU, and this thread holds
-/// its mutex (or no other thread knows it yet).
+/// its mutex (or no other thread knows it yet, or any more).
 #[derive(Clone, Copy)]
 pub(crate) struct Vcpu<'h> {
     // Not a reference, for the reason that `Live` has.

@@ -138,7 +138,7 @@ fn read<'a>(
 }
 
 /// E17: L1's call. A target that runs L2 handles it when it is back in L1 (T1).
-fn send_to_l1s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
+fn send_to_l1s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     let mut set = hv.empty_vcpu_set();
     let mut queue = |index: usize, target: AnyVcpu<'_>| {
         queue_for_l1(target, call);
@@ -173,7 +173,7 @@ fn queue_for_l1(target: AnyVcpu<'_>, call: &Call<'_>) {
 
 /// E8, X8: L2's call. Its targets are the vCPUs that may currently run an L2 of this VM. A vCPU
 /// that enters such an L2 later flushes on that VM entry if it must (T2, T4, V9).
-fn send_to_l2s(vcpu: Vcpu<'_>, mut hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
+fn send_to_l2s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     hv.learn_identity();
     let vm = hv.vm_id();
     let options = vcpu.options();
