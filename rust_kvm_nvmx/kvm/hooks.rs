@@ -83,9 +83,7 @@ impl Scope {
         unsafe {
             Self {
                 shared: NonNull::new_unchecked(client.cast()),
-                vmx: NonNull::new_unchecked(vcpu)
-                    .byte_sub(fields::VCPU.offset())
-                    .cast(),
+                vmx: NonNull::new_unchecked(fields::VCPU.container(vcpu)),
             }
         }
     }
