@@ -54,7 +54,7 @@ pub(crate) struct Vcpu<'h> {
 }
 
 /// Which types of INVVPID or INVEPT L1 is offered.
-pub(crate) struct Offer {
+pub(super) struct Offer {
     /// L1 has the instruction.
     pub(super) exists: bool,
     /// A bit for each type.
@@ -268,7 +268,7 @@ impl<'h> Vcpu<'h> {
 
     /// INVVPID, as L1 is offered it.
     #[inline]
-    pub(crate) fn invvpid_offer(self) -> Offer {
+    pub(super) fn invvpid_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::VPID_CAPS));
 
@@ -281,7 +281,7 @@ impl<'h> Vcpu<'h> {
 
     /// INVEPT, as L1 is offered it.
     #[inline]
-    pub(crate) fn invept_offer(self) -> Offer {
+    pub(super) fn invept_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::EPT_CAPS));
 
