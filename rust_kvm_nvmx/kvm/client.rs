@@ -30,15 +30,9 @@ use super::{
         Layout,
         LAYOUT, //
     },
+    insn,
 };
 use crate::policy::types::Caps;
-
-// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"); KVM keeps the halves
-// apart.
-const INVEPT_SINGLE_CONTEXT: u32 = 1 << 25;
-const INVVPID_INDIVIDUAL_ADDRESS: u32 = 1 << (40 - 32);
-const INVVPID_SINGLE_CONTEXT: u32 = 1 << (41 - 32);
-const INVVPID_ALL_CONTEXTS: u32 = 1 << (42 - 32);
 
 /// A symbol of another module, which stays loaded as long as this is held.
 ///
@@ -186,20 +180,20 @@ impl Client {
             )
         };
 
+        let (invept, invvpid) = (insn::invept_types(ept_caps), insn::invvpid_types(vpid_caps));
+        let has = |types: u32, kind: usize| types >> kind & 1 != 0;
+
         Caps::NONE
             .with(Caps::EPT, ept)
             .with(Caps::EPT_AD, ept_ad)
             .with(Caps::VPID, vpid)
-            .with(Caps::INVEPT_SINGLE, ept_caps & INVEPT_SINGLE_CONTEXT != 0)
+            .with(Caps::INVEPT_SINGLE, has(invept, insn::EPT_SINGLE_CONTEXT))
             .with(
                 Caps::INVVPID_ADDRESS,
-                vpid_caps & INVVPID_INDIVIDUAL_ADDRESS != 0,
+                has(invvpid, insn::INDIVIDUAL_ADDRESS),
             )
-            .with(
-                Caps::INVVPID_SINGLE,
-                vpid_caps & INVVPID_SINGLE_CONTEXT != 0,
-            )
-            .with(Caps::INVVPID_ALL, vpid_caps & INVVPID_ALL_CONTEXTS != 0)
+            .with(Caps::INVVPID_SINGLE, has(invvpid, insn::SINGLE_CONTEXT))
+            .with(Caps::INVVPID_ALL, has(invvpid, insn::ALL_CONTEXTS))
     }
 
     /// Makes KVM call the client at the hooks of `called`, of these in `checked` to compare, and

@@ -11,6 +11,7 @@ use super::{
         Field,
         SharedField, //
     },
+    insn,
     live::{
         Live,
         Own, //
@@ -30,13 +31,6 @@ use crate::policy::{
         Vpid, //
     },
 };
-
-// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's two halves.
-// INVVPID's type 0 has bit 8 of its half. INVEPT's type 1 has bit 25 of the other half.
-const INVVPID_TYPES_SHIFT: u32 = 8;
-const INVVPID_TYPES: u32 = 0xf;
-const INVEPT_TYPES_SHIFT: u32 = 24;
-const INVEPT_TYPES: u32 = 0b110;
 
 /// No address of an enlightened VMCS. (KVM's macro of that name, which bindgen cannot evaluate.)
 const EVMPTR_INVALID: u64 = u64::MAX;
@@ -275,7 +269,7 @@ impl<'h> Vcpu<'h> {
         Offer {
             exists: controls & bindings::NVMX_ENABLE_VPID != 0
                 && caps & bindings::NVMX_INVVPID != 0,
-            types: (caps >> INVVPID_TYPES_SHIFT) & INVVPID_TYPES,
+            types: insn::invvpid_types(caps),
         }
     }
 
@@ -287,7 +281,7 @@ impl<'h> Vcpu<'h> {
 
         Offer {
             exists: controls & bindings::NVMX_ENABLE_EPT != 0 && caps & bindings::NVMX_INVEPT != 0,
-            types: (caps >> INVEPT_TYPES_SHIFT) & INVEPT_TYPES,
+            types: insn::invept_types(caps),
         }
     }
 
