@@ -6,7 +6,7 @@
 //!
 //! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, V23, X3),
 //! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V3, V16),
-//! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19),
+//! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13, V5, V18),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
 //! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
@@ -123,18 +123,7 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn evmcs_ids_changed(vcpu: Vcpu<'_>) {
-        // X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's
-        // translations in vpid02 may become stale. The next entry flushes, even with the same
-        // vpid12; or finds that no call has come (V9).
-        vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));
-        if let Some(hyperv) = vcpu.hyperv() {
-            hyperv.publish_tag();
-        }
-        if vcpu.options().parks() {
-            vcpu.hide_owner_in_use();
-        } else {
-            vcpu.forget_last_vpid();
-        }
+        history::ids_changed(vcpu);
     }
 
     #[inline(always)]

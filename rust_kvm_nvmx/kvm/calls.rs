@@ -49,13 +49,24 @@ pub(crate) struct Asked {
 }
 
 impl Vcpu<'_> {
-    /// Checks L1's INVVPID or INVEPT in the order of the SDM's pseudocode (existence, privilege,
-    /// type), and then reads its operand, once. Sleeps.
+    /// Checks L1's INVVPID in the order of the SDM's pseudocode (existence, privilege, type), and
+    /// then reads its operand, once. Sleeps.
     ///
     /// `Err` has the return value for the exit's handler: the instruction has failed, or an
     /// exception was injected.
     #[inline]
-    pub(crate) fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
+    pub(crate) fn read_invvpid(self) -> Result<Asked, Handled> {
+        self.read_invalidation(self.invvpid_offer())
+    }
+
+    /// The same for L1's INVEPT.
+    #[inline]
+    pub(crate) fn read_invept(self) -> Result<Asked, Handled> {
+        self.read_invalidation(self.invept_offer())
+    }
+
+    #[inline]
+    fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
         let mut ret = 0;
         let mut asked = MaybeUninit::<bindings::vmx_invalidation>::uninit();
 

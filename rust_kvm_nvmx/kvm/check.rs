@@ -190,7 +190,7 @@ pub(super) unsafe extern "C" fn invalidates(
     id: u64,
     gva: bindings::gva_t,
 ) {
-    let vmx = vcpu.wrapping_byte_sub(fields::VCPU.offset()).cast();
+    let vmx = fields::VCPU.container(vcpu);
     let field = fields::NESTED.then(fields::HOOKS_CHECK);
 
     // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`, and

@@ -28,13 +28,24 @@ use crate::policy::types::{
 };
 
 // Types of INVVPID.
-const INDIVIDUAL_ADDRESS: usize = 0;
-const SINGLE_CONTEXT: usize = 1;
-const ALL_CONTEXTS: usize = 2;
+pub(super) const INDIVIDUAL_ADDRESS: usize = 0;
+pub(super) const SINGLE_CONTEXT: usize = 1;
+pub(super) const ALL_CONTEXTS: usize = 2;
 
 // Types of INVEPT.
-const EPT_SINGLE_CONTEXT: usize = 1;
+pub(super) const EPT_SINGLE_CONTEXT: usize = 1;
 const EPT_GLOBAL: usize = 2;
+
+/// INVVPID's types that bits 63:32 of IA32_VMX_EPT_VPID_CAP say there are, a bit for each. (SDM,
+/// appendix "VPID and EPT Capabilities". KVM keeps the halves apart.)
+pub(super) const fn invvpid_types(caps_high: u32) -> u32 {
+    caps_high >> (40 - 32) & 0xf
+}
+
+/// INVEPT's types that bits 31:0 say there are.
+pub(super) const fn invept_types(caps_low: u32) -> u32 {
+    caps_low >> 24 & 0b110
+}
 
 /// What C's INVEPT (`ept`) or INVVPID invalidates; `None` if it is of a type that KVM does not use.
 /// `id` is the EPT pointer or the VPID.

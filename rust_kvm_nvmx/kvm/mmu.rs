@@ -16,7 +16,7 @@ use crate::policy::eptp::RootPage;
 const INVALID_PAGE: u64 = u64::MAX;
 
 /// The roots that KVM keeps for later use in a context, in addition to the current one.
-pub(crate) const PREVIOUS: usize = bindings::NVMX_KVM_MMU_NUM_PREV_ROOTS as usize;
+pub(super) const PREVIOUS: usize = bindings::NVMX_KVM_MMU_NUM_PREV_ROOTS as usize;
 
 /// An MMU context of the vCPU that a hook is about.
 #[derive(Clone, Copy)]

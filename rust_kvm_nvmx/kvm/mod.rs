@@ -9,7 +9,8 @@
 //! - A client implements [`hooks::NestedTlbHooks`]: one safe function for each decision that KVM
 //!   offers. It need not implement all of them: the others stay with KVM's C code.
 //! - While a [`registration::Registration`] of the client lives, KVM calls these functions. It also
-//!   says which side decides at each hook.
+//!   says which side decides at each hook. What KVM and the module know of each other is in
+//!   [`client`].
 //! - A hook is given views that end with its call: its [`vcpu::Vcpu`] and [`vcpu::Vmcs12`], its
 //!   [`hypercall::Hypercall`]. From the vCPU come others: its [`mmu::Mmu`], its own
 //!   [`hyperv::Hyperv`] state with the [`queue`]s of addresses to flush, and its [`peers`].
@@ -29,6 +30,7 @@ pub(crate) mod apic_page;
 mod bindings;
 pub(crate) mod calls;
 mod check;
+mod client;
 pub(crate) mod counters;
 pub(crate) mod cpu;
 pub(crate) mod debugfs;

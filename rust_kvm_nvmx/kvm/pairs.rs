@@ -29,7 +29,7 @@ use crate::policy::{
 };
 
 /// The most pairs that are parked, in addition to the one in use.
-pub(crate) const MAX_PARKED: usize = bindings::NVMX_MAX_PARKED as usize;
+pub(super) const MAX_PARKED: usize = bindings::NVMX_MAX_PARKED as usize;
 
 /// [`Named::Nobody`] and [`Named::Unknown`] have no ids. In KVM's fields they are told from those
 /// that have by the count of calls, which is never this large.
@@ -44,7 +44,7 @@ const UNUSED: Place = fields::NESTED.then(fields::UNUSED_VPID02);
 impl<'h> Vcpu<'h> {
     /// How many pairs are parked.
     #[inline]
-    pub(crate) fn nr_parked(self) -> usize {
+    fn nr_parked(self) -> usize {
         usize::from(self.get_vmx(fields::NESTED.then(fields::NR_PARKED))).min(MAX_PARKED)
     }
 

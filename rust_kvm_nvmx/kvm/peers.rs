@@ -101,10 +101,12 @@ impl<'h> Vcpu<'h> {
         // complete before its pointer is stored, and stays as long as its vCPU.
         unsafe {
             let vcpu = bindings::nvmx_get_vcpu(self.kvm(), index, &mut hv);
-            let vmx = NonNull::new(vcpu)?.byte_sub(fields::VCPU.offset());
+            if vcpu.is_null() {
+                return None;
+            }
 
             Some(AnyVcpu {
-                vmx: Live::from_raw(vmx.cast()),
+                vmx: Live::from_raw(NonNull::new_unchecked(fields::VCPU.container(vcpu))),
                 hv: NonNull::new(hv).map(|hv| Live::from_raw(hv)),
                 index,
             })

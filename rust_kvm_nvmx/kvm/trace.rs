@@ -52,7 +52,7 @@ macro_rules! is_on {
 }
 
 /// Something that a tracepoint records.
-pub(crate) trait Fact {
+trait Fact {
     /// What C takes.
     type Raw;
 

@@ -11,6 +11,7 @@ use super::{
         Field,
         SharedField, //
     },
+    insn,
     live::{
         Live,
         Own, //
@@ -31,13 +32,6 @@ use crate::policy::{
     },
 };
 
-// Bits of IA32_VMX_EPT_VPID_CAP (SDM, appendix "VPID and EPT Capabilities"), in KVM's two halves.
-// INVVPID's type 0 has bit 8 of its half. INVEPT's type 1 has bit 25 of the other half.
-const INVVPID_TYPES_SHIFT: u32 = 8;
-const INVVPID_TYPES: u32 = 0xf;
-const INVEPT_TYPES_SHIFT: u32 = 24;
-const INVEPT_TYPES: u32 = 0b110;
-
 /// No address of an enlightened VMCS. (KVM's macro of that name, which bindgen cannot evaluate.)
 const EVMPTR_INVALID: u64 = u64::MAX;
 
@@ -55,7 +49,7 @@ pub(crate) struct Vcpu<'h> {
 }
 
 /// Which types of INVVPID or INVEPT L1 is offered.
-pub(crate) struct Offer {
+pub(super) struct Offer {
     /// L1 has the instruction.
     pub(super) exists: bool,
     /// A bit for each type.
@@ -275,26 +269,26 @@ impl<'h> Vcpu<'h> {
 
     /// INVVPID, as L1 is offered it.
     #[inline]
-    pub(crate) fn invvpid_offer(self) -> Offer {
+    pub(super) fn invvpid_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::VPID_CAPS));
 
         Offer {
             exists: controls & bindings::NVMX_ENABLE_VPID != 0
                 && caps & bindings::NVMX_INVVPID != 0,
-            types: (caps >> INVVPID_TYPES_SHIFT) & INVVPID_TYPES,
+            types: insn::invvpid_types(caps),
         }
     }
 
     /// INVEPT, as L1 is offered it.
     #[inline]
-    pub(crate) fn invept_offer(self) -> Offer {
+    pub(super) fn invept_offer(self) -> Offer {
         let controls = self.get_vmx(fields::NESTED.then(fields::SECONDARY_CTLS_HIGH));
         let caps = self.get_vmx(fields::NESTED.then(fields::EPT_CAPS));
 
         Offer {
             exists: controls & bindings::NVMX_ENABLE_EPT != 0 && caps & bindings::NVMX_INVEPT != 0,
-            types: (caps >> INVEPT_TYPES_SHIFT) & INVEPT_TYPES,
+            types: insn::invept_types(caps),
         }
     }
 

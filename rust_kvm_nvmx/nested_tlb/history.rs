@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The translations of several vpid12s, each under a hardware VPID of its own (V1, V4, V5, V8 to
-//! V10, V15, V19).
+//! V10, V15, V19), and an L2 whose ids change (X6).
 
 use crate::{
     flush,
@@ -123,6 +123,22 @@ pub(super) fn exit(vcpu: Vcpu<'_>, hv: Hyperv<'_>) {
     };
 
     vcpu.set_rest_in_use(rest);
+}
+
+/// X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's translations
+/// in vpid02 may become stale. The next entry flushes, even with the same vpid12; or finds that no
+/// call has come (V9).
+#[inline(always)]
+pub(super) fn ids_changed(vcpu: Vcpu<'_>) {
+    vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));
+    if let Some(hyperv) = vcpu.hyperv() {
+        hyperv.publish_tag();
+    }
+    if vcpu.options().parks() {
+        vcpu.hide_owner_in_use();
+    } else {
+        vcpu.forget_last_vpid();
+    }
 }
 
 /// V5: L1's INVVPID, for the pairs that are parked. `here`: vmcs02 was last loaded on this CPU.

@@ -29,7 +29,7 @@ pub(super) fn l0_handles_vmcall(vcpu: Vcpu<'_>) -> bool {
 
 /// E2: a flush call that is not for L0, though C takes it.
 pub(super) fn is_nested_flush(vcpu: Vcpu<'_>) -> bool {
-    let control = Control(vcpu.hypercall_control(vcpu.is_64_bit_hypercall()));
+    let control = control(vcpu, vcpu.is_64_bit_hypercall());
 
     control.is_flush() && control.is_nested()
 }
@@ -52,9 +52,12 @@ fn vmcall(vcpu: Vcpu<'_>, hv: Hyperv<'_>) -> Vmcall {
 
 #[inline(always)]
 fn l0_handles(vcpu: Vcpu<'_>, call: Vmcall) -> bool {
-    hv_l2::l0_handles(call, || {
-        Control(vcpu.hypercall_control(vcpu.is_64_bit_hypercall()))
-    })
+    hv_l2::l0_handles(call, || control(vcpu, vcpu.is_64_bit_hypercall()))
+}
+
+#[inline(always)]
+fn control(vcpu: Vcpu<'_>, is_64_bit: bool) -> Control {
+    Control(vcpu.hypercall_control(is_64_bit))
 }
 
 #[cold]
@@ -88,9 +91,7 @@ pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
 
 #[inline(always)]
 fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
-    let control = || Control(vcpu.hypercall_control(is_64_bit));
-
-    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), control) {
+    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), || control(vcpu, is_64_bit)) {
         return Completion {
             result,
             exit_to_l1: false,

@@ -44,7 +44,7 @@ pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
 /// Calls `decided` before it acts.
 #[inline(always)]
 fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
-    let asked = match vcpu.read_invalidation(vcpu.invvpid_offer()) {
+    let asked = match vcpu.read_invvpid() {
         Ok(asked) => asked,
         Err(handled) => return handled,
     };
@@ -116,7 +116,7 @@ pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
 /// flushed when it is loaded (H10).
 #[inline(always)]
 fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
-    let asked = match vcpu.read_invalidation(vcpu.invept_offer()) {
+    let asked = match vcpu.read_invept() {
         Ok(asked) => asked,
         Err(handled) => return handled,
     };

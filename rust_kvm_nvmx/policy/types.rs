@@ -57,7 +57,8 @@ impl Caps {
     pub(crate) const NONE: Self = Self(0);
     /// KVM runs guests with EPT.
     pub(crate) const EPT: Self = Self(1 << 0);
-    /// KVM sets the accessed and dirty flags of EPT entries.
+    /// KVM sets the accessed and dirty flags of EPT entries. (It is the bit of an EPT pointer that
+    /// says so: it need not be shifted there.)
     pub(crate) const EPT_AD: Self = Self(1 << 6);
     /// KVM runs guests with VPIDs.
     pub(crate) const VPID: Self = Self(1 << 2);

@@ -220,7 +220,7 @@ def _run(boot: Boot) -> Finished:
     steps = boot.plan.step_names()
     regions = witness.read_regions(directory / "witness.jsonl")
     check_oracle(directory, regions, outcome.console)
-    found = reports.read_reports(directory / "reports.jsonl")
+    found = witness.read_lines(directory / "reports.jsonl")
     placed = reports.by_step(found, steps)
     for step, own in placed.items():
         explain_all(own, boot.code_names(outcome.console, step))

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Is docs/rules.md true? Every rule has one section, every function and test it names exists, and
 every rule that Rust decides has a test, and is broken: by an edit in selftests/mutants.toml, or in
-a function of the policy by cargo-mutants, which policy_mutants.py sees to.
+a function of the policy by cargo-mutants, which policy_mutants.py sees to. Each edit, and each of
+selftests/nets.toml, can be made.
 
 A section begins with "### X1: What the rule says" and ends at the next heading. What it names is in
 a list of fields, such as "- Machine test: `hole_hv_calls`, `hv_forms`". A field may continue in
@@ -75,8 +76,8 @@ def problems(checkout: Path) -> list[str]:
     sections = read_sections((checkout / "docs/rules.md").read_text(encoding="utf-8"))
     plan = {entry.program for entry in read_own_plan(checkout / "selftests/plan.txt").entries}
     host = _host_tests(checkout / "rust_kvm_nvmx/policy_tests")
-    mutants = tomllib.loads((checkout / "selftests/mutants.toml").read_text(encoding="utf-8"))
-    broken = {rule for mutant in mutants["mutant"] for rule in rules_of(mutant["rule"])}
+    mutants = _edits(checkout / "selftests/mutants.toml")
+    broken = {rule for mutant in mutants for rule in rules_of(mutant["rule"])}
     named = {section.rule: section.names("Rust") for section in sections}
     for item in read_items(checkout / "rust_kvm_nvmx/policy", named):
         if item.is_function:
@@ -108,7 +109,18 @@ def problems(checkout: Path) -> list[str]:
             found.append(
                 f"{rule}: no edit in selftests/mutants.toml and no mutant of the policy breaks it"
             )
+    for edit in mutants + _edits(checkout / "selftests/nets.toml"):
+        path = checkout / "rust_kvm_nvmx" / edit["file"]
+        number = path.read_text(encoding="utf-8").count(edit["old"]) if path.is_file() else 0
+        if number != 1:
+            found.append(f"{edit['rule']}: {edit['name']} finds its line {number} times")
     return found
+
+
+def _edits(path: Path) -> list[dict[str, str]]:
+    """The edits of the module that a list has in full."""
+    (rows,) = tomllib.loads(path.read_text(encoding="utf-8")).values()
+    return [row for row in rows if "old" in row]
 
 
 def _host_tests(directory: Path) -> list[str]:

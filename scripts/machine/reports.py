@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from witness import OUTSIDE, Regions, step_begun
 
@@ -40,23 +38,6 @@ class Report:
 
 
 StepReports = dict[str, list[Report]]
-
-
-def read_reports(path: Path) -> list[dict]:
-    """All whole lines. A last line cut short (the machine was stopped) is left out."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            raw = json.loads(line)
-            _ = raw["promised"]  # the last of its fields
-        except (ValueError, KeyError, TypeError):
-            continue
-        found.append(raw)
-    return found
 
 
 def by_step(found: list[dict], steps: list[str]) -> StepReports:

@@ -139,7 +139,7 @@ def judge(run: Run, end: End) -> Result:
     """What the emulator has counted and the oracle found."""
     regions = witness.read_regions(run.output / "witness.jsonl")
     own = witness.by_step(regions, []).get(witness.OUTSIDE, {"": Counter()})
-    found = reports.by_step(reports.read_reports(run.output / "reports.jsonl"), [])
+    found = reports.by_step(witness.read_lines(run.output / "reports.jsonl"), [])
     everything: list[Report] = found.get(witness.OUTSIDE, [])
     nothing = run.output / "nothing"
     explain_all(everything, CodeNames(run.symbols or nothing, {}, None))

@@ -71,20 +71,26 @@ def expectations(output: list[str]) -> tuple[list[Expectation], list[str]]:
     return good, bad
 
 
-def read_regions(path: Path) -> list[tuple[str, Counter]]:
-    """All closed regions in order. A last line cut short (the machine was stopped) is left out."""
-    regions = []
+def read_lines(path: Path) -> list[dict]:
+    """The whole lines of one of the emulator's files, none if there is no such file. A last line
+    that is cut short (the machine was stopped) is left out."""
+    lines = []
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    for line in lines:
+    for line in text.splitlines():
         try:
-            item = json.loads(line)
-            regions.append((str(item["region"]), Counter(item["counters"])))
-        except (ValueError, KeyError, TypeError):
+            lines.append(json.loads(line))
+        except ValueError:
             continue
-    return regions
+    return [line for line in lines if isinstance(line, dict)]
+
+
+def read_regions(path: Path) -> list[tuple[str, Counter]]:
+    """All closed regions in order."""
+    lines = [line for line in read_lines(path) if "counters" in line]
+    return [(str(line["region"]), Counter(line["counters"])) for line in lines]
 
 
 def has_ended(regions: list[tuple[str, Counter]]) -> bool:

@@ -31,13 +31,13 @@ edit_argument() {
 
 # unpatched: KVM has no hook table, as far as the module can see.
 edit_unpatched() {
-	edit rust_kvm_nvmx/kvm/registration.rs 's/c"(kvm_nvmx_(un)?register)"/c"\1_"/'
+	edit rust_kvm_nvmx/kvm/client.rs 's/c"(kvm_nvmx_(un)?register)"/c"\1_"/'
 }
 
 # trimmed: nor this one, which was configured to drop exports that it does not use itself.
 edit_trimmed() {
 	edit_unpatched
-	edit rust_kvm_nvmx/kvm/registration.rs 's/cfg!\(CONFIG_TRIM_UNUSED_KSYMS\)/true/'
+	edit rust_kvm_nvmx/kvm/client.rs 's/cfg!\(CONFIG_TRIM_UNUSED_KSYMS\)/true/'
 }
 
 # Before all other directories: the headers that are not edited are copies.

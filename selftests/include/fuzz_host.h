@@ -1,34 +1,63 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * nested_fuzz: who decides about flushes, C or Rust, and how that changes.
+ * nested_fuzz's host: the VM, what is true of it, and what vCPUs are ordered to do.
  */
 #ifndef FUZZ_HOST_H
 #define FUZZ_HOST_H
 
-#include <stdbool.h>
-#include <linux/types.h>
+#include "fuzz_debts.h"
+#include "invalidate.h"
 
-#include "test_util.h"
+struct fuzz_host {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpus[FUZZ_VCPUS];
+	struct fuzz *guest;	/* the guests' copy */
+	bool has_ept, has_vpid, two_cpus;
 
-/* @path: of rust_kvm_nvmx.ko; NULL if the module stays as it is. */
-void fuzz_modules_use(const char *path);
+	/* What backs each page now. */
+	u64 backed_by[FUZZ_TABLES + 1][FUZZ_PAGES], ept_backed_by[FUZZ_EPTS];
 
-/* Others load the module and switch hooks meanwhile: any hook may be C's at any time. */
-void fuzz_modules_of_others(void);
+	/* Of each vCPU: the L2 that is active, if one is. */
+	struct fuzz_running {
+		bool active;
+		u64 l2, tables, tag;
+		struct fuzz_identity identity;
+	} running[FUZZ_VCPUS];
 
-/* A run begins: load the module, until the process ends. */
-void fuzz_modules_begin(void);
+	int ordered;	/* the vCPU that was ordered last */
+	bool restored[FUZZ_VCPUS];	/* and has not run since */
+};
 
-/* Are all hooks Rust's? */
-bool fuzz_all_rust(void);
+extern struct fuzz_host fuzz_host;
 
-/* How to switch a hook: one that @hook chooses, or one of those by which L1 flushes. */
-enum { FUZZ_TO_RUST = 1, FUZZ_OTHERS_TO_RUST = 2, FUZZ_OF_L1 = 4 };
+/* Looks at what the CPU has. */
+void fuzz_host_init(void);
 
-/* Give a hook to Rust or to C.  Nothing happens if the module stays as it is. */
-void fuzz_switch_hook(u8 hook, u8 how);
+/* A new VM, whose vCPUs have not run yet. */
+void fuzz_vm_create(void);
 
-/* Load the module with some options, or unload it. */
-void fuzz_load_or_unload(u8 options);
+/* The level, the tag and the tables that @vcpu runs with now. */
+enum fuzz_stop fuzz_level(int vcpu);
+u64 fuzz_tag(int vcpu);
+u64 fuzz_tables(int vcpu);
+
+/* @vcpu does @what, and stops in @stop. */
+void fuzz_order(int vcpu, const struct fuzz_order *what, enum fuzz_stop stop);
+
+/* All pages for which nothing is owed must be the newest. */
+void fuzz_order_read(int vcpu);
+
+/* To L1, if an L2 is active. */
+void fuzz_order_leave(int vcpu);
+
+/* L1's INVVPID and INVEPT. */
+void fuzz_order_invvpid(int vcpu, enum invvpid_type type, u64 vpid, u64 page);
+void fuzz_order_invept(int vcpu, enum invept_type type, u64 ept);
+
+/* L1 pays what is owed for @tables under @tag, and for @ept: how, says @kind. */
+void fuzz_order_to_pay(int vcpu, u64 tag, u64 tables, u64 ept, u8 kind);
+
+/* A VM entry or a VM exit of an L2 under @tag: without a VPID it flushes. */
+void fuzz_crossed(int vcpu, u64 tag);
 
 #endif

@@ -42,10 +42,7 @@ struct l2_context *hv_pair_context(u64 id);
 /* L1: all that comes before the first VM entry. */
 void l1_hv_pair_start(struct l2_context *context, u64 hypercall_gpa, u64 id, void *l2_code);
 
-/* L2: flush everything on @processors; the status. */
-u16 hv_pair_flush(u64 processors);
-
-/* L2: the same, which must succeed. */
+/* L2: flush everything on @processors, which must succeed. */
 void hv_pair_flush_well(u64 processors);
 
 /* L2: back page 0 of all with the memory of page @by, and flush it on @processors. */

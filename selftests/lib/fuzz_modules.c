@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fuzz_host.h"
+#include "fuzz_modules.h"
 #include "hooks.h"
 #include "modules.h"
 

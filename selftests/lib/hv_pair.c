@@ -59,16 +59,12 @@ void l1_hv_pair_start(struct l2_context *context, u64 hypercall_gpa, u64 id, voi
 	l1_allow_direct_flush(context, VM_ID, id);
 }
 
-u16 hv_pair_flush(u64 processors)
-{
-	guest_hv_fill_space(&hv_pair.input, processors);
-	return flush_status(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, hv_pair.input.gpa, 0);
-}
-
 void hv_pair_flush_well(u64 processors)
 {
-	u16 status = hv_pair_flush(processors);
+	u16 status;
 
+	guest_hv_fill_space(&hv_pair.input, processors);
+	status = flush_status(HVCALL_FLUSH_VIRTUAL_ADDRESS_SPACE, hv_pair.input.gpa, 0);
 	__GUEST_ASSERT(status == HV_STATUS_SUCCESS, "status %u", status);
 }
 

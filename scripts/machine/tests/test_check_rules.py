@@ -19,7 +19,8 @@ class Rules(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.copy = Path(holder.name)
         shutil.copytree(CHECKOUT / "rust_kvm_nvmx", self.copy / "rust_kvm_nvmx")
-        for name in ("docs/rules.md", "selftests/plan.txt", "selftests/mutants.toml"):
+        lists = ("plan.txt", "mutants.toml", "nets.toml")
+        for name in ("docs/rules.md", *(f"selftests/{name}" for name in lists)):
             (self.copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(CHECKOUT / name, self.copy / name)
 
@@ -80,6 +81,19 @@ class Rules(unittest.TestCase):
 
     def test_a_rule_that_mutants_of_the_policy_break(self) -> None:
         self.assertEqual(self.changed("selftests/mutants.toml", 'rule = "T11"', 'rule = "T99"'), [])
+
+    def test_an_edit_that_cannot_be_made(self) -> None:
+        where = "rust_kvm_nvmx/nested_tlb/hv_drain.rs"
+        found = self.changed(where, "entries.len() > 1 && vcpu.options()", "vcpu.options()")
+        self.assertEqual(
+            found, ["V24: ranges-of-several-senders-are-not-joined finds its line 0 times"]
+        )
+
+    def test_an_edit_of_another_list_that_cannot_be_made(self) -> None:
+        file = self.copy / "selftests/nets.toml"
+        with file.open("a", encoding="utf-8") as rows:
+            rows.write('[[row]]\nname = "gone"\nrule = "E9"\nfile = "gone.rs"\nold = "x"\n')
+        self.assertEqual(problems(self.copy), ["E9: gone finds its line 0 times"])
 
 
 if __name__ == "__main__":

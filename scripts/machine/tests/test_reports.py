@@ -17,7 +17,7 @@ from boots import check_oracle
 from console import Console
 from plan import Group, Plan, Step
 from results import Result, Status, write_ktap
-from witness import OUTSIDE, by_step, read_regions
+from witness import OUTSIDE, by_step, read_lines, read_regions
 
 
 def line(step: str, kind: str = reports.STALE, **changed: object) -> dict:
@@ -102,9 +102,9 @@ class Places(unittest.TestCase):
     def test_a_file_cut_short(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "reports.jsonl"
-            self.assertEqual(reports.read_reports(path), [])
+            self.assertEqual(read_lines(path), [])
             path.write_text(json.dumps(line("step.1")) + '\n{"report": "sta', encoding="utf-8")
-            self.assertEqual(reports.read_reports(path), [line("step.1")])
+            self.assertEqual(read_lines(path), [line("step.1")])
 
 
 class Verdicts(unittest.TestCase):

@@ -281,7 +281,7 @@ impl Protocol {
             }
             // nested_vmx_run, while A's ids are in place.
             Receiver::L1 => Receiver::EnterA { other_pair: false },
-            // nested_set_evmcs_ids, nested_tlb::evmcs_ids_changed.
+            // nested_set_evmcs_ids, history::ids_changed.
             Receiver::IdsGo => {
                 s.receiver_buffer.push((Var::Ids, 0));
                 Receiver::TagGoes

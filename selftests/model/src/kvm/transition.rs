@@ -70,7 +70,7 @@ impl Thread<'_> {
         At::LocalCurrent(Then::Enter(fail))
     }
 
-    /// `nested_set_evmcs_ids`, `nested_tlb::evmcs_ids_changed`.
+    /// `nested_set_evmcs_ids`, `nested_tlb::history::ids_changed`.
     fn set_ids(&mut self, ids: Ids) {
         let changed = self.vcpu.ids != ids;
 
