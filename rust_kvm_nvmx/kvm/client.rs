@@ -30,6 +30,7 @@ use super::{
         Layout,
         LAYOUT, //
     },
+    hooks::LEFT_TO_C,
     insn,
 };
 use crate::policy::types::Caps;
@@ -102,20 +103,25 @@ fn find_functions() -> Result<(Symbol, Symbol)> {
 pub(super) struct Client {
     #[pin]
     client: Opaque<bindings::kvm_nvmx_client>,
+    /// KVM reads this when it registers the client, and when it makes a hook the client's.
+    #[pin]
+    ops: Opaque<bindings::kvm_nvmx_ops>,
     unregister: Symbol,
 }
 
 impl Client {
-    /// Registers a client with these tables. VMs may be running.
-    pub(super) fn register(
-        ops: &'static bindings::kvm_nvmx_ops,
-        checks: &'static bindings::kvm_nvmx_ops,
-    ) -> impl PinInit<Self, Error> {
+    /// Registers a client whose hooks call C's functions, until [`Client::set_ops`]. VMs may be
+    /// running.
+    ///
+    /// A thread that was preempted after it saw a hook to be a former client's finds this client as
+    /// soon as KVM knows it, before there is all that a hook needs.
+    pub(super) fn register(checks: &'static bindings::kvm_nvmx_ops) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let (register, unregister) = find_functions()?;
 
             // INVARIANT: If this succeeds, KVM knows the client.
-            Ok(try_pin_init!(Self {
+            Ok(try_pin_init!(&this in Self {
+                ops: Opaque::new(LEFT_TO_C),
                 client <- Opaque::try_ffi_init(move |slot: *mut bindings::kvm_nvmx_client| {
                     let client = bindings::kvm_nvmx_client {
                         version: bindings::KVM_NVMX_HOOKS_VERSION,
@@ -123,7 +129,9 @@ impl Client {
                         layout: LAYOUT.as_ptr(),
                         // SAFETY: C sets the pointer at compile time.
                         prototypes: unsafe { bindings::nvmx_prototypes },
-                        ops,
+                        // SAFETY: This only computes an address in the value that is being
+                        // initialized.
+                        ops: unsafe { &raw const (*this.as_ptr()).ops }.cast(),
                         checks,
                         invalidates: Some(check::invalidates),
                         host: ptr::null(),
@@ -142,6 +150,17 @@ impl Client {
                 unregister,
             }? Error))
         })
+    }
+
+    /// Hooks that KVM makes the client's from now on are `ops`' functions.
+    ///
+    /// # Safety
+    ///
+    /// All that these need is there. No other thread calls this or [`Client::set_hooks`] meanwhile.
+    pub(super) unsafe fn set_ops(&self, ops: bindings::kvm_nvmx_ops) {
+        // SAFETY: KVM reads the table when it registers the client, which is done, and in
+        // `set_hooks`, which no thread calls, as the caller promises.
+        unsafe { self.ops.get().write(ops) };
     }
 
     /// The functions of kvm.

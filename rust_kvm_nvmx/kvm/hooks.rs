@@ -189,9 +189,8 @@ macro_rules! hooks {
                 )*
             }
 
-            /// What C calls for a hook that the client does not implement. KVM never makes such a
-            /// hook the client's. But a thread may have seen that the hook was a former client's,
-            /// and finds this client when it gets here.
+            /// What C calls at a hook that is not the client's yet: for a thread that has seen that
+            /// the hook was a former client's, and finds this client when it gets here.
             mod left_to_c {
                 use super::*;
 
@@ -199,7 +198,7 @@ macro_rules! hooks {
                     /// # Safety
                     ///
                     /// Only KVM's `kvm_nvmx_call()` calls this.
-                    pub(super) unsafe extern "C" fn $hook<T: NestedTlbHooks>(
+                    pub(super) unsafe extern "C" fn $hook(
                         _client: *mut bindings::kvm_nvmx_client,
                         vcpu: *mut bindings::kvm_vcpu
                         $(, $arg: <$t as Argument>::Raw)*,
@@ -273,13 +272,18 @@ macro_rules! hooks {
                 )*
             }
 
+            /// The table of a client that has no hook yet.
+            pub(super) const LEFT_TO_C: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
+                $($hook: Some(left_to_c::$hook),)*
+            };
+
             impl<T: NestedTlbChecks> Table<T> {
-                /// As C takes it. No hook is NULL: KVM would call that, too.
+                /// As C takes it. Hooks that `T` does not implement are NULL.
                 pub(super) const OPS: bindings::kvm_nvmx_ops = bindings::kvm_nvmx_ops {
                     $($hook: if T::[<HAS_ $hook:upper>] {
                         Some(entry::$hook::<T>)
                     } else {
-                        Some(left_to_c::$hook::<T>)
+                        None
                     },)*
                 };
 

@@ -47,13 +47,13 @@ pub(super) struct Shared {
 impl Shared {
     /// Registers a client with these tables, of which no hook is called yet.
     fn new(
-        ops: &'static bindings::kvm_nvmx_ops,
+        ops: bindings::kvm_nvmx_ops,
         checks: &'static bindings::kvm_nvmx_ops,
         options: Options,
     ) -> impl PinInit<Self, Error> {
         // INVARIANT: It is dropped, which unregisters it, if a pointer is NULL.
         try_pin_init!(Self {
-            client <- Client::register(ops, checks),
+            client <- Client::register(checks),
             caps: client.caps(),
             options: Atomic::new(options.bits()),
             pages: Pages::new(),
@@ -62,6 +62,9 @@ impl Shared {
                     pr_err!("KVM's table of functions has gaps: rebuild the kernel\n");
                     return Err(ENOEXEC);
                 }
+                // SAFETY: All fields were just initialized, and no other thread has the value but
+                // those that are in hooks.
+                unsafe { client.set_ops(ops) };
             },
         }? Error)
     }
@@ -212,7 +215,7 @@ impl<T: NestedTlbChecks> Registration<T> {
     pub(crate) fn new(mode: Mode, options: Options) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             shared <- Shared::new(
-                &Table::<T>::OPS,
+                Table::<T>::OPS,
                 &Table::<T>::CHECKS,
                 options.while_a_hook_is_c_s(),
             ),
