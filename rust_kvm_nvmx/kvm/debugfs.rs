@@ -6,9 +6,12 @@
 //! would call code that is gone. `debugfs.c` has file operations with an owner, which call this
 //! file.
 
-use core::ptr::{
-    self,
-    NonNull, //
+use core::{
+    marker::PhantomData,
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 
 use kernel::{
@@ -88,7 +91,7 @@ impl<T: Files> Directory<T> {
                 T::make(&Maker {
                     directory: *directory,
                     files: this.cast(),
-                    _value: core::marker::PhantomData,
+                    _value: PhantomData,
                 });
             },
         }? Error)
@@ -111,7 +114,7 @@ impl<T> PinnedDrop for Directory<T> {
 pub(crate) struct Maker<'a> {
     directory: *mut dentry,
     files: NonNull<bindings::nvmx_files>,
-    _value: core::marker::PhantomData<&'a bindings::nvmx_files>,
+    _value: PhantomData<&'a bindings::nvmx_files>,
 }
 
 impl Maker<'_> {
@@ -120,7 +123,7 @@ impl Maker<'_> {
         Self {
             directory: subdirectory(name, self.directory),
             files: self.files,
-            _value: core::marker::PhantomData,
+            _value: PhantomData,
         }
     }
 

@@ -125,9 +125,9 @@ pub(super) fn exit(vcpu: Vcpu<'_>, hv: Hyperv<'_>) {
     vcpu.set_rest_in_use(rest);
 }
 
-/// X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's translations
-/// in vpid02 may become stale. The next entry flushes, even with the same vpid12; or finds that no
-/// call has come (V9).
+/// X6: flush calls no longer find this vCPU for the L2 that it ran before, so that L2's
+/// translations in vpid02 may become stale. The next entry flushes, even with the same vpid12; or
+/// finds that no call has come (V9).
 #[inline(always)]
 pub(super) fn ids_changed(vcpu: Vcpu<'_>) {
     vcpu.trace_evmcs_ids_changed(|| (vcpu.last_vpid(),));

@@ -66,12 +66,12 @@ build_other() {
 
 # other_modules: the directory with them.
 other_modules() {
-	local kdir files
+	local kdir files key
 	use_kernel
 	# The tests of the rules are no part of the module.
 	mapfile -t files < <(find "$checkout/Kbuild" "$checkout/rust_kvm_nvmx" -type f \
 		! -path '*/policy_tests/*' ! -name '*kunit*' ! -name Kconfig | sort)
 	files+=("$here/other-modules.sh")
-	entry other-modules "$( (hash_files "${files[@]}"; sha256sum <"$kdir/Module.symvers"; echo "$kdir") | hash_of)" 50 \
-		"building the module as for other kernels" build_other
+	key=$( (hash_files "${files[@]}"; sha256sum <"$kdir/Module.symvers"; echo "$kdir") | hash_of)
+	entry other-modules "$key" 50 "building the module as for other kernels" build_other
 }

@@ -16,13 +16,13 @@ build_own() {
 }
 
 own() {
-	local upstream files
+	local upstream files key
 	upstream=$(need kselftests-upstream)
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	mapfile -t files < <(find "$checkout/selftests" -name '*.[chS]' -o -name '*.awk' -o -name '*.mk' \
-		-o -name Makefile -o -name config -o -name settings -o -name plan.txt | sort)
+	mapfile -t files < <(find "$checkout/selftests" -type f \( -name '*.[chS]' -o -name '*.awk' \
+		-o -name '*.mk' -o -name Makefile -o -name config -o -name settings -o -name plan.txt \) | sort)
 	[ ${#files[@]} != 0 ] || die "selftests/ holds no tests: the checkout is not whole"
-	entry selftests-own "$( (hash_files "${files[@]}" "$here/own-selftests.sh"; basename "$upstream") | hash_of)" 300 \
-		"building our selftests" build_own
+	key=$( (hash_files "${files[@]}" "$here/own-selftests.sh"; basename "$upstream") | hash_of)
+	entry selftests-own "$key" 300 "building our selftests" build_own
 }

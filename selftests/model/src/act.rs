@@ -17,20 +17,22 @@ use crate::{
     },
     rules::Rule,
     state::{
-        At,
         Call,
-        Fail,
         Hooks,
         Kind,
-        Leave,
         OtherVm,
         State,
-        Then,
         OTHER, //
     },
     tlb::{
         Mapping,
         Page, //
+    },
+    vcpu::{
+        At,
+        Fail,
+        Leave,
+        Then, //
     },
 };
 

@@ -25,18 +25,20 @@ use crate::{
     },
     rules::Rule,
     state::{
-        At,
         FreeVpids,
         Hooks,
-        Ids,
-        Leave,
-        State,
-        Then,
-        Vcpu, //
+        State, //
     },
     tlb::{
         Tlb,
         ROOT_EPT12, //
+    },
+    vcpu::{
+        At,
+        Ids,
+        Leave,
+        Then,
+        Vcpu, //
     },
 };
 

@@ -15,4 +15,5 @@ pub mod removals;
 pub mod rules;
 pub mod state;
 pub mod tlb;
+pub mod vcpu;
 pub mod words;

@@ -11,9 +11,7 @@ use crate::{
     config::Config,
     rules::Rules,
     state::{
-        At,
         Call,
-        Fail,
         FreeVpids,
         Kind,
         State,
@@ -26,6 +24,10 @@ use crate::{
         NO_ROOT,
         ROOT_EPT12,
         ROOT_OTHER, //
+    },
+    vcpu::{
+        At,
+        Fail, //
     },
 };
 

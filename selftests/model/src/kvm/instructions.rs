@@ -10,7 +10,7 @@ use crate::{
         EPT_SINGLE, //
     },
     rules::Rule,
-    state::Known, //
+    vcpu::Known,
 };
 
 impl Thread<'_> {

@@ -18,7 +18,7 @@ use crate::{
         },
     },
     rules::Rule,
-    state::{
+    vcpu::{
         At,
         Count,
         Ids,

@@ -12,7 +12,7 @@ use crate::{
         },
     },
     rules::Rule,
-    state::{
+    vcpu::{
         At,
         Fail,
         Ids,
