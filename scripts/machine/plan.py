@@ -34,10 +34,11 @@ class Step:
     takeover: bool = False
     # Whether it may find that the machine lacks something; else a skip is a failure.
     may_skip: bool = False
-    # Whether it must fail where C handles the hooks: it shows a bug of KVM.
-    fails_in_c: bool = False
-    # Why it may fail there: a bug of KVM that it hits by chance.
-    may_fail_in_c: str = ""
+    # What it must fail with where C handles the hooks, as it shows a bug of KVM (expected.py).
+    fails_in_c: tuple[str, ...] = ()
+    # What it may fail with there, and why: a bug of KVM that it hits by chance.
+    may_fail_in_c: tuple[str, ...] = ()
+    excuse: str = ""
     # The kind of fault that it provokes, which the kernel must report.
     provokes: str = ""
 

@@ -24,7 +24,7 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
 from junit import write_junit
-from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe
+from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe, Step
 from results import Result, Status
 from session import console_tail
 from testlist import Entry, TestList, read_own_plan, read_upstream_list
@@ -171,9 +171,8 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
     planned = [entry for entry in entries if set(entry.parameters.split()) == wanted]
     plain = [
         # What the plan has without parameters may be of no use with them.
-        replace(entry, step=replace(entry.step, may_skip=True, may_fail_in_c=reason))
+        replace(entry, step=_excused(replace(entry.step, may_skip=True), entry, wanted))
         for entry in entries
-        for reason in ["; ".join(why for name, why in entry.may_fail if name in wanted)]
         if not entry.parameters
         # A bug is shown with the parameters that it is listed with.
         and not entry.step.fails_in_c
@@ -183,6 +182,13 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
     if not found:
         raise MachineError(f"nothing in the plan runs with kvm_intel {parameters}")
     return found
+
+
+def _excused(step: Step, entry: Entry, parameters: set[str]) -> Step:
+    """STEP with what it may fail with in C, given these PARAMETERS."""
+    found = [(how, why) for name, how, why in entry.may_fail if name in parameters]
+    failures = tuple(each for how, _ in found for each in how)
+    return replace(step, may_fail_in_c=failures, excuse="; ".join(why for _, why in found))
 
 
 def for_machine(entries: list[Entry], emulator: Emulator) -> list[Entry]:
