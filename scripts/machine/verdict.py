@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import expected
+import ktap
 import reports
 from console import Console, StepRecord
-from plan import Group, Plan, Step
+from plan import CHECKED, Group, Plan, Step
 from reports import Report, StepReports
 from results import Result, Status, describe
 from witness import NEVER_MARKED, OUTSIDE, Regions, expectations
@@ -45,6 +46,7 @@ def judge(
     for result in (*results, machine):
         step = OUTSIDE if result is machine else f"{result.group}/{result.name}"
         _judge_findings(result, (witness or {}).get(step, {}), (found or {}).get(step, []))
+    _judge_skips(results, console)
     for result, (group, step) in zip(results, _steps(plan), strict=True):
         if step.fails_in_c and group.module == "absent":
             if leave_out and result.status is Status.PASSED:
@@ -73,10 +75,10 @@ def _judge_step(
         why = ["planned, but never ran"]
         return Result(group.name, step.name, Status.FAILED, why, why)
     regions = (witness or {}).get(full_name, {})
-    reasons = _failures(step, record)
+    reasons = _failures(group, step, record)
     skipped = record.status == _SKIP and not reasons
     wanted, malformed = expectations(record.output)
-    reasons += [f"not an expectation of the witness: {line}" for line in malformed]
+    reasons += [f"expectations of the witness: {line}" for line in malformed]
     named = {f"exit code {status}": expected.said(record.output) for status in _SAID}
     if witness is not None and not skipped:
         # Several expectations of a region that was never marked are one failure.
@@ -118,6 +120,27 @@ def _judge_findings(result: Result, regions: Regions, found: list[Report]) -> No
         result.status = Status.FAILED
         result.reasons.append(f"tlbsan: {describe(reports.STALE, result.stale)}")
         result.failures += expected.stale(result.stale, found)
+
+
+def _judge_skips(results: list[Result], console: Console) -> None:
+    """What a test needs of the machine is there in all groups, or in none."""
+
+    def record(result: Result) -> StepRecord | None:
+        return console.steps.get(f"{result.group}/{result.name}")
+
+    ran = {
+        result.name: result.group
+        for result in results
+        if (own := record(result)) and own.status not in (None, _SKIP)
+    }
+    for result in results:
+        own = record(result)
+        if own and own.status == _SKIP and result.name in ran:
+            why = [*own.output[-1:], "it gave no reason"][0]
+            reason = f"skipped, but not so in group {ran[result.name]}: {why}"
+            result.status = Status.FAILED
+            result.reasons = [reason]
+            result.failures = [reason]
 
 
 def _to_see(
@@ -165,11 +188,13 @@ def _passes(result: Result) -> None:
     result.proof += [f"it {name}" for name in result.failures if name.startswith(expected.SAYS)]
 
 
-def _failures(step: Step, record: StepRecord) -> list[str]:
+def _failures(group: Group, step: Step, record: StepRecord) -> list[str]:
     reasons = [f"{fault.kind}: {fault.line}" for fault in record.faults]
     if step.provokes:
         found = step.provokes in (fault.kind for fault in record.faults)
         reasons = [] if found else [f"no report of {step.provokes} was found", *reasons]
+    if group.name == CHECKED and step in group.steps and "check.different" not in record.counters:
+        reasons.append("the module has not said how often C and Rust decided differently")
     if different := record.counters.get("check.different", 0):
         reasons.append(f"C and Rust decided differently {different} times (see the kernel log)")
     if record.wrong_state:
@@ -182,6 +207,8 @@ def _failures(step: Step, record: StepRecord) -> list[str]:
         reasons.append(f"skipped, but must run here: {' '.join(record.output[-1:])}")
     elif record.status not in (0, _SKIP):
         reasons.append(f"exit code {record.status}")
+    elif record.status == 0:
+        reasons += ktap.complaints(record.output)
     return reasons
 
 
