@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from errors import MachineError
 
 MODULE = "rust_kvm_nvmx"
 # The step that loads a group's module.
@@ -127,6 +130,9 @@ def probe_lines(probes: Iterable[Probe]) -> list[str]:
 
 def guest_script(plan: Plan) -> str:
     """The plan as the shell commands that guest/init sources."""
+    for name, number in Counter(plan.step_names()).items():
+        if number > 1:
+            raise MachineError(f"two steps are called {name}: one would hide the other's result")
     lines = [f"heartbeat={5 if plan.heartbeat else 0}"]
     for module in plan.kernel_modules:
         options = plan.kvm_options.get(module, "")

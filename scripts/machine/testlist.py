@@ -21,6 +21,7 @@ SECONDS are the machine's own. A line that is neither is an error, never a test 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,6 +141,21 @@ def read_own_plan(path: Path) -> TestList:
             groups += (TRACED, CHECKED)
         entries.append(Entry(program, step, groups, parameters, needs_module, long=long))
     return TestList(entries, {})
+
+
+def check_names(lists: list[TestList]) -> None:
+    """Of two tests with one name, only one would have a result."""
+    names = Counter(entry.step.name for each in lists for entry in each.entries)
+    for name, number in names.items():
+        if number > 1:
+            raise MachineError(f"{name} is in two of the lists")
+
+
+def unlisted(lists: list[TestList], directory: Path) -> list[str]:
+    """The programs in DIRECTORY that no line is about: nobody would miss them."""
+    known = {entry.program for each in lists for entry in each.entries}
+    known = known.union(*(each.omitted for each in lists))
+    return sorted({path.name for path in directory.rglob("*") if path.is_file()} - known)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
