@@ -89,6 +89,8 @@ int main(int argc, char *argv[])
 	renamed = argc == 2 && !strcmp(argv[1], "--renamed");
 	without_vpid = renamed || (argc == 2 && !strcmp(argv[1], "--without-vpid"));
 	release = argc < 2;
+	TEST_ASSERT(release || without_vpid || !strcmp(argv[1], "--kept"),
+		    "There is no %s", argv[1]);
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
 	pin_self_to_any_cpu();

@@ -227,6 +227,7 @@ int main(int argc, char *argv[])
 	atexit(unload);
 
 	if (argc > 2) {
+		TEST_ASSERT(!strcmp(argv[2], "--wait"), "There is no %s", argv[2]);
 		try_wait();
 		return 0;
 	}

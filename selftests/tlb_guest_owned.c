@@ -461,7 +461,7 @@ int main(int argc, char *argv[])
 		if (stage == OTHER_VCPU)
 			run_other(other);
 		else
-			printf("# witness %s tlbsan.guestowned >= 1\n", kinds[kind].name);
+			witness_expect(kinds[kind].name, "tlbsan.guestowned", ">=", 1);
 	}
 	kvm_vm_free(vm);
 	return 0;

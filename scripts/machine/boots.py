@@ -189,9 +189,11 @@ def check_oracle(directory: Path, regions: list[tuple[str, Counter]], console: C
     """Without all that the emulator writes, no report does not mean that nothing was stale."""
     if not console.done:
         return
-    if not (directory / "reports.jsonl").exists() or not witness.has_ended(regions):
-        what = f"{directory}: reports.jsonl or the end of witness.jsonl is missing"
-        console.faults.append(Fault("oracle", what, False))
+    wrong = [f"witness.jsonl: {each}" for each in witness.complaints(regions)[:3]]
+    if not (directory / "reports.jsonl").exists():
+        wrong.append("reports.jsonl is missing")
+    for what in wrong:
+        console.faults.append(Fault("oracle", f"{directory}: {what}", False))
 
 
 def _run(boot: Boot) -> Finished:

@@ -39,6 +39,11 @@ class CodeNames:
         """`FUNCTION+0x12 (0xADDRESS)`, or the address alone."""
         return _with_address(_table(self._program).name(address) if self._program else "", address)
 
+    def guest_function(self, address: int) -> str:
+        """`FUNCTION`, or the address."""
+        name = _table(self._program).name(address) if self._program else ""
+        return name.partition("+")[0] or f"{address:#x}"
+
 
 def _with_address(name: str, address: int) -> str:
     return f"{name} ({address:#x})" if name else f"{address:#x}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faults import Fault, find_fault
+from faults import Fault, find_fault, find_taints
 from races import RaceReport
 
 _TAG = "@machine "
@@ -71,6 +71,7 @@ class Console:
         self.races: list[str] = []
         self._race: tuple[RaceReport, Fault, list[Fault]] | None = None
         self._probe_totals: dict[str, int] = {}
+        self._taints = 0
         self._kernel_step = ""
         self._boots = 0
 
@@ -84,6 +85,8 @@ class Console:
         values = rest.split()
         if word == "begin":
             self.current = self._step(rest)
+            if self.current.status is not None:
+                self.faults.append(Fault("set-up in the machine", f"{rest} ran twice", fatal=True))
             self.current.modules = dict(self.modules)
         elif word == "end" and len(values) == 4:
             record = self._step(values[0])
@@ -93,9 +96,13 @@ class Console:
         elif word == "counter" and self.current and len(values) == 2:
             self.current.counters[values[0]] = int(values[1])
         elif word == "probe" and self.current and len(values) == 2:
-            total = int(values[1])
-            self.current.probes[values[0]] = total - self._probe_totals.get(values[0], 0)
-            self._probe_totals[values[0]] = total
+            name, total = values[0], int(values[1])
+            since = total - self._probe_totals.get(name, 0)
+            self.current.probes[name] = self.current.probes.get(name, 0) + since
+            self._probe_totals[name] = total
+        elif word == "taint" and self.current and len(values) == 1:
+            self.current.faults += find_taints(self._taints, int(values[0]))
+            self._taints = int(values[0])
         elif word == "modules" and len(values) % 2 == 0:
             pairs = zip(values[::2], values[1::2], strict=True)
             self.modules = {name: int(address, 16) for name, address in pairs}

@@ -47,10 +47,11 @@ _EXPLAINED = 5
 
 
 def explain_all(found: list[Report], names: CodeNames) -> None:
-    """Give the first few of each kind their text."""
+    """Give all the name of their function, and the first few of each kind their text."""
     seen: Counter = Counter()
     for report in found:
         seen[report.kind] += 1
+        report.function = names.guest_function(_hex(report.raw["now"]["rip"]))
         if seen[report.kind] <= _EXPLAINED:
             report.text = explain(report.raw, report.count, report.regions, names)
 
@@ -191,7 +192,9 @@ def _missing(raw: dict) -> str:
 
 
 def _change(raw: dict) -> str:
-    """From what to what, where the cause is a change of context."""
+    """From what to what, where the cause is a change of context; or by what operation."""
+    if raw["by"]:
+        return f": {raw['by']}"
     if raw["cause"] not in _CHANGED:
         return ""
     title, key = _CHANGED[raw["cause"]]

@@ -28,6 +28,7 @@ _LOCKDEP = (
     "lock held when returning to user space",
     "Invalid wait context",
     "held when freeing",
+    "trying to register non-static key",
     # It has switched itself off: nothing after this proves anything.
     "turning off the locking correctness validator",
     "Disabling lock debugging due to kernel taint",
@@ -48,12 +49,27 @@ _PATTERNS = [
     ("sleeping function", False, r"BUG: sleeping function called from invalid context"),
     ("preemptible", False, r"BUG: using \w+\(\) in preemptible"),
     ("CFI", False, r"CFI failure at "),
-    ("BUG", False, r"\bBUG: "),
+    # The second is SLUB's, with the cache's name.
+    ("BUG", False, r"\bBUG: |\] BUG \S+ \("),
     ("WARN", False, r"------------\[ cut here|\bWARNING: "),
     ("refcount", False, r"refcount_t: "),
     ("UBSAN", False, r"UBSAN: "),
+    # Any of the above may have been among them.
+    ("lost messages", False, r"\*\* \d+ printk messages dropped"),
 ]
 _COMPILED = [(kind, fatal, re.compile(pattern)) for kind, fatal, pattern in _PATTERNS]
+# Bits of /proc/sys/kernel/tainted that a kernel sets when something is wrong with it, and nobody
+# else: it does so whatever it prints.
+_TAINTS = {4: "machine check", 5: "bad page", 7: "oops", 9: "warning", 14: "soft lockup"}
+
+
+def find_taints(before: int, now: int) -> list[Fault]:
+    """What the kernel has got since it was tainted as BEFORE."""
+    new = now & ~before
+    what = [
+        f"after a {name}, the kernel is tainted" for bit, name in _TAINTS.items() if new >> bit & 1
+    ]
+    return [Fault("taint", line, False) for line in what]
 
 
 def find_fault(line: str) -> Fault | None:

@@ -93,7 +93,7 @@ def _collect(finished: Finished, share: list[Run]) -> Iterable[Run]:
         if any(record and record.status == _NOT_INJECTED for record in records):
             raise MachineError(f"{run.name} could not be injected: {records[0].output}")
         if console.done and any(record is None or record.status is None for record in records):
-            # The serial port lost a line: it happens once in some thousand.
+            # A line was lost on its way.
             left.append(run)
             continue
         for step, record in zip(steps, records, strict=True):

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from errors import MachineError
 
 MODULE = "rust_kvm_nvmx"
 # The step that loads a group's module.
@@ -34,10 +37,11 @@ class Step:
     takeover: bool = False
     # Whether it may find that the machine lacks something; else a skip is a failure.
     may_skip: bool = False
-    # Whether it must fail where C handles the hooks: it shows a bug of KVM.
-    fails_in_c: bool = False
-    # Why it may fail there: a bug of KVM that it hits by chance.
-    may_fail_in_c: str = ""
+    # What it must fail with where C handles the hooks, as it shows a bug of KVM (expected.py).
+    fails_in_c: tuple[str, ...] = ()
+    # What it may fail with there, and why: a bug of KVM that it hits by chance.
+    may_fail_in_c: tuple[str, ...] = ()
+    excuse: str = ""
     # The kind of fault that it provokes, which the kernel must report.
     provokes: str = ""
 
@@ -126,6 +130,9 @@ def probe_lines(probes: Iterable[Probe]) -> list[str]:
 
 def guest_script(plan: Plan) -> str:
     """The plan as the shell commands that guest/init sources."""
+    for name, number in Counter(plan.step_names()).items():
+        if number > 1:
+            raise MachineError(f"two steps are called {name}: one would hide the other's result")
     lines = [f"heartbeat={5 if plan.heartbeat else 0}"]
     for module in plan.kernel_modules:
         options = plan.kvm_options.get(module, "")

@@ -25,6 +25,8 @@ class Report:
     regions: dict[str, int] = field(default_factory=dict)
     # For people; only the first few of a step are explained.
     text: list[str] = field(default_factory=list)
+    # What has used the translation: the function's name, or the address.
+    function: str = ""
 
     @property
     def count(self) -> int:
@@ -36,6 +38,11 @@ class Report:
         """STALE or GUEST_OWNED."""
         return str(self.raw["report"])
 
+    @property
+    def reason(self) -> str:
+        """The operation that had invalidated the translation, or why else it was stale."""
+        return str(self.raw["by"] or self.raw["cause"])
+
 
 StepReports = dict[str, list[Report]]
 
@@ -45,7 +52,7 @@ def by_step(found: list[dict], steps: list[str]) -> StepReports:
     result: dict[str, dict[tuple, Report]] = {}
     for raw in found:
         step = step_begun(str(raw["step"]), steps, OUTSIDE)
-        alike = tuple(raw[key] for key in ("report", "finding", "cause"))
+        alike = tuple(raw[key] for key in ("report", "finding", "cause", "by"))
         alike += raw["now"]["rip"], raw["old"]["rip"]
         own = result.setdefault(step, {})
         regions = own.setdefault(alike, Report(raw)).regions

@@ -28,6 +28,8 @@ class Result:
     status: Status
     # Why it failed (all reasons) or was skipped.
     reasons: list[str] = field(default_factory=list)
+    # The names of its failures (expected.py), and what has none.
+    failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
     output: list[str] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)

@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
             left_out = "NAME: REASON of tests without a machine that did not run"
             command.add_argument("--skipped", action="append", default=[], help=left_out)
             command.add_argument("--vng", metavar="PROGRAM", help="virtme-ng: without VMX, too")
+            command.add_argument(
+                "--no-skips",
+                action="store_true",
+                help="of upstream's: this kernel has all they want",
+            )
         if name in ("test", "tlbsan"):
             command.add_argument(
                 "--kvm-intel", default="", metavar="'NAME=VALUE...'", help="its parameters"
@@ -262,8 +267,9 @@ def _run(options: argparse.Namespace, parts: Parts) -> int:
             options.plain,
             options.slower,
             tuple(options.skipped),
+            options.no_skips,
         )
-        return run_suite(parts, bool(options.upstream), bool(options.own), selection)
+        return run_suite(parts, options.upstream, bool(options.own), selection)
     if options.command == "tlbsan":
         parameters = parameters_of(options.kvm_intel, parts.kernel)
         return run_tlbsan(parts, options.program, parameters)

@@ -24,10 +24,17 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
 from junit import write_junit
-from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe
+from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe, Step
 from results import Result, Status
 from session import console_tail
-from testlist import Entry, TestList, read_own_plan, read_upstream_list
+from testlist import (
+    Entry,
+    TestList,
+    check_names,
+    read_own_plan,
+    read_upstream_list,
+    unlisted,
+)
 
 UPSTREAM_LIST = Path(__file__).resolve().parent / "upstream-tests.list"
 FAULT_PLAN = Path(__file__).resolve().parents[2] / "selftests" / "plan-faults.txt"
@@ -74,6 +81,8 @@ class Selection:
     slower: int = 1
     # What `make test` has left out before, "NAME: REASON" each.
     skipped: tuple[str, ...] = ()
+    # The kernel and the emulator have all that the tests want: by itself none may skip.
+    no_skips: bool = False
 
     def is_all(self, emulator: Emulator) -> bool:
         """Whether every hook must be come to: all tests, with what they are planned for. There
@@ -82,8 +91,8 @@ class Selection:
         return not some and emulator.cpus > 1
 
 
-def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> int:
-    """Run the tests, write the results; 0 if all is well."""
+def run_suite(parts: Parts, upstream: Path | None, own: bool, selection: Selection) -> int:
+    """Run the tests, write the results; 0 if all is well. UPSTREAM is where upstream's are."""
     lists = []
     if upstream:
         lists.append(read_upstream_list(UPSTREAM_LIST))
@@ -91,8 +100,13 @@ def run_suite(parts: Parts, upstream: bool, own: bool, selection: Selection) -> 
         lists.append(read_own_plan(OWN_PLAN))
         if image.configured(parts.kernel, "FAULT_INJECTION_USERCOPY", "y"):
             lists.append(read_own_plan(FAULT_PLAN))
+    check_names(lists)
+    if upstream and selection.no_skips and (names := unlisted(lists[:1], upstream)):
+        raise MachineError(f"{UPSTREAM_LIST.name} has no line for {' '.join(names)}")
     chosen = choose(lists, selection.only, selection.full)
     chosen, later = by_release(chosen, parts.kernel)
+    if selection.no_skips:
+        chosen = [replace(each, step=replace(each.step, may_skip=False)) for each in chosen]
     entries = with_parameters(chosen, selection.parameters)
     if selection.plain:
         entries = [entry for entry in entries if not entry.parameters]
@@ -171,9 +185,8 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
     planned = [entry for entry in entries if set(entry.parameters.split()) == wanted]
     plain = [
         # What the plan has without parameters may be of no use with them.
-        replace(entry, step=replace(entry.step, may_skip=True, may_fail_in_c=reason))
+        replace(entry, step=_excused(replace(entry.step, may_skip=True), entry, wanted))
         for entry in entries
-        for reason in ["; ".join(why for name, why in entry.may_fail if name in wanted)]
         if not entry.parameters
         # A bug is shown with the parameters that it is listed with.
         and not entry.step.fails_in_c
@@ -183,6 +196,13 @@ def with_parameters(entries: list[Entry], parameters: str) -> list[Entry]:
     if not found:
         raise MachineError(f"nothing in the plan runs with kvm_intel {parameters}")
     return found
+
+
+def _excused(step: Step, entry: Entry, parameters: set[str]) -> Step:
+    """STEP with what it may fail with in C, given these PARAMETERS."""
+    found = [(how, why) for name, how, why in entry.may_fail if name in parameters]
+    failures = tuple(each for how, _ in found for each in how)
+    return replace(step, may_fail_in_c=failures, excuse="; ".join(why for _, why in found))
 
 
 def for_machine(entries: list[Entry], emulator: Emulator) -> list[Entry]:

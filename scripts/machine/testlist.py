@@ -5,25 +5,28 @@ Upstream's tests, one a line:
   run NAME SECONDS [ARGUMENT...]
   long NAME SECONDS [ARGUMENT...]
   omit NAME REASON...
-  may-fail NAME PARAMETER REASON...
+  may-fail NAME PARAMETER FAILURES: REASON...
   since NAME RELEASE
 where a long one runs in `make test-full`, or if it is named, and a KVM bug may let one fail if C
 handles the hooks and kvm_intel has this parameter. Kernels before RELEASE have no such test.
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
-Before the rules, "fails:C" if it shows a bug of KVM: it must fail where C handles the hooks; or
-"long" if it runs in `make test-full`, or if the run itself is named.
+Before the rules, "long" if it runs in `make test-full`, or if the run itself is named; or
+"fails:C" if it shows a bug of KVM. It must fail where C handles the hooks then, and one more field
+has the FAILURES, which expected.py names.
 SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import expected
 from errors import MachineError
 from plan import CHECKED, MODULE, TRACED, Step
 
@@ -41,8 +44,8 @@ class Entry:
     parameters: str = ""
     # Loads our module by itself.
     needs_module: bool = False
-    # Parameters of kvm_intel with which it may fail in C, and why.
-    may_fail: tuple[tuple[str, str], ...] = ()
+    # Parameters of kvm_intel with which it may fail in C, how, and why.
+    may_fail: tuple[tuple[str, tuple[str, ...], str], ...] = ()
     # The first kernel that has it, as (7, 3).
     since: tuple[int, ...] = ()
     # Takes too long for every run of all tests, or needs more memory than others.
@@ -82,11 +85,12 @@ def read_upstream_list(path: Path) -> TestList:
 
 
 def _may_fail(entries: list[Entry], name: str, words: list[str], where: str) -> list[Entry]:
-    parameter, *reason = words
+    parameter, *rest = words
+    failures, _, reason = " ".join(rest).partition(": ")
     if "=" not in parameter or not reason:
-        raise MachineError(f"{where}: expected `may-fail NAME PARAMETER=VALUE REASON`")
+        raise MachineError(f"{where}: expected `may-fail NAME PARAMETER=VALUE FAILURES: REASON`")
     _expect_run(entries, name, where)
-    added = ((parameter, " ".join(reason)),)
+    added = ((parameter, expected.read(failures, where), reason),)
     return [
         replace(entry, may_fail=entry.may_fail + added) if entry.program == name else entry
         for entry in entries
@@ -111,9 +115,9 @@ def read_own_plan(path: Path) -> TestList:
     entries: list[Entry] = []
     for where, line in _lines(path):
         fields = [field.strip() for field in line.split("|")]
-        if len(fields) != 5 or not all(fields):
+        if len(fields) not in (5, 6) or not all(fields):
             raise MachineError(f"{where}: expected `NAME|parameters|SECONDS|ARGUMENTS|rules`")
-        program, parameters, seconds, arguments, rules = fields
+        program, parameters, seconds, arguments, rules, *failures = fields
         parameters = "" if parameters == "-" else parameters
         words = [] if arguments == "-" else arguments.split()
         name = _run_name(program, parameters, words)
@@ -129,7 +133,7 @@ def read_own_plan(path: Path) -> TestList:
             _seconds(seconds, where),
             # What loads the module itself runs both C and Rust.
             takeover=not needs_module,
-            fails_in_c=_fails_in_c(rules, where),
+            fails_in_c=_fails_in_c(rules, failures, where),
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         if not (needs_module or parameters or step.fails_in_c or long):
@@ -137,6 +141,21 @@ def read_own_plan(path: Path) -> TestList:
             groups += (TRACED, CHECKED)
         entries.append(Entry(program, step, groups, parameters, needs_module, long=long))
     return TestList(entries, {})
+
+
+def check_names(lists: list[TestList]) -> None:
+    """Of two tests with one name, only one would have a result."""
+    names = Counter(entry.step.name for each in lists for entry in each.entries)
+    for name, number in names.items():
+        if number > 1:
+            raise MachineError(f"{name} is in two of the lists")
+
+
+def unlisted(lists: list[TestList], directory: Path) -> list[str]:
+    """The programs in DIRECTORY that no line is about: nobody would miss them."""
+    known = {entry.program for each in lists for entry in each.entries}
+    known = known.union(*(each.omitted for each in lists))
+    return sorted({path.name for path in directory.rglob("*") if path.is_file()} - known)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -162,14 +181,14 @@ def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
     return f"{program}[{','.join(shown)}]" if shown else program
 
 
-def _fails_in_c(rules: str, where: str) -> bool:
-    """Whether a run is an expected failure where C handles the hooks."""
+def _fails_in_c(rules: str, failures: list[str], where: str) -> tuple[str, ...]:
+    """What a run must fail with where C handles the hooks."""
     mark, *named = rules.split()
-    if not mark.startswith("fails:"):
-        return False
-    if mark != _FAILS or not named:
-        raise MachineError(f"{where}: expected `{_FAILS} RULE`, not `{rules}`")
-    return True
+    if not mark.startswith("fails:") and not failures:
+        return ()
+    if mark != _FAILS or not named or not failures:
+        raise MachineError(f"{where}: expected `{_FAILS} RULE | FAILURES`, not `{rules}`")
+    return expected.read(failures[0], where)
 
 
 def _seconds(word: str, where: str) -> int:

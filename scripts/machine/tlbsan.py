@@ -67,7 +67,7 @@ def _steps(parts: Parts, programs: list[str], parameters: str) -> list[Step]:
             raise MachineError("none of the listed tests is there: name programs, T=...")
         return [entry.step for entry in entries]
     # Here the kernel is judged, whatever is known of it.
-    own = [replace(e, step=replace(e.step, fails_in_c=False)) for e in own]
+    own = [replace(e, step=replace(e.step, fails_in_c=())) for e in own]
     steps = []
     for name in dict.fromkeys(programs):
         _check_static(parts.find_program(name))

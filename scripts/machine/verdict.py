@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import expected
+import ktap
 import reports
 from console import Console, StepRecord
-from plan import Group, Plan, Step
+from plan import CHECKED, Group, Plan, Step
 from reports import Report, StepReports
 from results import Result, Status, describe
 from witness import NEVER_MARKED, OUTSIDE, Regions, expectations
@@ -16,6 +18,8 @@ _SKIP = 4
 # The exit code of TEST_ASSERT().
 _FAIL = 254
 _KILLED = 128 + 9
+# A program that ends so has something to say.
+_SAID = (1, _FAIL)
 # What kselftest's library puts before the reason.
 _SKIP_MARK = "1..0 # SKIP - "
 MACHINE = "machine"
@@ -42,15 +46,15 @@ def judge(
     for result in (*results, machine):
         step = OUTSIDE if result is machine else f"{result.group}/{result.name}"
         _judge_findings(result, (witness or {}).get(step, {}), (found or {}).get(step, []))
+    _judge_skips(results, console)
     for result, (group, step) in zip(results, _steps(plan), strict=True):
         if step.fails_in_c and group.module == "absent":
-            record = console.steps.get(f"{group.name}/{step.name}")
             if leave_out and result.status is Status.PASSED:
                 result.status = Status.SKIPPED
                 result.reasons = [_UNSEEN]
-            _turn_around(result, record)
+            _turn_around(result, _to_see(step, witness, leave_out))
         elif step.may_fail_in_c and group.module == "absent":
-            _excuse(result, console.steps.get(f"{group.name}/{step.name}"), step.may_fail_in_c)
+            _excuse(result, step)
     return [*results, machine]
 
 
@@ -68,15 +72,21 @@ def _judge_step(
     full_name = f"{group.name}/{step.name}"
     record = console.steps.get(full_name)
     if record is None:
-        return Result(group.name, step.name, Status.FAILED, ["planned, but never ran"])
+        why = ["planned, but never ran"]
+        return Result(group.name, step.name, Status.FAILED, why, why)
     regions = (witness or {}).get(full_name, {})
-    reasons = _failures(step, record)
+    reasons = _failures(group, step, record)
     skipped = record.status == _SKIP and not reasons
     wanted, malformed = expectations(record.output)
-    reasons += [f"not an expectation of the witness: {line}" for line in malformed]
+    reasons += [f"expectations of the witness: {line}" for line in malformed]
+    named = {f"exit code {status}": expected.said(record.output) for status in _SAID}
     if witness is not None and not skipped:
         # Several expectations of a region that was never marked are one failure.
-        reasons += dict.fromkeys(filter(None, (item.failure(regions) for item in wanted)))
+        failed = {item.failure(regions): expected.count(item) for item in wanted}
+        failed.pop("", None)
+        reasons += failed
+        named |= {why: name for why, name in failed.items() if NEVER_MARKED not in why}
+    failures = [named.get(reason, reason) for reason in reasons]
     status = Status.FAILED if reasons else Status.PASSED
     if skipped and not reasons:
         status = Status.SKIPPED
@@ -89,6 +99,7 @@ def _judge_step(
         step.name,
         status,
         reasons,
+        failures,
         record.seconds,
         record.output,
         record.counters,
@@ -108,49 +119,82 @@ def _judge_findings(result: Result, regions: Regions, found: list[Report]) -> No
             result.reasons.clear()
         result.status = Status.FAILED
         result.reasons.append(f"tlbsan: {describe(reports.STALE, result.stale)}")
+        result.failures += expected.stale(result.stale, found)
 
 
-def _turn_around(result: Result, record: StepRecord | None) -> None:
-    """It is listed to fail here: that is a pass, and a pass is a failure. Only what the test
-    says counts: its exit code, the witness, the oracle; not a fault of the machine, a hang, a
-    test that did not run or not get there, and no skip."""
-    if not _has_said(record):
-        return
-    if any(NEVER_MARKED in reason for reason in result.reasons):
-        return
-    if result.status is Status.FAILED:
-        result.status = Status.PASSED
-        result.proof, result.reasons = result.reasons, []
-        said = [line.strip() for line in record.output if line.strip() and line[0] != "#"]
-        if record.status and said:
-            result.proof.append(f"it says: {said[-1]}")
-    elif result.status is Status.PASSED:
+def _judge_skips(results: list[Result], console: Console) -> None:
+    """What a test needs of the machine is there in all groups, or in none."""
+
+    def record(result: Result) -> StepRecord | None:
+        return console.steps.get(f"{result.group}/{result.name}")
+
+    ran = {
+        result.name: result.group
+        for result in results
+        if (own := record(result)) and own.status not in (None, _SKIP)
+    }
+    for result in results:
+        own = record(result)
+        if own and own.status == _SKIP and result.name in ran:
+            why = [*own.output[-1:], "it gave no reason"][0]
+            reason = f"skipped, but not so in group {ran[result.name]}: {why}"
+            result.status = Status.FAILED
+            result.reasons = [reason]
+            result.failures = [reason]
+
+
+def _to_see(
+    step: Step, witness: dict[str, Regions] | None, leave_out: bool
+) -> tuple[tuple[str, ...], bool]:
+    """What of STEP's listed failures shows here, and whether it may say anything in their place:
+    a real CPU may read through a stale translation, which is seen in what the test reads."""
+    if witness is not None:
+        return step.fails_in_c, False
+    seen = tuple(name for name in step.fails_in_c if name.startswith(expected.SAYS))
+    return seen, leave_out and any(name.startswith(reports.STALE) for name in step.fails_in_c)
+
+
+def _turn_around(result: Result, to_see: tuple[tuple[str, ...], bool]) -> None:
+    """It is listed to fail here, and how: that is a pass, and anything else is a failure."""
+    listed, may_say = to_see
+    if result.status is Status.PASSED:
         result.status = Status.FAILED
         result.reasons.append("the hole is closed: it is listed to fail here, and passed")
+    if result.status is not Status.FAILED or not result.failures:
+        return
+    wrong = [
+        f"not listed: {name}"
+        for name in expected.unlisted(listed, result.failures)
+        if not (may_say and name.startswith(expected.SAYS))
+    ]
+    wrong += [f"listed, but did not happen: {n}" for n in expected.missing(listed, result.failures)]
+    if wrong:
+        result.reasons += wrong
+        return
+    _passes(result)
 
 
-def _excuse(result: Result, record: StepRecord | None, reason: str) -> None:
-    """It is listed as one that may fail here, for REASON: a failure is a pass, too."""
-    if result.status is Status.FAILED and _has_said(record):
-        result.status = Status.PASSED
-        result.proof, result.reasons = [*result.reasons, reason], []
+def _excuse(result: Result, step: Step) -> None:
+    """It is listed as one that may fail here, and how: a failure is a pass, too."""
+    if result.failures and not expected.unlisted(step.may_fail_in_c, result.failures):
+        _passes(result)
+        result.proof.append(step.excuse)
 
 
-def _has_said(record: StepRecord | None) -> bool:
-    """Whether it is the test that has passed or failed, and not the machine."""
-    return (
-        record is not None
-        and not record.faults
-        and not record.wrong_state
-        and record.status in (0, 1, _FAIL)
-    )
+def _passes(result: Result) -> None:
+    """It failed as it is listed to."""
+    result.status = Status.PASSED
+    result.proof, result.reasons = result.reasons, []
+    result.proof += [f"it {name}" for name in result.failures if name.startswith(expected.SAYS)]
 
 
-def _failures(step: Step, record: StepRecord) -> list[str]:
+def _failures(group: Group, step: Step, record: StepRecord) -> list[str]:
     reasons = [f"{fault.kind}: {fault.line}" for fault in record.faults]
     if step.provokes:
         found = step.provokes in (fault.kind for fault in record.faults)
         reasons = [] if found else [f"no report of {step.provokes} was found", *reasons]
+    if group.name == CHECKED and step in group.steps and "check.different" not in record.counters:
+        reasons.append("the module has not said how often C and Rust decided differently")
     if different := record.counters.get("check.different", 0):
         reasons.append(f"C and Rust decided differently {different} times (see the kernel log)")
     if record.wrong_state:
@@ -163,6 +207,8 @@ def _failures(step: Step, record: StepRecord) -> list[str]:
         reasons.append(f"skipped, but must run here: {' '.join(record.output[-1:])}")
     elif record.status not in (0, _SKIP):
         reasons.append(f"exit code {record.status}")
+    elif record.status == 0:
+        reasons += ktap.complaints(record.output)
     return reasons
 
 

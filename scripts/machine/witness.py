@@ -26,6 +26,7 @@ _COMPARE = {
     "<=": operator.le,
 }
 _EXPECTATION = re.compile(r"^#\s*witness\b")
+_TOTAL_LINE = re.compile(r"^#\s*witness total (\d+)$")
 _WHOLE = re.compile(r"^#\s*witness\s+(\S+)\s+(\S+)\s+(==|!=|>=|<=)\s+(\d+)\s*$")
 
 Regions = dict[str, Counter]
@@ -57,10 +58,14 @@ class Expectation:
 
 
 def expectations(output: list[str]) -> tuple[list[Expectation], list[str]]:
-    """The expectations in a test's output, and the lines that try to be one and are not."""
-    good, bad = [], []
+    """The expectations in a test's output, and what is wrong with them: a line that is none, or
+    that was lost. Our tests say at their end how many there are."""
+    good, bad, total = [], [], None
     for line in output:
         if not _EXPECTATION.match(line.strip()):
+            continue
+        if found := _TOTAL_LINE.match(line.strip()):
+            total = int(found[1])
             continue
         match = _WHOLE.match(line.strip())
         if match:
@@ -68,12 +73,15 @@ def expectations(output: list[str]) -> tuple[list[Expectation], list[str]]:
             good.append(Expectation(region, counter, compare, int(number)))
         else:
             bad.append(line.strip())
+    if total is not None and total != len(good):
+        bad.append(f"{len(good)} of {total}")
     return good, bad
 
 
 def read_lines(path: Path) -> list[dict]:
     """The whole lines of one of the emulator's files, none if there is no such file. A last line
-    that is cut short (the machine was stopped) is left out."""
+    that is cut short (the machine was stopped) is left out; so is any other that cannot be read,
+    which complaints() notices."""
     lines = []
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -95,7 +103,21 @@ def read_regions(path: Path) -> list[tuple[str, Counter]]:
 
 def has_ended(regions: list[tuple[str, Counter]]) -> bool:
     """Whether the emulator wrote its last line, with the sums of all."""
-    return any(name == _TOTAL for name, _ in regions)
+    return bool(regions) and regions[-1][0] == _TOTAL
+
+
+def complaints(regions: list[tuple[str, Counter]]) -> list[str]:
+    """What is wrong with the file as a whole."""
+    if not has_ended(regions):
+        return ["its end is missing"]
+    total = regions[-1][1]
+    sums: Counter = Counter()
+    for _, counters in regions[:-1]:
+        sums.update(counters)
+    # There may be too many pages to count each in the sum.
+    names = [name for name in total.keys() | sums.keys() if ".page." not in name]
+    different = [name for name in names if total[name] != sums[name]]
+    return [f"{name} is {total[name]}, in the regions {sums[name]}" for name in sorted(different)]
 
 
 def step_begun(region: str, steps: list[str], before: str) -> str:
@@ -111,9 +133,7 @@ def by_step(regions: list[tuple[str, Counter]], steps: list[str]) -> dict[str, R
     name; "" has all of the step together."""
     result: dict[str, Regions] = {}
     step = OUTSIDE
-    for name, counters in regions:
-        if name == _TOTAL:
-            continue
+    for name, counters in regions[:-1] if has_ended(regions) else regions:
         step = step_begun(name, steps, step)
         own = result.setdefault(step, {"": Counter()})
         own[""].update(counters)

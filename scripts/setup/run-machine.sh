@@ -96,6 +96,10 @@ vng | silicon)
 *) add_machine_args ;;
 esac
 if [ "$what" = trace ]; then tools=$(path toolchain-trace); fi
+# On this project's own kernel and emulator no test lacks anything.
+if [ "$what" = test ] && [ -z "${ROW:-}${KDIR:-}$series_dir" ] && [ "${TLBSAN:-1}" = 1 ]; then
+	args+=(--no-skips)
+fi
 # virtme-ng cannot boot each row's kernel (row.sh).
 if [ "$what" = test ] && { [ -z "${ROW:-}" ] || [ -z "$(row_value "$(row_file "$ROW")" base)" ]; }; then
 	args+=(--vng vng)

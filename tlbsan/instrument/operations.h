@@ -31,6 +31,16 @@ public:
 			all.pop_front();
 	}
 
+	/* What was done at a time, if that is still known. */
+	Action at(Time time) const
+	{
+		for (const Operation &operation : all) {
+			if (operation.time == time)
+				return operation.action;
+		}
+		return Action::other;
+	}
+
 	/* Those after a time, the newest first; not more than a person reads. */
 	std::vector<Operation> since(Time time) const
 	{

@@ -216,6 +216,7 @@ bool Oracle::report(const Place &at, Finding finding, const Verdict &verdict, En
 		.host = host,
 		.old = old,
 		.shift = name.shift,
+		.by = vcpus.promised_at(at.cpu, vcpus.promised(at.cpu, name, old.origin.cr3)),
 		.since = cpus.at(at.cpu).operations.since(old.read),
 		.promised = vcpus.promised_since(at.cpu, old.read),
 	};

@@ -50,6 +50,8 @@ public:
 	uint64_t take_forgotten();
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> since(Time time) const { return log.since(time); }
+	/* What was guaranteed at a time, if that is still known. */
+	Action at(Time time) const { return log.at(time); }
 
 private:
 	struct Flush {

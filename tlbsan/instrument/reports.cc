@@ -78,6 +78,7 @@ std::string report_json(const std::string &step, const std::string &region, cons
 	std::string line = "{" + text("report", stale ? "stale" : "guestowned") + ", " +
 		text("step", step) + ", " + text("region", region) + ", " + text("finding", finding_name(report.finding)) + ", " +
 		text("cause", cause.word) + ", " + text("debt", cause.text) + ", " +
+		text("by", report.cause == Cause::invalidated ? words_of(report.by).word : "") + ", " +
 		hex("linear", report.linear) + ", " + hex("guest", report.guest) + ", " +
 		hex("host", report.host) + ", ";
 

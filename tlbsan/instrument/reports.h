@@ -71,6 +71,7 @@ struct Report {
 	uint64_t host = 0;	/* 0: refused */
 	Entry old;
 	uint8_t shift = 12;	/* size of the old entry */
+	Action by = Action::other;	/* if the guest invalidated it: this did */
 	std::vector<Operation> since;	/* of that CPU, newest first */
 	std::vector<Operation> promised;	/* to that virtual CPU, newest first */
 };

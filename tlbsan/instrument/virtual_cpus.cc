@@ -272,6 +272,13 @@ std::vector<Operation> VirtualCpus::promised_since(unsigned cpu, Time time) cons
 	return vcpu ? vcpu->promises.since(time) : std::vector<Operation>();
 }
 
+Action VirtualCpus::promised_at(unsigned cpu, Time time) const
+{
+	const Cpu *vcpu = running(cpu);
+
+	return vcpu ? vcpu->promises.at(time) : Action::other;
+}
+
 uint64_t VirtualCpus::take_forgotten()
 {
 	for (auto &[vmcs, vcpu] : cpus)

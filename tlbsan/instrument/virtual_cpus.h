@@ -97,6 +97,8 @@ public:
 	Time promised(unsigned cpu, const Name &name, uint64_t cr3) const;
 	/* What was guaranteed since a time, newest first. */
 	std::vector<Operation> promised_since(unsigned cpu, Time time) const;
+	/* What was guaranteed at a time, if that is still known. */
+	Action promised_at(unsigned cpu, Time time) const;
 	/* How many guarantees were too many to keep, since this was last asked. */
 	uint64_t take_forgotten();
 

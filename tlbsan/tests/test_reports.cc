@@ -26,11 +26,40 @@ TEST(report_tells_what_came_between)
 
 	CHECK(line.find("{\"report\": \"stale\", \"step\": \"step.1\", \"region\": \"here\", "
 			"\"finding\": \"other_host_page\", \"cause\": \"ept_page\", "
-			"\"debt\": \"its EPT changed, no INVEPT\"") == 0);
+			"\"debt\": \"its EPT changed, no INVEPT\", \"by\": \"\"") == 0);
 	CHECK(line.find("\"since\": [{\"operation\": \"INVEPT single\", "
 			"\"action\": \"invept_single\", \"a\": \"0x7705e\", "
 			"\"b\": \"0x0\", \"rip\": \"0x0\", \"in\": \"L1\"}, "
 			"{\"operation\": \"INVVPID single\"") != std::string::npos);
+}
+
+static std::string by(const Machine &m)
+{
+	if (m.reports.size() != 1)
+		return "no report";
+
+	std::string line = report_json("", "", m.reports[0]), mark = "\"by\": \"";
+	size_t at = line.find(mark) + mark.size();
+
+	return line.substr(at, line.find('"', at) - at);
+}
+
+TEST(report_names_the_operation_that_covered_the_entry)
+{
+	Machine m;
+	VirtualCpus &vcpus = m.oracle.virtual_cpus();
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	vcpus.asked(0, { Scope::pcid, 0, 0, Action::mov_cr3 });
+	vcpus.asked(0, { Scope::address, 0, linear + 0x1000, Action::invlpg });
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(by(m), "mov_cr3");
+	m.reports.clear();
+	/* Without such an operation it has no name. */
+	m.walk(guest_b, host_a);
+	m.wait();
+	CHECK_EQUAL(by(m), "");
 }
 
 TEST(reports_are_written_once_a_region)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=dash
+# shellcheck shell=dash disable=SC3045
 # What the plan and the console may call, inside the machine.
 
 counters=/sys/kernel/debug/rust_kvm_nvmx
@@ -8,9 +8,12 @@ heartbeat=0
 number=0
 modules=
 
-# The host reads these lines; the empty line ends whatever a test left open.
+# The host reads these lines; the empty line ends whatever a test left open. The shell gets a
+# signal whenever a process that nobody waits for ends. If it waits for the port then, the rest of
+# the line is lost, and printf fails. So a line may come twice, the first time in part.
 report() {
-	printf '\n@machine %s\n' "$*"
+	tries=0
+	until printf '\n@machine %s\n' "$*" || [ "$tries" = 20 ]; do tries=$((tries + 1)); done
 }
 
 kernel_log() {
@@ -53,6 +56,13 @@ report_counters() {
 	done <$counters/counters
 }
 
+# What the kernel knows to be wrong with itself, whatever became of its messages.
+report_taint() {
+	[ -r /proc/sys/kernel/tainted ] || return 0
+	read -r taint </proc/sys/kernel/tainted
+	report taint "$taint"
+}
+
 # Where the modules' code is, for the host to name functions by their addresses.
 report_modules() {
 	now=$(cut -d ' ' -f 1,6 /proc/modules | tr '\n' ' ')
@@ -65,9 +75,13 @@ module_state() {
 	if [ -d /sys/module/rust_kvm_nvmx ] || [ -d $counters ]; then echo loaded; else echo absent; fi
 }
 
-# Sends a sign of life through the kernel's log while a step runs.
+# Sends a sign of life through the kernel's log while a step runs. It has no child that would
+# outlive it.
 beat() {
-	while sleep "$heartbeat"; do kernel_log alive; done
+	while :; do
+		read -t "$heartbeat" -r _ <>/tmp/never
+		kernel_log alive
+	done
 }
 
 # step STATE NAME SECONDS COMMAND...: run one command and report on it. The
@@ -84,6 +98,7 @@ step() {
 	*) [ "$state" = "$(module_state)" ] || report wrongstate "$(module_state)" ;;
 	esac
 	[ -w $counters/reset ] && echo 1 >$counters/reset
+	[ -p /tmp/never ] || mkfifo /tmp/never
 	[ "$heartbeat" = 0 ] || beat &
 	read -r start _ </proc/uptime
 	number=$((number + 1))
@@ -92,10 +107,11 @@ step() {
 	status=$?
 	tsmark idle
 	read -r end _ </proc/uptime
-	[ "$heartbeat" = 0 ] || kill $! 2>/dev/null
+	[ "$heartbeat" = 0 ] || { kill $! && wait $!; } 2>/dev/null
 	report_counters
 	report_probes
 	report_modules
+	report_taint
 	kernel_log end "$step"
 	report end "$step" "$status" "$start" "$end"
 }

@@ -35,6 +35,9 @@ BAD = {
     "[    1.00] BUG: sleeping function called from invalid context": "sleeping function",
     "[    1.00] BUG: workqueue lockup - pool cpus=0 node=0": "BUG",
     "[    1.00] kernel BUG at mm/slub.c:1!": "oops",
+    "[    1.00] BUG kmalloc-64 (Not tainted): Right Redzone overwritten": "BUG",
+    "[    1.00] INFO: trying to register non-static key.": "lockdep",
+    "[    1.00] ** 17 printk messages dropped **": "lost messages",
 }
 GOOD = [
     "[    0.00] Linux version 7.3.4 (a@b) #1 SMP",
@@ -98,6 +101,33 @@ class Steps(unittest.TestCase):
         console.kernel_line("[ 1.3] BUG: sleeping function called")
         self.assertEqual([f.kind for f in console.steps["absent/a"].faults], ["WARN"])
         self.assertEqual([f.kind for f in console.faults], ["BUG"])
+
+    def test_a_line_that_comes_twice(self) -> None:
+        console = Console()
+        for line in (
+            "@machine begin absent/a",
+            "@machine begin absent/a",
+            "@machine probe a_0 5",
+            "@machine probe a_0 5",
+            "@machine end absent/a 0 1.0 2.0",
+            "@machine end absent/a 0 1.0 2.0",
+        ):
+            console.tests_line(line)
+        self.assertEqual(console.steps["absent/a"].probes, {"a_0": 5})
+        self.assertEqual((console.steps["absent/a"].status, console.faults), (0, []))
+        console.tests_line("@machine begin absent/a")
+        self.assertIn("ran twice", console.faults[0].line)
+
+    def test_the_kernel_knows_of_faults_that_the_log_lacks(self) -> None:
+        console = Console()
+        # An out-of-tree module that is not signed, a warning, the same warning.
+        for name, taint in (("a", 4096 | 8192), ("b", 4096 | 8192 | 512), ("c", 4096 | 512)):
+            console.tests_line(f"@machine begin absent/{name}")
+            console.tests_line(f"@machine taint {taint}")
+            console.tests_line(f"@machine end absent/{name} 0 1.0 2.0")
+        found = {name: len(step.faults) for name, step in console.steps.items()}
+        self.assertEqual(found, {"absent/a": 0, "absent/b": 1, "absent/c": 0})
+        self.assertIn("after a warning", console.steps["absent/b"].faults[0].line)
 
     def test_a_second_boot_is_a_fault(self) -> None:
         console = Console()

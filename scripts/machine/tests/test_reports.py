@@ -29,6 +29,7 @@ def line(step: str, kind: str = reports.STALE, **changed: object) -> dict:
         "finding": "other_page",
         "cause": "other_vpid12",
         "debt": "made under another vpid12",
+        "by": "",
         "linear": "0x640000001000",
         "guest": "0x162000",
         "host": "0x15ab000",
@@ -95,9 +96,9 @@ class Places(unittest.TestCase):
 
     def test_alike_are_one(self) -> None:
         found = [line("step.1", linear=hex(page << 12)) for page in range(64)]
-        found.append(line("step.1", finding="page_fault"))
+        found += [line("step.1", finding="page_fault"), line("step.1", by="invlpg")]
         own = reports.by_step(found, STEPS)["absent/a"]
-        self.assertEqual([report.count for report in own], [64, 1])
+        self.assertEqual([report.count for report in own], [64, 1, 1])
 
     def test_a_file_cut_short(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
@@ -157,7 +158,8 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(result.stale, {"other_page": 3})
         self.assertEqual(result.reasons, ["tlbsan: 3 stale (other_page 3)"])
         kept = json.loads(json.dumps(asdict(result)))["reports"]
-        self.assertEqual(kept, [{"raw": line("step.1"), "regions": {"r": 1}, "text": []}])
+        report = {"raw": line("step.1"), "regions": {"r": 1}, "text": [], "function": ""}
+        self.assertEqual(kept, [report])
 
 
 class NotJudged(unittest.TestCase):

@@ -78,6 +78,42 @@ class StepVerdicts(unittest.TestCase):
             line = f"@machine counter check.different {number}"
             self.assertIs(self._only(*_run(BEGIN, line, PASSED)).status, status)
 
+    def test_what_compares_must_say_so(self) -> None:
+        step = Step("a", ("/tests/a",), 20)
+        plan = Plan((Group("checked", "title", "loaded", (step,)),))
+        for lines, status in (
+            (["@machine counter check.different 0"], Status.PASSED),
+            ([], Status.FAILED),
+        ):
+            console = Console()
+            for line in ("@machine begin checked/a", *lines, "@machine end checked/a 0 1.0 2.0"):
+                console.tests_line(line)
+            self.assertIs(verdict.judge(plan, console, None)[-2].status, status)
+
+    def test_subtests_that_do_not_come(self) -> None:
+        for output, status in (
+            (["1..2", "ok 1 a", "ok 2 b"], Status.PASSED),
+            (["1..2", "ok 1 a"], Status.FAILED),
+            (["1..1", "not ok 1 a"], Status.FAILED),
+        ):
+            self.assertIs(self._only(*_run(BEGIN, *output, PASSED)).status, status)
+
+    def test_a_skip_in_one_group_alone_is_a_failure(self) -> None:
+        step = Step("a", ("/tests/a",), 20, may_skip=True)
+        groups = tuple(Group(name, "title", "absent", (step,)) for name in ("absent", "after"))
+        for codes, wanted in (
+            ((4, 4), [Status.SKIPPED, Status.SKIPPED]),
+            ((0, 4), [Status.PASSED, Status.FAILED]),
+            ((4, 0), [Status.FAILED, Status.PASSED]),
+            ((1, 4), [Status.FAILED, Status.FAILED]),
+        ):
+            console = Console()
+            for group, code in zip(groups, codes, strict=True):
+                console.tests_line(f"@machine begin {group.name}/a")
+                console.tests_line(f"@machine end {group.name}/a {code} 1.0 2.0")
+            found = verdict.judge(Plan(groups), console, None)[:2]
+            self.assertEqual([result.status for result in found], wanted, codes)
+
     def test_a_warning_fails_even_a_skip(self) -> None:
         plan, console = _run(BEGIN, "@machine end absent/a 4 1.0 2.0")
         console.steps["absent/a"].faults.append(Fault("WARN", "cut here", False))
@@ -98,6 +134,12 @@ class StepVerdicts(unittest.TestCase):
         ):
             result = self._only(*_run(BEGIN, f"# witness {text}", PASSED), regions)
             self.assertIs(result.status, status, text)
+
+    def test_an_expectation_that_was_lost(self) -> None:
+        regions = {"absent/a": {"": Counter(), "r": Counter()}}
+        for total, status in ((1, Status.PASSED), (2, Status.FAILED), (0, Status.FAILED)):
+            lines = "# witness r invept.all == 0", f"# witness total {total}"
+            self.assertIs(self._only(*_run(BEGIN, *lines, PASSED), regions).status, status)
 
     def test_expectations_without_a_witness_are_no_pass(self) -> None:
         result = self._only(*_run(BEGIN, "# witness r invept.all == 0", PASSED), None)
@@ -130,6 +172,21 @@ class WitnessFile(unittest.TestCase):
         self.assertEqual(steps["absent/a"]["r"]["invept.all"], 6)
         self.assertEqual(steps["absent/a"][""]["invept.all"], 7)
         self.assertEqual(list(steps), [witness.OUTSIDE, "absent/a", "absent/b"])
+
+    def test_the_end_has_the_sum(self) -> None:
+        def region(name: str, **counters: int) -> tuple[str, Counter]:
+            return name, Counter({name.replace("_", "."): n for name, n in counters.items()})
+
+        regions = [region("a", tlbsan_stale=1), region("b", tlbsan_stale=2, x_page_1=1)]
+        whole = [*regions, region("TOTAL", tlbsan_stale=3)]
+        self.assertEqual(witness.complaints(whole), [])
+        wrong = witness.complaints([whole[0], whole[2]])
+        self.assertEqual(wrong, ["tlbsan.stale is 3, in the regions 1"])
+        # A test may call a region so.
+        self.assertEqual(witness.complaints([whole[2]] * 2), [])
+        self.assertEqual(witness.complaints([whole[2], region("b")]), ["its end is missing"])
+        own = witness.by_step([region("step.1"), whole[2], whole[2]], ["absent/a"])["absent/a"]
+        self.assertEqual(own[""]["tlbsan.stale"], 3)
 
     def test_no_file(self) -> None:
         self.assertEqual(witness.read_regions(Path("/nonexistent")), [])
