@@ -58,6 +58,9 @@ pub struct Config {
     pub vcpus: u8,
     pub cpus: u8,
     pub contexts: &'static [Context],
+    /// They are one VMCS, whose secondary controls L1 turns off and on. KVM does not take it for
+    /// changed.
+    pub one_vmcs: bool,
     /// VPIDs that the host has besides those of the vCPUs' L1s.
     pub vpids: u8,
     /// The module's options: VPIDs of a vCPU for its L2s, and whether it leaves out what no guest
@@ -121,6 +124,7 @@ impl Config {
         vcpus: 1,
         cpus: 1,
         contexts: &[],
+        one_vmcs: false,
         vpids: 2,
         slots: 1,
         keep_roots: false,
@@ -192,6 +196,18 @@ pub const ALL: &[Config] = &[
         moves: false,
         own_flushes: false,
         ..CONTEXTS
+    },
+    Config {
+        name: "one-vmcs",
+        about: "an L2 whose vpid12 L1 turns off and on, unseen by KVM, 2 VPIDs, 2 CPUs; INVVPID",
+        slots: 2,
+        cpus: 2,
+        contexts: &[Context::plain(1), Context::plain(0)],
+        one_vmcs: true,
+        moves: true,
+        invvpid: true,
+        own_flushes: true,
+        ..Config::NONE
     },
     Config {
         name: "pairs-cpus",
