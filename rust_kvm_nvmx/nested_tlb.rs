@@ -92,8 +92,8 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
-        transition::enter(vcpu, vmcs12, dirty)
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, _dirty: bool) -> VpidToWrite {
+        transition::enter(vcpu, vmcs12)
     }
 
     #[inline(always)]

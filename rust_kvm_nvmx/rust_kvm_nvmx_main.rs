@@ -26,6 +26,7 @@ mod policy;
 use kvm::{
     compat::parameter,
     debugfs::Directory,
+    host,
     registration::{
         Mode,
         Registration, //
@@ -88,11 +89,18 @@ fn options() -> Result<Options> {
     let keep = flag("keep_roots", module_parameters::keep_roots.value())?;
     let skip = flag("skip_needless", module_parameters::skip_needless.value())?;
 
-    Ok(Options::STOCK
+    let options = Options::STOCK
         .with_slots(slots)
         .with(Options::COUNT_CALLS, slots > 1)
         .with(Options::KEEP_ROOTS, keep)
-        .with(Options::SKIP_NEEDLESS, skip))
+        .with(Options::SKIP_NEEDLESS, skip);
+
+    Ok(if host::remote_flush_misses_roots() {
+        pr_info!("KVM flushes by Hyper-V's hypercall: as with vpid_slots=1 keep_roots=0\n");
+        options.where_a_flush_misses_roots()
+    } else {
+        options
+    })
 }
 
 module! {

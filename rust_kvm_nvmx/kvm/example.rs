@@ -35,7 +35,7 @@ impl NestedTlbHooks for OneVpid02 {
     #[inline]
     // From the facts to a request. Nothing is flushed yet. If the entry fails after this, or the
     // thread moves to another CPU, the request is still pending.
-    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+    fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, _dirty: bool) -> VpidToWrite {
         match vmcs12.vpid12() {
             Some(vpid12) if vpid12 != vcpu.last_vpid() => {
                 vcpu.set_last_vpid(vpid12);
@@ -50,7 +50,7 @@ impl NestedTlbHooks for OneVpid02 {
         } else {
             vcpu.vpid01()
         };
-        if dirty && vcpu.caps().has(Caps::VPID) {
+        if vcpu.caps().has(Caps::VPID) {
             VpidToWrite::new(vpid)
         } else {
             VpidToWrite::NONE

@@ -3,6 +3,7 @@
 #include "helpers.h"
 
 #include <linux/cpufeature.h>
+#include <asm/mshyperv.h>
 
 /* modprobe loads this first. insmod does not: the module then says what is missing. */
 MODULE_SOFTDEP("pre: kvm_intel");
@@ -42,6 +43,16 @@ const char *const nvmx_prototypes = kvm_nvmx_prototypes;
 bool nvmx_cpu_has_vmx(void)
 {
 	return boot_cpu_has(X86_FEATURE_VMX);
+}
+
+/* What kvm_intel asks when it is loaded.  It flushes by Hyper-V's hypercall then. */
+bool nvmx_remote_flush_misses_roots(void)
+{
+#if IS_ENABLED(CONFIG_HYPERV)
+	return ms_hyperv.nested_features & HV_X64_NESTED_GUEST_MAPPING_FLUSH;
+#else
+	return false;
+#endif
 }
 
 /* mmu.rs relies on this: then all of struct page are one array. */

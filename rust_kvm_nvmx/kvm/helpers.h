@@ -81,6 +81,7 @@ static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
 static const unsigned long NVMX_PENDING_DEBUG = GUEST_PENDING_DBG_EXCEPTIONS;
 
 bool nvmx_cpu_has_vmx(void);
+bool nvmx_remote_flush_misses_roots(void);
 
 /* The log has room for a difference that was found. */
 bool nvmx_may_warn(void);

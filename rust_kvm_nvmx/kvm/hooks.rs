@@ -336,8 +336,8 @@ hooks! {
     fn flush_tlb_apic_access(vcpu);
 
     /// L1 enters L2 (T1 to T5). KVM handles the requests that are made here before L2 runs. Returns
-    /// the VPID that must be written to vmcs02, if any (T8). `dirty`: vmcs12 may have changed since
-    /// vmcs02 was last written.
+    /// the VPID that must be written to vmcs02, if any (T8). `dirty`: KVM takes vmcs12 for changed
+    /// since vmcs02 was last written. Its primary controls may have changed without that (X11).
     fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> VpidToWrite;
 
     /// L2 exits to L1 (T1, T2, T5).

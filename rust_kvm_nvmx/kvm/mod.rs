@@ -38,6 +38,7 @@ mod example;
 mod fields;
 mod flush_calls;
 pub(crate) mod hooks;
+pub(crate) mod host;
 pub(crate) mod hypercall;
 pub(crate) mod hyperv;
 mod insn;

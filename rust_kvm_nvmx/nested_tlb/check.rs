@@ -145,11 +145,13 @@ impl NestedTlbChecks for NestedTlb {
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Expected {
         let mut owner = vcpu.last_vpid();
         let own = |vpid12| owner = vpid12;
-        let (request, vpid) = transition::decide_entry(vcpu, vmcs12.vpid12(), dirty, own, |_| ());
+        let (request, vpid) = transition::decide_entry(vcpu, vmcs12.vpid12(), own, |_| ());
         let mut effects = requests(vcpu, request);
 
         effects.requests.hyperv = requests_hyperv(vcpu, Level::L2);
         effects.last_vpid = owner;
+        // X11: C writes it only if vmcs12 is dirty. It is most often the one that is there already.
+        let vpid = if dirty { vpid } else { VpidToWrite::NONE };
         effects.answer = VpidToWrite::as_number(vpid.into_raw());
         Expected::Effects(effects, None)
     }

@@ -39,34 +39,33 @@ use super::history;
 ///
 /// What takes long is in functions of its own, which end the hook: so it needs no stack frame.
 #[inline(always)]
-pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     if vcpu.traces_transition() {
-        trace_entry(vcpu, vmcs12, dirty)
+        trace_entry(vcpu, vmcs12)
     } else if vcpu.hyperv().is_some() {
-        enter_with_hyperv(vcpu, vmcs12, dirty)
+        enter_with_hyperv(vcpu, vmcs12)
     } else {
-        enter_with_vpid12(vcpu, vmcs12, dirty)
+        enter_with_vpid12(vcpu, vmcs12)
     }
 }
 
 #[inline(never)]
-fn enter_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+fn enter_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     check_hyperv_queue(vcpu, Level::L2);
-    enter_with_vpid12(vcpu, vmcs12, dirty)
+    enter_with_vpid12(vcpu, vmcs12)
 }
 
 /// One path each for the compiler, since the rules for L2s with and without a VPID have nothing in
-/// common, and an L2 without a VPID often needs no VPID written.
+/// common.
 #[inline(always)]
-fn enter_with_vpid12(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+fn enter_with_vpid12(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     match vmcs12.vpid12() {
         vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => {
-            enter_impossible(vcpu, vpid12, dirty)
+            enter_impossible(vcpu, vpid12)
         }
         Some(vpid12) if needs_other_pair(vcpu, vpid12) => enter_other_pair(vcpu, vpid12),
-        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12, dirty).1,
-        None if dirty => flush_on_entry(vcpu, None, true).1,
-        None => flush_on_entry(vcpu, None, false).1,
+        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12).1,
+        None => flush_on_entry(vcpu, None).1,
     }
 }
 
@@ -103,22 +102,18 @@ fn flush_on_other_pair(
     let required = history::enter(vcpu, vpid12, named);
 
     flush::request(vcpu, required);
-    // V3: the pair may have changed, so its VPID is written also if vmcs12 is not dirty.
+    // V3: the pair may have changed.
     (required, VpidToWrite::new(vcpu.vpid02()))
 }
 
 /// Makes the request that the entry requires. Returns it, and the VPID to write.
 #[inline(always)]
-fn flush_on_entry(
-    vcpu: Vcpu<'_>,
-    vpid12: Option<u16>,
-    dirty: bool,
-) -> (Option<Request>, VpidToWrite) {
+fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> (Option<Request>, VpidToWrite) {
     let own = |vpid12| {
         vcpu.set_last_vpid(vpid12);
     };
 
-    decide_entry(vcpu, vpid12, dirty, own, |required| {
+    decide_entry(vcpu, vpid12, own, |required| {
         flush::request(vcpu, required);
     })
 }
@@ -131,7 +126,6 @@ fn flush_on_entry(
 pub(super) fn decide_entry(
     vcpu: Vcpu<'_>,
     vpid12: Option<u16>,
-    dirty: bool,
     own: impl FnOnce(u16),
     request: impl FnOnce(Option<Request>),
 ) -> (Option<Request>, VpidToWrite) {
@@ -146,7 +140,7 @@ pub(super) fn decide_entry(
     let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
     request(required);
 
-    let vpid = if transition::must_write_vpid(dirty, caps) {
+    let vpid = if transition::must_write_vpid(caps) {
         VpidToWrite::new(current_vpid(Some(vpid12.is_some()), vpid01, vpid02))
     } else {
         VpidToWrite::NONE
@@ -157,14 +151,14 @@ pub(super) fn decide_entry(
 /// T3. A function of its own because the warning costs its function a stack frame.
 #[cold]
 #[inline(never)]
-fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>, dirty: bool) -> VpidToWrite {
+fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> VpidToWrite {
     warn_on!(true);
-    flush_on_entry(vcpu, vpid12, dirty).1
+    flush_on_entry(vcpu, vpid12).1
 }
 
 #[cold]
 #[inline(never)]
-fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
+fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     let vpid12 = vmcs12.vpid12();
     let last_vpid = vcpu.last_vpid();
 
@@ -174,7 +168,7 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> VpidToWrite {
         Some(vpid12) if needs_other_pair(vcpu, vpid12) => {
             flush_on_other_pair(vcpu, vpid12, vcpu.l2_is_named())
         }
-        _ => flush_on_entry(vcpu, vpid12, dirty),
+        _ => flush_on_entry(vcpu, vpid12),
     };
     let why = match transition::reason(vpid12.is_some(), required) {
         Reason::OwnTag if vpid12 != Some(last_vpid) => Reason::ParkedVpid,

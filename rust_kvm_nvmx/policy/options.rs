@@ -55,6 +55,12 @@ impl Options {
         Self(self.0 & !Self::SLOTS | slots as u32)
     }
 
+    /// V7, V18: what is left of the set if KVM flushes only the roots that vCPUs have loaded last.
+    /// Nothing else may be kept then.
+    pub(crate) const fn where_a_flush_misses_roots(self) -> Self {
+        Self(self.0 & !(Self::KEEP_ROOTS.0 | Self::COUNT_CALLS.0)).with_slots(1)
+    }
+
     /// V14: what is left of the set while a hook is C's.
     pub(crate) const fn while_a_hook_is_c_s(self) -> Self {
         Self::STOCK.with(Self::COUNT_CALLS, self.has(Self::COUNT_CALLS))

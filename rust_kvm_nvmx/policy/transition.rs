@@ -142,13 +142,15 @@ pub(crate) fn reason(uses_vpid: bool, required: Option<Request>) -> Reason {
     }
 }
 
-/// T8: whether vmcs02's VPID must be written for a VM entry. It is then the VPID that L2 runs with
-/// ([`super::flush::current_vpid`]).
+/// T8, X11: whether vmcs02's VPID must be written for a VM entry. It is then the VPID that L2 runs
+/// with ([`super::flush::current_vpid`]).
 ///
-/// `dirty` says that vmcs12 may have changed since vmcs02 was last written.
+/// It does not matter whether KVM takes vmcs12 for changed. The primary controls are a shadowed
+/// field, which L1 may write without that. One of their bits turns the secondary controls off and
+/// on, and vpid12 with them.
 #[inline(always)]
-pub(crate) fn must_write_vpid(dirty: bool, caps: Caps) -> bool {
-    dirty && caps.has(Caps::VPID)
+pub(crate) fn must_write_vpid(caps: Caps) -> bool {
+    caps.has(Caps::VPID)
 }
 
 /// T11: whether L2's VMFUNC to another EPT pointer requires a flush of L2's own translations.

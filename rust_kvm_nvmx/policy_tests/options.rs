@@ -34,6 +34,23 @@ mod tests {
     }
 
     #[test]
+    fn v7_v18_nothing_is_kept_where_a_flush_misses_roots() {
+        let all = Options::STOCK
+            .with_slots(Options::MAX_SLOTS)
+            .with(Options::COUNT_CALLS, true)
+            .with(Options::KEEP_ROOTS, true)
+            .with(Options::SKIP_NEEDLESS, true);
+        let left = all.where_a_flush_misses_roots();
+        assert_eq!(
+            left,
+            Options::STOCK
+                .with_slots(1)
+                .with(Options::SKIP_NEEDLESS, true)
+        );
+        assert!(!left.parks());
+    }
+
+    #[test]
     fn options_and_slots_are_independent_of_each_other() {
         for slots in 0..=Options::MAX_SLOTS {
             for set in 0..8 {

@@ -166,12 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn t8_the_vpid_is_written_only_if_it_may_have_changed_and_vpids_are_on() {
+    fn t8_x11_the_vpid_is_written_for_each_entry_if_vpids_are_on() {
         for caps in all_caps() {
-            for dirty in [false, true] {
-                let expected = dirty && caps.has(Caps::VPID);
-                check_eq!(must_write_vpid(dirty, caps), expected, "{caps:?}");
-            }
+            check_eq!(must_write_vpid(caps), caps.has(Caps::VPID), "{caps:?}");
         }
     }
 

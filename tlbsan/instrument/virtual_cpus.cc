@@ -93,9 +93,11 @@ void VirtualCpus::enters_l2(Cpu &vcpu)
 		vcpu.l2.vpid = unknown_vpid;
 		vcpu.l2.visit = ++last_visit;
 	} else {
-		if (vmcs12.controls & ENABLE_VPID)
+		const uint32_t controls = vmcs12.activated ? vmcs12.controls : 0;
+
+		if (controls & ENABLE_VPID)
 			vcpu.l2.vpid = vmcs12.vpid;
-		if (vmcs12.controls & ENABLE_EPT)
+		if (controls & ENABLE_EPT)
 			vcpu.l2.ep4ta = vmcs12.eptp & FRAME;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_entry_without_vpid, vcpu), 0);

@@ -10,6 +10,7 @@ enum : uint64_t {
 	FIELD_VM_FUNCTION_CONTROLS = 0x2018,
 	FIELD_EPTP = 0x201a,
 	FIELD_EPTP_LIST = 0x2024,
+	FIELD_PRIMARY_CONTROLS = 0x4002,
 	FIELD_SECONDARY_CONTROLS = 0x401e,
 };
 
@@ -71,6 +72,9 @@ void VirtualCpus::vmwrite(unsigned cpu, uint64_t field, uint64_t value)
 		break;
 	case FIELD_EPTP_LIST:
 		vmcs12.eptp_list = value;
+		break;
+	case FIELD_PRIMARY_CONTROLS:
+		vmcs12.activated = value >> 31 & 1;
 		break;
 	case FIELD_SECONDARY_CONTROLS:
 		vmcs12.controls = value & 0xffffffff;

@@ -123,6 +123,7 @@ struct GuestRegisters {
 struct Vmcs12 {
 	bool known = false;	/* the controls were seen */
 	uint32_t controls = 0;	/* secondary processor-based */
+	bool activated = true;	/* the primary ones activate them, as far as was seen */
 	uint16_t vpid = 0;
 	uint64_t eptp = 0;
 	bool switches_eptp = false;	/* its L2 may, by VMFUNC, to those on the list */

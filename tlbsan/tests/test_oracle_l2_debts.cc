@@ -91,6 +91,23 @@ TEST(each_vmcs12_has_its_own_context)
 	CHECK_EQUAL(m.verdict(), "stale other_page");
 }
 
+TEST(without_secondary_controls_l2_has_no_vpid)
+{
+	Machine m;
+
+	m.nest(7, 0xb000);
+	m.in_l1([&] { m.oracle.virtual_cpus().vmwrite(0, 0x4002, 0); });
+	m.walk(guest_a, host_a);
+	m.in_l1([] {});
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "stale other_page");
+	m.in_l1([&] { m.oracle.virtual_cpus().vmwrite(0, 0x4002, 1u << 31); });
+	m.walk(guest_b, host_b);
+	m.in_l1([] {});
+	m.walk(guest_a, host_a);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
 TEST(an_enlightened_vmcs_serves_one_entry)
 {
 	Machine m;

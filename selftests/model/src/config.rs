@@ -62,6 +62,9 @@ pub struct Config {
     pub vcpus: u8,
     pub cpus: u8,
     pub contexts: &'static [Context],
+    /// They are one VMCS, whose secondary controls L1 turns off and on. KVM does not take it for
+    /// changed.
+    pub one_vmcs: bool,
     /// VPIDs that the host has besides those of the vCPUs' L1s.
     pub vpids: u8,
     /// The module's options: VPIDs of a vCPU for its L2s, and whether it leaves out what no guest
@@ -125,6 +128,7 @@ impl Config {
         vcpus: 1,
         cpus: 1,
         contexts: &[],
+        one_vmcs: false,
         vpids: 2,
         slots: 1,
         keep_roots: false,

@@ -98,6 +98,7 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::X6NoVpid, "hyperv", 44),
     seen(Rule::X8, "restored", 10),
     seen(Rule::X9, "hyperv-no-ept", 34),
+    seen(Rule::X11, "one-vmcs", 7),
     seen(Rule::V1, "pairs", 9),
     seen(Rule::V2, "pairs", 11),
     masked(

@@ -116,6 +116,7 @@ rules! {
     V19 "after a time without pairs: a vpid12 may own two"
     V23 "L1's PV flush while L2 runs: never the running guest"
     X9 "without EPT: the other level is not flushed"
+    X11 "VPID of vmcs02: written only if vmcs12 is dirty"
 }
 
 /// The rules, less the one that is taken out.
@@ -281,7 +282,7 @@ impl Rules {
     }
 
     pub(crate) fn must_write_vpid(&self, dirty: bool) -> bool {
-        transition::must_write_vpid(dirty, self.caps)
+        transition::must_write_vpid(self.caps) && (dirty || !self.is_out(Rule::X11))
     }
 
     pub(crate) fn vmfunc_requires_guest_flush(&self, uses_vpid: bool) -> bool {

@@ -26,6 +26,18 @@ pub const ALL: &[Config] = &[
         ..CONTEXTS
     },
     Config {
+        name: "one-vmcs",
+        about: "an L2 whose vpid12 L1 turns off and on, unseen by KVM, 2 VPIDs, 2 CPUs; INVVPID",
+        slots: 2,
+        cpus: 2,
+        contexts: &[Context::plain(1), Context::plain(0)],
+        one_vmcs: true,
+        moves: true,
+        invvpid: true,
+        own_flushes: true,
+        ..Config::NONE
+    },
+    Config {
         name: "pairs-cpus",
         quick: 19,
         about: "3 vpid12s on 2 VPIDs, 2 CPUs; INVVPID, guests' own flushes",

@@ -29,7 +29,10 @@ impl Thread<'_> {
         if self.config().context(ctx).evmcs != 0 {
             return At::MapEvmcs(ctx, fail);
         }
-        // VMPTRLD.
+        // VMPTRLD; or, in one VMCS, VMWRITE of the primary controls, a shadowed field.
+        if self.config().one_vmcs && self.vcpu.ctx != 0 {
+            self.vcpu.ctx = ctx;
+        }
         if self.vcpu.ctx != ctx || self.vcpu.mapped != 0 {
             self.release_vmcs12();
             self.vcpu.ctx = ctx;
