@@ -54,12 +54,12 @@ else
 	dirty+=(rustdoc)
 fi
 
-# What could panic would call core::panicking.
 if ! module=$(KDIR='' ROW='' "$here/setup.sh" module) ||
-	! symbols=$(in_tools nm --undefined-only "$module/rust_kvm_nvmx.ko"); then
+	! calls=$(panics_in "$module/rust_kvm_nvmx.ko"); then
 	say "panics: there is no module to look at"
 	dirty+=(panics)
-elif grep panicking <<<"$symbols"; then
+elif [ -n "$calls" ]; then
+	say "$calls"
 	say "panics: the module calls what is above"
 	dirty+=(panics)
 else

@@ -138,3 +138,7 @@ has_hook_table() {
 }
 
 in_tools() { "$here/in-toolchain.sh" "$@"; }
+
+# panics_in MODULE.ko: which functions of Rust's it calls that panic. Not all are in
+# core::panicking: option::unwrap_failed, slice::index::slice_end_index_len_fail.
+panics_in() { in_tools nm --undefined-only "$1" | awk '$2 ~ /^_R.*(panic|fail)/ { print $2 }'; }

@@ -35,8 +35,12 @@ net() {
 	say "  $row: $name: status $status, $(clock $((SECONDS - start)))"
 }
 
-# What could panic would call core::panicking.
-panics() { ! in_tools nm --undefined-only build/module/rust_kvm_nvmx/rust_kvm_nvmx.ko | grep panicking; }
+panics() {
+	local calls
+	calls=$(panics_in build/module/rust_kvm_nvmx/rust_kvm_nvmx.ko) || return
+	say "$calls"
+	[ -z "$calls" ]
+}
 
 machine() {
 	local tests

@@ -64,6 +64,7 @@ test | vng | silicon | shell | kselftest | mutants | removals | history)
 	helpers=$(path test-modules)
 	cost=$(path cost-module)
 	args+=(--extra-module "$helpers/vpid_exhausted.ko" --extra-module "$helpers/hooks_client.ko"
+		--extra-module "$helpers/late_reader.ko"
 		--extra-module "$helpers/vpids_used.ko" --extra-module "$cost/invalidation_cost.ko")
 	;;
 esac
