@@ -29,7 +29,7 @@ TEST(a_deferred_report_outlives_many_single_addresses)
 		m.exit();
 		m.enter_l1();
 		CHECK_EQUAL(m.verdict(), flushed ? "" : "stale other_host_page");
-		CHECK_EQUAL(m.oracle.take_not_judged().forgotten, 0u);
+		CHECK_EQUAL(m.oracle.take_account().forgotten, 0u);
 	}
 }
 
@@ -82,9 +82,9 @@ TEST(entries_that_are_too_many_are_counted_when_they_go)
 			m.walks(other_address(n), host_a);
 		m.enters();
 		m.walks(linear, host_b);
-		CHECK_EQUAL(m.small.take_not_judged().forgotten, others == 38 ? 0u : 41u);
+		CHECK_EQUAL(m.small.take_account().forgotten, others == 38 ? 0u : 41u);
 		m.small.settle_all();
-		CHECK_EQUAL(m.small.take_not_judged().dropped, others == 38 ? 1u : 0u);
+		CHECK_EQUAL(m.small.take_account().dropped, others == 38 ? 1u : 0u);
 	}
 }
 
