@@ -128,6 +128,8 @@ def _by_ept(raw: dict) -> bool:
     """Whether the hypervisor's EPT changed: INVEPT's matter, whatever the VPID."""
     if raw["finding"] == "ept_refusal":
         return raw["cause"] == _EPT_LOST_RIGHT
+    if raw["finding"] == "apic_access":
+        return raw["linear"] == "0x0"
     return raw["finding"] in _GUEST_PHYSICAL or raw["finding"] == "other_host_page"
 
 

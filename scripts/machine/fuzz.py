@@ -120,6 +120,8 @@ class Fuzzer:
                 return Failure(runs.way, name, string_of(int(name), length), result)
             if result.status is Status.FAILED:
                 raise MachineError(f"{result.name}: {'; '.join(result.reasons)}")
+            if len(names) != runs.number:
+                raise MachineError(f"{result.name}: {len(names)} of {runs.number} runs began")
             self.runs += len(names)
         return None
 
@@ -152,6 +154,8 @@ def _replay(fuzzer: Fuzzer, order: Order) -> int:
     for way in order.ways:
         for string in order.strings:
             (result,) = fuzzer.try_strings(way, [string])
+            if result.status is not Status.FAILED and len(begun(result)) != 1:
+                raise MachineError(f"{result.name}: {result.status.value}, but no run began")
             print(f"{way}: {result.status.value}", flush=True)
             if result.status is Status.FAILED:
                 failed = True

@@ -25,6 +25,7 @@ from mutant_list import CHECKOUT, LIST, Mutant, read_mutants
 from plan import STOCK, Group, Plan, Step
 from results import Status
 from testlist import Entry, read_own_plan
+from verdict import NEVER_RAN
 
 C = "c"
 INTACT = "intact"
@@ -156,7 +157,8 @@ def _collect(finished: Finished, share: list[Trial]) -> list[Trial]:
     began = {name.split("/")[0] for name in finished.outcome.console.steps}
     mutants = {trial.mutant.name: trial.mutant for trial in share if trial.mutant.name in began}
     for result in finished.results():
-        if result.group not in mutants:
+        # A test that another one left no machine for has noticed nothing.
+        if result.group not in mutants or result.failures == [NEVER_RAN]:
             continue
         if result.status is Status.FAILED:
             mutants[result.group].caught_by.append(result.name)

@@ -20,6 +20,7 @@ def lock(output: Path) -> TextIO:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
+        held.close()
         raise MachineError(f"another run uses {output}: wait for it, or end it") from error
     for pattern in _RESULTS:
         for path in output.glob(pattern):

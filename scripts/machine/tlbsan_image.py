@@ -152,6 +152,8 @@ def judge(run: Run, end: End) -> Result:
         result.reasons.append(end.bad)
     if not witness.has_ended(regions):
         result.reasons.append("the emulator was killed before it wrote what it had counted")
+    elif wrong := witness.complaints(regions):
+        result.reasons.append(f"what the emulator counted is not whole: {wrong[0]}")
     elif not entries(result):
         result.reasons.append("no guest was entered: no hypervisor has run one with VMX")
     if result.reasons or result.stale:

@@ -23,6 +23,7 @@ _SAID = (1, _FAIL)
 # What kselftest's library puts before the reason.
 _SKIP_MARK = "1..0 # SKIP - "
 MACHINE = "machine"
+NEVER_RAN = "planned, but never ran"
 _UNSEEN = (
     "it shows a KVM bug, and passed in C: here nothing counts flushes or finds uses of stale"
     " translations"
@@ -72,8 +73,7 @@ def _judge_step(
     full_name = f"{group.name}/{step.name}"
     record = console.steps.get(full_name)
     if record is None:
-        why = ["planned, but never ran"]
-        return Result(group.name, step.name, Status.FAILED, why, why)
+        return Result(group.name, step.name, Status.FAILED, [NEVER_RAN], [NEVER_RAN])
     regions = (witness or {}).get(full_name, {})
     reasons = _failures(group, step, record)
     skipped = record.status == _SKIP and not reasons

@@ -117,7 +117,10 @@ def complaints(regions: list[tuple[str, Counter]]) -> list[str]:
     # There may be too many pages to count each in the sum.
     names = [name for name in total.keys() | sums.keys() if ".page." not in name]
     different = [name for name in names if total[name] != sums[name]]
-    return [f"{name} is {total[name]}, in the regions {sums[name]}" for name in sorted(different)]
+    wrong = [f"{name} is {total[name]}, in the regions {sums[name]}" for name in sorted(different)]
+    if total["vmentry.L1"] and not total["tlbsan.walks"]:
+        wrong.append("guests ran, and the oracle has seen no page walk")
+    return wrong
 
 
 def step_begun(region: str, steps: list[str], before: str) -> str:

@@ -35,7 +35,7 @@ static void finish()
 	simulated_settle_all();
 	if (oracle) {
 		oracle->settle_all();
-		counting->not_judged(oracle->take_not_judged());
+		counting->accounts(oracle->take_account());
 	}
 	counting->finish();
 }
@@ -101,7 +101,7 @@ void tlbsan_prefetch(Bit64u address)
 			return;
 		if (is_step(label))
 			oracle->settle_all();
-		counting->not_judged(oracle->take_not_judged());
+		counting->accounts(oracle->take_account());
 	};
 
 	if (counting->prefetched(address, before_end) && reports)

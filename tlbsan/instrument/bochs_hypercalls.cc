@@ -60,37 +60,51 @@ static void add_bytes(std::vector<uint8_t> &bytes, const void *from, size_t leng
 	bytes.insert(bytes.end(), at, at + length);
 }
 
+static CallRegisters call_registers(unsigned cpu)
+{
+	return {
+		.wide = BX_CPU(cpu)->long64_mode(),
+		.rax = general_register(cpu, BX_64BIT_REG_RAX),
+		.rbx = general_register(cpu, BX_64BIT_REG_RBX),
+		.rcx = general_register(cpu, BX_64BIT_REG_RCX),
+		.rdx = general_register(cpu, BX_64BIT_REG_RDX),
+		.rsi = general_register(cpu, BX_64BIT_REG_RSI),
+		.rdi = general_register(cpu, BX_64BIT_REG_RDI),
+		.r8 = general_register(cpu, BX_64BIT_REG_R8),
+	};
+}
+
 /* The input of a hypercall; shorter than asked for if not all of it can be read. */
-static std::vector<uint8_t> hypercall_input(unsigned cpu, bool fast)
+static std::vector<uint8_t> hypercall_input(unsigned cpu, const CallRegisters &registers)
 {
 	BX_CPU_C *c = BX_CPU(cpu);
-	uint64_t rdx = general_register(cpu, BX_64BIT_REG_RDX);
-	uint64_t r8 = general_register(cpu, BX_64BIT_REG_R8);
+	uint64_t input = call_input(registers), second = call_second_word(registers);
 	std::vector<uint8_t> bytes;
 
-	if (fast) {
-		add_bytes(bytes, &rdx, sizeof(rdx));
-		add_bytes(bytes, &r8, sizeof(r8));
+	if (call_control(registers) & FAST) {
+		add_bytes(bytes, &input, sizeof(input));
+		add_bytes(bytes, &second, sizeof(second));
 		for (unsigned i = 0; i < 6; i++)
 			add_bytes(bytes, &c->vmm[i].vmm64u(0), 16);
 		return bytes;
 	}
 	/* TLFS 3.8: input does not cross a page */
-	bytes.resize(most_input - (rdx & 0xfff));
-	if (!read_guest(cpu, rdx, bytes.size(), bytes.data()))
+	bytes.resize(most_input - (input & 0xfff));
+	if (!read_guest(cpu, input, bytes.size(), bytes.data()))
 		bytes.clear();
 	return bytes;
 }
 
 static void hypercall(unsigned cpu)
 {
-	uint64_t control = general_register(cpu, BX_64BIT_REG_RCX);
+	CallRegisters registers = call_registers(cpu);
+	uint64_t control = call_control(registers);
 	VirtualCpus &vcpus = oracle->virtual_cpus();
 
-	if (!BX_CPU(cpu)->long64_mode() || !vcpus.may_flush_others(cpu) || !is_flush_call(control))
+	if (!vcpus.may_flush_others(cpu) || !is_flush_call(control))
 		return;
 
-	std::optional<FlushCall> call = read_flush_call(control, hypercall_input(cpu, control & FAST));
+	std::optional<FlushCall> call = read_flush_call(control, hypercall_input(cpu, registers));
 
 	if (call)
 		vcpus.calls(cpu, *call);

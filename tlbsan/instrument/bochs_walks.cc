@@ -127,10 +127,11 @@ void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u 
 }
 
 void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_valid,
-			bool page_walk, int level, unsigned wanted)
+			bool page_walk, int level, unsigned wanted, bool misconfiguration)
 {
 	oracle->ept_refused({
 		.at = place(cpu),
+		.misconfiguration = misconfiguration,
 		.guest = guest,
 		.linear = linear,
 		.linear_valid = linear_valid,
@@ -200,8 +201,11 @@ void tlbsan_page_fault(unsigned cpu, unsigned fault, Bit64u linear, unsigned use
 	/* These faults say nothing of the translation. */
 	if (shadow_stack || protection_key)
 		return;
+
+	Place at = place(cpu);
+
 	oracle->faulted({
-		.at = place(cpu),
+		.at = at,
 		.linear = linear,
 		.wanted = {
 			.read = !executes,
@@ -209,7 +213,8 @@ void tlbsan_page_fault(unsigned cpu, unsigned fault, Bit64u linear, unsigned use
 			.execute = executes,
 		},
 		.user = user != 0,
-		.user_pages_barred = executes ? c->cr4.get_SMEP() : c->cr4.get_SMAP(),
+		.user_pages_barred = executes ? c->cr4.get_SMEP() :
+				     c->cr4.get_SMAP() && smap_bars(at.cpl, c->eflags >> 18 & 1),
 		.tables = tables,
 	});
 }

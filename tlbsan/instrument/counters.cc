@@ -86,9 +86,9 @@ void Counters::reported(const Report &report)
 	(report.cause == Cause::guest ? guestowned : stale)[static_cast<size_t>(report.finding)]++;
 }
 
-void Counters::not_judged(const NotJudged &more)
+void Counters::accounts(const Account &more)
 {
-	unjudged.add(more);
+	account.add(more);
 }
 
 void Counters::simulated(Level level, uint16_t vpid, const TlbCounts &counts)
@@ -113,7 +113,7 @@ static void add_each(std::map<Key, uint64_t> &sum, const std::map<Key, uint64_t>
 void Counters::add(const Counters &more)
 {
 	add_each(entries, more.entries);
-	unjudged.add(more.unjudged);
+	account.add(more.account);
 	failed_entries += more.failed_entries;
 	for (size_t level = 0; level < levels; level++)
 		add_each(exits[level], more.exits[level]);
@@ -198,8 +198,9 @@ void Counters::each(const Visit &visit) const
 
 	reports("tlbsan.stale", stale);
 	reports("tlbsan.guestowned", guestowned);
-	nonzero("tlbsan.forgotten", unjudged.forgotten);
-	nonzero("tlbsan.dropped", unjudged.dropped);
+	nonzero("tlbsan.walks", account.walks);
+	nonzero("tlbsan.forgotten", account.forgotten);
+	nonzero("tlbsan.dropped", account.dropped);
 
 	for (size_t level = 0; level < levels; level++) {
 		for (const auto &[vpid, counts] : tlb[level]) {

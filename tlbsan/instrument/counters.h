@@ -43,7 +43,7 @@ public:
 	void vmfail(const VmFail &fail);
 	void instructions(Level level, uint64_t number);
 	void reported(const Report &report);
-	void not_judged(const NotJudged &more);
+	void accounts(const Account &more);
 	void simulated(Level level, uint16_t vpid, const TlbCounts &counts);
 
 	void add(const Counters &more);
@@ -79,7 +79,7 @@ private:
 	Numbers<levels> executed {};
 	Numbers<findings> stale {};
 	Numbers<findings> guestowned {};
-	NotJudged unjudged;
+	Account account;
 	std::array<std::map<uint16_t, TlbCounts>, levels> tlb;
 };
 

@@ -86,9 +86,9 @@ void Counting::reported(const Report &report)
 	counters.reported(report);
 }
 
-void Counting::not_judged(const NotJudged &more)
+void Counting::accounts(const Account &more)
 {
-	counters.not_judged(more);
+	counters.accounts(more);
 }
 
 bool Counting::prefetched(uint64_t address,

@@ -36,7 +36,7 @@ public:
 	/* Of this CPU since its last change of level. */
 	void simulated(unsigned cpu, uint16_t vpid, const TlbCounts &counts);
 	void reported(const Report &report);
-	void not_judged(const NotJudged &more);
+	void accounts(const Account &more);
 	/*
 	 * True when this ended a region; before_end is called first, with the
 	 * label of the next one.

@@ -49,6 +49,26 @@ private:
 	size_t at = 0;
 };
 
+static uint64_t pair(uint64_t high, uint64_t low)
+{
+	return high << 32 | (low & 0xffffffff);
+}
+
+uint64_t call_control(const CallRegisters &registers)
+{
+	return registers.wide ? registers.rcx : pair(registers.rdx, registers.rax);
+}
+
+uint64_t call_input(const CallRegisters &registers)
+{
+	return registers.wide ? registers.rdx : pair(registers.rbx, registers.rcx);
+}
+
+uint64_t call_second_word(const CallRegisters &registers)
+{
+	return registers.wide ? registers.r8 : pair(registers.rdi, registers.rsi);
+}
+
 static uint16_t code(uint64_t control)
 {
 	return control & 0xffff;

@@ -36,6 +36,17 @@ struct FlushCall {
 	std::vector<Span> spans;
 };
 
+/* The registers of a guest that calls. */
+struct CallRegisters {
+	bool wide = true;	/* 64-bit mode */
+	uint64_t rax = 0, rbx = 0, rcx = 0, rdx = 0, rsi = 0, rdi = 0, r8 = 0;
+};
+
+/* TLFS 3.7: the input value, and where the input is; if the call is fast, its first words. */
+uint64_t call_control(const CallRegisters &registers);
+uint64_t call_input(const CallRegisters &registers);
+uint64_t call_second_word(const CallRegisters &registers);
+
 /* The longest input that a call can have: one page. */
 inline constexpr size_t most_input = 4096;
 

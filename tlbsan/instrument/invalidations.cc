@@ -85,6 +85,23 @@ static void later(Time &time, const Map &times, const Key &key)
 		time = std::max(time, found->second);
 }
 
+Time Invalidations::newest_of_all_addresses(const Tag &tag) const
+{
+	Time time = tag.vpid ? every_vpid : 0;
+
+	later(time, vpids, tag.vpid);
+	/* Whatever the PCID: what spares some does not cover it. */
+	if (tag.pcid == ANY)
+		return time;
+	if (tag.pcid == GLOBAL) {
+		later(time, pcids_and_globals, tag.vpid);
+	} else {
+		later(time, vpids_but_globals, tag.vpid);
+		later(time, pcids, vpid_and_pcid(tag));
+	}
+	return time;
+}
+
 Time Invalidations::newest(const Name &name) const
 {
 	const Tag &tag = name.tag;
@@ -97,15 +114,7 @@ Time Invalidations::newest(const Name &name) const
 	if (name.kind == Kind::guest_physical || name.kind == Kind::ept_tables)
 		return time;
 
-	if (tag.vpid)
-		time = std::max(time, every_vpid);
-	later(time, vpids, tag.vpid);
-	if (tag.pcid == GLOBAL) {
-		later(time, pcids_and_globals, tag.vpid);
-	} else {
-		later(time, vpids_but_globals, tag.vpid);
-		later(time, pcids, vpid_and_pcid(tag));
-	}
+	time = std::max(time, newest_of_all_addresses(tag));
 	if (name.kind == Kind::tables)
 		later(time, pcid_tables, vpid_and_pcid(tag));
 
@@ -122,6 +131,13 @@ Time Invalidations::newest(const Name &name) const
 size_t Invalidations::addresses() const
 {
 	return one_by_one.size();
+}
+
+void Invalidations::drop_covered_addresses()
+{
+	std::erase_if(one_by_one, [&](const auto &item) {
+		return newest_of_all_addresses(item.first.tag) >= item.second;
+	});
 }
 
 void Invalidations::forget_addresses()

@@ -50,8 +50,12 @@ public:
 	/* The newest of them that covers what has this name; 0 if none does. */
 	Time newest(const Name &name) const;
 
-	/* How many addresses are kept one by one; drop all of them. */
+	/*
+	 * How many addresses are kept one by one; drop those that something newer covers;
+	 * drop all of them.
+	 */
 	size_t addresses() const;
+	void drop_covered_addresses();
 	void forget_addresses();
 
 private:
@@ -61,6 +65,8 @@ private:
 	using Times = std::unordered_map<uint64_t, Time>;
 
 	void address(Time time, const Tag &tag, uint64_t address);
+	/* The newest of those that cover this whole VPID and PCID. */
+	Time newest_of_all_addresses(const Tag &tag) const;
 
 	Time every_vpid = 0;
 	Time every_ep4ta = 0;

@@ -34,16 +34,16 @@ void Oracle::limit(Cpu &cpu)
 	cpu.memory.sweep(cpu.invalidations);
 	cpu.invalidations.forget_addresses();
 	if (cpu.memory.size() >= limits.names) {
-		unjudged.forgotten += cpu.memory.size();
+		account.forgotten += cpu.memory.size();
 		cpu.memory.clear();
 	}
 	cpu.next_sweep = std::min(2 * cpu.memory.size(), limits.names);
 }
 
-NotJudged Oracle::take_not_judged()
+Account Oracle::take_account()
 {
-	unjudged.forgotten += vcpus.take_forgotten();
-	return std::exchange(unjudged, {});
+	account.forgotten += vcpus.take_forgotten();
+	return std::exchange(account, {});
 }
 
 void Oracle::entered(const VmEntry &entry, const GuestRegisters &registers)
@@ -93,7 +93,7 @@ void Oracle::settle_all()
 			if (suspect.entered)
 				sink(suspect.report);
 			else
-				unjudged.dropped++;
+				account.dropped++;
 		}
 		cpu.suspects.clear();
 	}
@@ -241,7 +241,7 @@ void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t gue
 	Entry entry = { .host = host, .guest = guest, .read = clock.now(), .allowed = allowed,
 			.user = user, .noted = false, .origin = origin(at) };
 
-	unjudged.forgotten += cpus[at.cpu].memory.add(name, entry);
+	account.forgotten += cpus[at.cpu].memory.add(name, entry);
 }
 
 } /* namespace tlbsan */

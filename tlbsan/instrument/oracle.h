@@ -84,7 +84,7 @@ public:
 	void settle_all();
 
 	/* Since it was last asked. */
-	NotJudged take_not_judged();
+	Account take_account();
 
 	/* What guests leave to the hypervisor is told to these directly. */
 	VirtualCpus &virtual_cpus() { return vcpus; }
@@ -120,6 +120,7 @@ private:
 	void note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
 		  const Rights &allowed, bool user);
 
+	bool turns_on_apic_page(const Place &at, const Entry &old, uint64_t host) const;
 	void check_tables(const Place &at, uint64_t linear, const Tables &tables);
 	void check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables);
 	void check_combined(const EptRefusal &refusal, bool reported);
@@ -135,7 +136,7 @@ private:
 	VirtualCpus vcpus;
 	std::vector<Cpu> cpus;
 	const Limits limits;
-	NotJudged unjudged;
+	Account account;
 };
 
 } /* namespace tlbsan */

@@ -31,11 +31,19 @@ void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, 
 	}
 }
 
+/* That of an L2 is L1's: an L1 that turns it on has other guest-physical mappings. */
+bool Oracle::turns_on_apic_page(const Place &at, const Entry &old, uint64_t host) const
+{
+	return levels.level(at.cpu) == Level::L1 && at.apic_page == host &&
+	       old.origin.apic_page != host;
+}
+
 void Oracle::ept_walked(const EptWalk &walk)
 {
 	const Place &at = walk.at;
 	Cpu &cpu = cpus.at(at.cpu);
 
+	account.walks++;
 	check_ept_tables(at, walk.guest, 0, walk.tables);
 	for (unsigned shift : page_shifts) {
 		Name name = name_of(Kind::guest_physical, shift, at.tag, walk.guest);
@@ -47,6 +55,9 @@ void Oracle::ept_walked(const EptWalk &walk)
 			if (walk.sets_dirty && old.allowed.write)
 				return report(at, Finding::ept_dirty, ept_cleaned, old, name, 0,
 					      walk.guest, walk.host);
+			if (turns_on_apic_page(at, old, walk.host))
+				return report(at, Finding::apic_access, { Cause::apic_page }, old,
+					      name, 0, walk.guest, walk.host);
 			return true;
 		});
 	}
@@ -84,8 +95,9 @@ void Oracle::check_combined(const EptRefusal &refusal, bool reported)
 			Name name = name_of(Kind::translation, shift, tag, refusal.linear);
 
 			cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
-				return !reported && allows(old, refusal.wanted) &&
-				       refused(refusal, name, old);
+				if (!allows(old, refusal.wanted))
+					return refusal.misconfiguration;
+				return !reported && refused(refusal, name, old);
 			});
 		}
 	}
@@ -102,10 +114,13 @@ void Oracle::ept_refused(const EptRefusal &refusal)
 	for (unsigned shift : page_shifts) {
 		Name name = name_of(Kind::guest_physical, shift, at.tag, refusal.guest);
 
-		/* SDM 29.4.3.1: an EPT violation invalidates what it would use */
+		/*
+		 * SDM 29.4.3.1: an EPT violation invalidates what it would use, and a
+		 * misconfiguration is none.
+		 */
 		cpu.memory.each(name, cpu.invalidations, [&](Entry &old) {
 			if (!allows(old, refusal.wanted))
-				return false;
+				return refusal.misconfiguration;
 			found = true;
 			return report(at, Finding::ept_refusal, ept_lost_right, old, name, linear,
 				      refusal.guest, 0);
@@ -117,7 +132,8 @@ void Oracle::ept_refused(const EptRefusal &refusal)
 	 */
 	if (refusal.linear_valid && !refusal.page_walk) {
 		check_combined(refusal, found);
-		forget_tables(at, refusal.linear);
+		if (!refusal.misconfiguration)
+			forget_tables(at, refusal.linear);
 	}
 }
 

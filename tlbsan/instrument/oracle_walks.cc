@@ -75,6 +75,7 @@ void Oracle::walked(const Walk &walk)
 	Cpu &cpu = cpus.at(at.cpu);
 	Tag global = at.tag;
 
+	account.walks++;
 	global.pcid = GLOBAL;
 	check_tables(at, walk.linear, walk.tables);
 	for (const Tag &tag : { at.tag, global }) {

@@ -6,7 +6,10 @@
 
 namespace tlbsan {
 
-/* Guarantees that name addresses.  If there are more, the oldest go: a miss, no false report. */
+/*
+ * Guarantees that name addresses, less those that newer ones include.  If there are more,
+ * the oldest go: a miss, no false report.
+ */
 static const size_t most_addresses = 1 << 18, most_flushes = 4096;
 
 void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOperation &operation)
@@ -31,6 +34,8 @@ void apply(Invalidations &invalidations, Time time, uint16_t vpid, const GuestOp
 
 void Promises::operation(const Operation &what, uint16_t vpid, const GuestOperation &operation)
 {
+	if (invalidations.addresses() > most_addresses)
+		invalidations.drop_covered_addresses();
 	if (invalidations.addresses() > most_addresses) {
 		forgotten += invalidations.addresses();
 		invalidations.forget_addresses();
@@ -77,12 +82,26 @@ void Promises::invept(const Operation &what, unsigned type, uint64_t ep4ta)
 	log.add(what);
 }
 
+/* Whatever the older one covers, the newer one does too. */
+bool Promises::includes(const Flush &newer, const Flush &older)
+{
+	return newer.time >= older.time && newer.vpid == older.vpid && newer.ep4ta == older.ep4ta &&
+	       (!newer.processor || newer.processor == older.processor) &&
+	       (!newer.address_space || newer.address_space == older.address_space) &&
+	       (!newer.but_globals || older.but_globals) &&
+	       newer.span.first <= older.span.first && older.span.last <= newer.span.last;
+}
+
 void Promises::flush(const Operation &what, uint16_t vpid, uint64_t ep4ta, const FlushCall &call,
 		     const Processor &processor)
 {
-	for (const Span &span : call.spans)
-		flushes.push_back({ what.time, vpid, ep4ta, call.address_space, call.but_globals,
-				    span, processor });
+	for (const Span &span : call.spans) {
+		Flush newer = { what.time, vpid, ep4ta, call.address_space, call.but_globals,
+				span, processor };
+
+		std::erase_if(flushes, [&](const Flush &older) { return includes(newer, older); });
+		flushes.push_back(newer);
+	}
 	for (; flushes.size() > most_flushes; forgotten++)
 		flushes.pop_front();
 	log.add(what);

@@ -64,6 +64,7 @@ private:
 		Processor processor;
 	};
 
+	static bool includes(const Flush &newer, const Flush &older);
 	bool covers(const Flush &flush, const Name &name, uint64_t cr3,
 		    const Processor &user) const;
 

@@ -39,13 +39,15 @@ inline constexpr unsigned findings = 11;
 
 const char *finding_name(Finding finding);
 
-/* What the oracle has not judged: its own limits. */
-struct NotJudged {
+/* What the oracle has judged, and what it has not: its own limits. */
+struct Account {
+	uint64_t walks = 0;	/* of linear and of guest-physical addresses */
 	uint64_t forgotten = 0;	/* entries and guarantees that were too many to keep */
 	uint64_t dropped = 0;	/* deferred reports whose guest never ran again */
 
-	void add(const NotJudged &more)
+	void add(const Account &more)
 	{
+		walks += more.walks;
 		forgotten += more.forgotten;
 		dropped += more.dropped;
 	}

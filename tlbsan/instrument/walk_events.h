@@ -55,6 +55,15 @@ struct Walk {
 	Tables tables {};
 };
 
+/*
+ * SDM 4.6.1: with EFLAGS.AC set a supervisor may access user pages in spite of SMAP, but
+ * for the implicit accesses, which alone are a supervisor's at CPL 3.
+ */
+inline bool smap_bars(unsigned cpl, bool ac)
+{
+	return cpl == 3 || !ac;
+}
+
 /* A linear address was refused with a page fault. */
 struct PageFault {
 	Place at {};
@@ -79,6 +88,7 @@ struct EptWalk {
 /* A guest-physical address was refused: EPT violation or misconfiguration. */
 struct EptRefusal {
 	Place at {};
+	bool misconfiguration = false;	/* it invalidates nothing */
 	uint64_t guest = 0;
 	uint64_t linear = 0;
 	bool linear_valid = false;	/* linear is the access's address ... */

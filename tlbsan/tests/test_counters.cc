@@ -184,16 +184,17 @@ TEST(counters_name_the_simulated_tlb_by_level_and_vpid)
 	CHECK_EQUAL(all(counters).size(), 6u);
 }
 
-TEST(counters_of_what_the_oracle_did_not_judge)
+TEST(counters_of_what_the_oracle_did_and_did_not_judge)
 {
 	Counters counters, sum;
 
-	counters.not_judged({ .forgotten = 3, .dropped = 0 });
+	counters.accounts({ .walks = 0, .forgotten = 3, .dropped = 0 });
 	CHECK_EQUAL(value(counters, "tlbsan.forgotten"), 3u);
 	CHECK_EQUAL(all(counters).size(), 1u);
-	counters.not_judged({ .forgotten = 1, .dropped = 2 });
+	counters.accounts({ .walks = 5, .forgotten = 1, .dropped = 2 });
 	sum.add(counters);
 	sum.add(counters);
+	CHECK_EQUAL(value(sum, "tlbsan.walks"), 10u);
 	CHECK_EQUAL(value(sum, "tlbsan.forgotten"), 8u);
 	CHECK_EQUAL(value(sum, "tlbsan.dropped"), 4u);
 }

@@ -22,6 +22,23 @@ static uint64_t control(uint16_t code, uint64_t entries = 0, uint64_t banks = 0)
 	return code | banks << 17 | entries << 32;
 }
 
+TEST(registers_of_a_call)
+{
+	CallRegisters registers = {
+		.wide = true, .rax = 0x1111111111, .rbx = 0x2222222222, .rcx = 0x3333333333,
+		.rdx = 0x4444444444, .rsi = 0x5555555555, .rdi = 0x6666666666, .r8 = 0x7777777777,
+	};
+
+	CHECK_EQUAL(call_control(registers), 0x3333333333u);
+	CHECK_EQUAL(call_input(registers), 0x4444444444u);
+	CHECK_EQUAL(call_second_word(registers), 0x7777777777u);
+	/* EDX:EAX, EBX:ECX, EDI:ESI */
+	registers.wide = false;
+	CHECK_EQUAL(call_control(registers), 0x4444444411111111u);
+	CHECK_EQUAL(call_input(registers), 0x2222222233333333u);
+	CHECK_EQUAL(call_second_word(registers), 0x6666666655555555u);
+}
+
 TEST(only_four_calls_flush)
 {
 	for (uint16_t code = 0; code < 0x100; code++)

@@ -22,6 +22,42 @@ static Name large(uint16_t vpid, uint16_t pcid, unsigned shift, uint64_t address
 	return name_of(Kind::translation, shift, { vpid, pcid, 0 }, address);
 }
 
+TEST(addresses_that_something_newer_covers_are_dropped_and_no_others)
+{
+	enum { VPID, BUT_GLOBALS, PCID, PCID_AND_GLOBALS, ALL, operations };
+	/* Of an INVLPG, which is for a PCID and for globals, and of an INVVPID. */
+	static const bool covered[operations][3] = {
+		{ true, true, true }, { true, false, false }, { true, false, false },
+		{ true, true, false }, { true, true, true },
+	};
+
+	for (unsigned operation = 0; operation < operations; operation++) {
+		Invalidations invalidations;
+		size_t before;
+
+		invalidations.invlpg(1, { 3, 5, 0 }, here);
+		invalidations.vpid_address(1, 3, here);
+		before = invalidations.addresses();
+		if (operation == VPID)
+			invalidations.vpid(2, 3);
+		if (operation == BUT_GLOBALS)
+			invalidations.vpid_but_globals(2, 3);
+		if (operation == PCID)
+			invalidations.pcid(2, { 3, 5, 0 });
+		if (operation == PCID_AND_GLOBALS)
+			invalidations.pcid_and_globals(2, { 3, 5, 0 });
+		if (operation == ALL)
+			invalidations.all_vpids(2);
+		invalidations.drop_covered_addresses();
+
+		size_t kinds = 3;
+
+		for (bool gone : covered[operation])
+			kinds -= gone;
+		CHECK_EQUAL(invalidations.addresses() * 3, before * kinds);
+	}
+}
+
 /* What the page directory entry above an address says. */
 static Name table(uint16_t vpid, uint16_t pcid, uint64_t address, uint64_t ept = 0)
 {

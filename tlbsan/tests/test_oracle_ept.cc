@@ -118,6 +118,86 @@ TEST(an_ept_refusal_that_the_old_entry_would_raise_too_is_none)
 	CHECK_EQUAL(m.verdict(), "");
 }
 
+/* It invalidates nothing: an old entry that does not allow this access may allow the next. */
+TEST(an_ept_misconfiguration_forgets_nothing)
+{
+	for (bool misconfiguration : { false, true }) {
+		Machine m;
+		EptWalk walk;
+		EptRefusal refusal;
+
+		m.enter_l1();
+		walk = ept_walk(m, guest_a, host_a);
+		walk.allowed = {};
+		m.oracle.ept_walked(walk);
+		refusal = ept_refusal(m, guest_a, { .write = true });
+		refusal.misconfiguration = misconfiguration;
+		m.oracle.ept_refused(refusal);
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_b));
+		CHECK_EQUAL(m.verdict(), misconfiguration ? "stale guest_physical" : "");
+	}
+}
+
+TEST(an_ept_misconfiguration_forgets_no_linear_address)
+{
+	for (bool misconfiguration : { false, true }) {
+		Machine m;
+		Walk walk;
+		EptRefusal refusal;
+
+		m.enter_l1();
+		walk = m.a_walk(guest_a, host_a);
+		walk.allowed = {};
+		walk.tables.entry[1] = 0x70007;
+		walk.tables.read = 3;
+		m.oracle.walked(walk);
+		refusal = ept_refusal(m, guest_a, { .write = true });
+		refusal.linear = linear;
+		refusal.linear_valid = true;
+		refusal.misconfiguration = misconfiguration;
+		m.oracle.ept_refused(refusal);
+		walk.tables.entry[1] = 0x80007;
+		walk.host = host_b;
+		m.oracle.walked(walk);
+		CHECK_EQUAL(m.verdict(), misconfiguration ?
+				    "guestowned other_table, stale other_host_page" : "");
+	}
+}
+
+TEST(invvpid_does_not_do_for_an_apic_access_page_with_ept)
+{
+	for (bool invept : { false, true }) {
+		Machine m;
+
+		m.enter_l1();
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		m.invvpid(1, vpid01);
+		if (invept)
+			m.invept(1, root01);
+		m.apic_page = host_b;
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		CHECK_EQUAL(m.verdict(), "");
+		m.apic_page = host_a;
+		if (invept)
+			m.invept(1, root01);
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		CHECK_EQUAL(m.verdict(), invept ? "" : "stale apic_access");
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		CHECK_EQUAL(m.verdict(), "");
+	}
+}
+
+TEST(an_apic_access_page_of_an_l2_is_none_of_the_hypervisors)
+{
+	Machine m;
+
+	m.nest(7, 0);
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	m.apic_page = host_a;
+	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+	CHECK_EQUAL(m.verdict(), "");
+}
+
 TEST(an_ept_refusal_is_one_report_and_forgets_the_linear_address)
 {
 	Machine m;

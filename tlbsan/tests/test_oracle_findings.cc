@@ -291,6 +291,28 @@ TEST(a_reset_forgets_everything)
 	CHECK_EQUAL(m.verdict(), "");
 }
 
+TEST(walks_are_counted)
+{
+	Machine m;
+	EptWalk walk;
+
+	m.enter_l1();
+	m.walk(guest_a, host_a);
+	walk.at = m.place();
+	m.oracle.ept_walked(walk);
+	CHECK_EQUAL(m.oracle.take_account().walks, 2u);
+	CHECK_EQUAL(m.oracle.take_account().walks, 0u);
+}
+
+/* SMAP */
+TEST(ac_lets_a_supervisor_access_user_pages_but_not_implicitly)
+{
+	CHECK(smap_bars(0, false));
+	CHECK(!smap_bars(0, true));
+	CHECK(smap_bars(3, false));
+	CHECK(smap_bars(3, true));
+}
+
 TEST(finding_apic_access)
 {
 	Machine m;

@@ -130,6 +130,6 @@ TEST(a_deferred_report_whose_guest_never_runs_again_is_counted)
 	m.defers_a_report();
 	m.exit();
 	m.oracle.settle_all();
-	CHECK_EQUAL(m.oracle.take_not_judged().dropped, 1u);
-	CHECK_EQUAL(m.oracle.take_not_judged().dropped, 0u);
+	CHECK_EQUAL(m.oracle.take_account().dropped, 1u);
+	CHECK_EQUAL(m.oracle.take_account().dropped, 0u);
 }

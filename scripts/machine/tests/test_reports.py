@@ -177,10 +177,12 @@ class NotJudged(unittest.TestCase):
 class Missing(unittest.TestCase):
     """A machine that came to its end, and what the emulator wrote."""
 
-    def _faults(self, *files: str, done: bool = True) -> list[str]:
+    def _faults(self, *files: str, done: bool = True, **counters: int) -> list[str]:
         console = Console()
         console.done = done
-        total = json.dumps({"region": "TOTAL", "counters": {}}) + "\n"
+        named = {name.replace("_", "."): number for name, number in counters.items()}
+        lines = [{"region": name, "counters": named} for name in ("boot", "TOTAL")]
+        total = "".join(json.dumps(line) + "\n" for line in lines)
         with tempfile.TemporaryDirectory() as scratch:
             for name in files:
                 text = total if name == "witness.jsonl" else ""
@@ -194,6 +196,11 @@ class Missing(unittest.TestCase):
     def test_a_file_is_missing(self) -> None:
         self.assertEqual(self._faults("reports.jsonl"), ["oracle"])
         self.assertEqual(self._faults("witness.jsonl"), ["oracle"])
+
+    def test_an_oracle_that_sees_nothing(self) -> None:
+        files = "reports.jsonl", "witness.jsonl"
+        self.assertEqual(self._faults(*files, vmentry_L1=1), ["oracle"])
+        self.assertEqual(self._faults(*files, vmentry_L1=1, tlbsan_walks=1), [])
 
     def test_a_machine_that_was_stopped_has_failed_anyway(self) -> None:
         self.assertEqual(self._faults(done=False), [])

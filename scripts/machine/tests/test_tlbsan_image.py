@@ -33,7 +33,7 @@ cat $here/said
 finish
 """
 POWERED_OFF = "[ACPI ] >>PANIC<< ACPI control: soft power off\n"
-GUESTS = {"vmentry.L1": 20, "vmentry.L2": 2, "invvpid.all": 3}
+GUESTS = {"vmentry.L1": 20, "vmentry.L2": 2, "invvpid.all": 3, "tlbsan.walks": 9}
 
 
 class Clock:
@@ -106,6 +106,11 @@ class Runs(Files):
         self.assertIn("CLEAN: 22 entries", text)
         self.assertIn("entries   L1 20, L2 2, refused 0", text)
         self.assertIn("all 3", text)
+
+    def test_an_oracle_that_sees_nothing(self) -> None:
+        status, text = self._run("all well\n", {"vmentry.L1": 20}, said=POWERED_OFF)
+        self.assertEqual(status, 2)
+        self.assertIn("the oracle has seen no page walk", text)
 
     def test_the_line_it_waits_for(self) -> None:
         status, text = self._run("up\nlogin done\nmore\n", GUESTS, waits=True, done="done$")
