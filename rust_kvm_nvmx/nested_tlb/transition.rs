@@ -60,9 +60,7 @@ fn enter_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
 #[inline(always)]
 fn enter_with_vpid12(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     match vmcs12.vpid12() {
-        vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => {
-            enter_impossible(vcpu, vpid12)
-        }
+        vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => enter_impossible(vcpu, vpid12),
         Some(vpid12) if needs_other_pair(vcpu, vpid12) => enter_other_pair(vcpu, vpid12),
         vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12).1,
         None => flush_on_entry(vcpu, None).1,
