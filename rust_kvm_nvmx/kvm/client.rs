@@ -8,7 +8,10 @@
 //! the module could not say what to do. All other functions come as pointers, in tables of C's.
 
 use core::{
-    mem::transmute,
+    mem::{
+        offset_of,
+        transmute, //
+    },
     ptr, //
 };
 
@@ -129,9 +132,8 @@ impl Client {
                         layout: LAYOUT.as_ptr(),
                         // SAFETY: C sets the pointer at compile time.
                         prototypes: unsafe { bindings::nvmx_prototypes },
-                        // SAFETY: This only computes an address in the value that is being
-                        // initialized.
-                        ops: unsafe { &raw const (*this.as_ptr()).ops }.cast(),
+                        // Of the field beside this one, in the value that is being initialized.
+                        ops: this.as_ptr().wrapping_byte_add(offset_of!(Self, ops)).cast(),
                         checks,
                         invalidates: Some(check::invalidates),
                         host: ptr::null(),
