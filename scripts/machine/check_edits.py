@@ -3,14 +3,14 @@
 """Does the module still build with each edit of selftests/mutants.toml?
 
 Edits of different lines are made in one copy of the sources, so a few builds do for all of them.
-Where such a build fails, each of its edits is built alone, to tell which one it is."""
+Where such a build fails, its edits are halved until it is clear which one it is."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from errors import MachineError
@@ -43,6 +43,22 @@ def _fits(edit: Mutant, batch: list[Mutant], text: str) -> bool:
     return text.count(edit.old) == 1 and not any(edit.old in new for new in others)
 
 
+def culprits(
+    edits: list[Mutant], fails: Callable[[list[Mutant]], str]
+) -> Iterator[tuple[str, str]]:
+    """The names of those with which the module does not build, and what the compiler says. Edits
+    that build, but not with each other, are none."""
+    said = fails(edits)
+    if not said:
+        return
+    if len(edits) == 1:
+        yield edits[0].name, said
+        return
+    middle = len(edits) // 2
+    yield from culprits(edits[:middle], fails)
+    yield from culprits(edits[middle:], fails)
+
+
 def fails(edits: list[Mutant], kernel: Path) -> str:
     """What the compiler says about the module with EDITS; empty if it builds."""
     with tempfile.TemporaryDirectory(prefix="edits.") as name:
@@ -69,9 +85,7 @@ def main() -> int:
     try:
         texts = {file: path.read_text(encoding="utf-8") for file, path in sources.items()}
         for batch in batches(edits, texts):
-            if fails(batch, options.kernel):
-                each = ((edit.name, fails([edit], options.kernel)) for edit in batch)
-                wrong += [(name, said) for name, said in each if said]
+            wrong += culprits(batch, lambda some: fails(some, options.kernel))
     except (MachineError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

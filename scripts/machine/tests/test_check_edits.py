@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import unittest
 
-from check_edits import batches
+from check_edits import batches, culprits
 from errors import MachineError
 from mutant_list import Mutant
 
@@ -38,6 +38,29 @@ class Batches(unittest.TestCase):
         for old in ("four", "();"):
             with self.assertRaises(MachineError):
                 batches([_edit("x", old, "")], TEXTS)
+
+
+class Culprits(unittest.TestCase):
+    """Which edit it is that does not build."""
+
+    def _named(self, wrong: set[str], together: bool = True) -> list[str]:
+        edits = [_edit(name, "one", "1") for name in "abcdefg"]
+
+        def fails(some: list[Mutant]) -> str:
+            found = [edit.name for edit in some if edit.name in wrong]
+            return "" if not found or not together and len(found) == 1 else f"{found} fail"
+
+        return [name for name, _ in culprits(edits, fails)]
+
+    def test_none(self) -> None:
+        self.assertEqual(self._named(set()), [])
+
+    def test_some(self) -> None:
+        self.assertEqual(self._named({"a"}), ["a"])
+        self.assertEqual(self._named({"c", "d", "g"}), ["c", "d", "g"])
+
+    def test_not_with_each_other(self) -> None:
+        self.assertEqual(self._named({"a", "g"}, together=False), [])
 
 
 if __name__ == "__main__":
