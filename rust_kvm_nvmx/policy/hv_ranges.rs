@@ -107,12 +107,21 @@ fn pages_of(entry: u64) -> u64 {
 #[inline]
 pub(crate) fn join(entries: &mut [u64]) -> &mut [u64] {
     // The usual case, and nothing to do.
-    if let [] | [_] = entries {
+    if entries
+        .windows(2)
+        .all(|pair| matches!(pair, &[low, high] if are_apart(low, high)))
+    {
         return entries;
     }
     let kept = join_sorted(sort(Cell::from_mut(&mut *entries).as_slice_of_cells()));
 
     entries.get_mut(..kept).unwrap_or_default()
+}
+
+/// The pages of `high` begin behind those of `low`, and do not adjoin them.
+#[inline(always)]
+fn are_apart(low: u64, high: u64) -> bool {
+    (low / PAGE).wrapping_add(pages_of(low)) < high / PAGE
 }
 
 /// Guests tend to send sorted addresses. Then each entry is looked at once.
