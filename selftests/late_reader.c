@@ -39,18 +39,11 @@ static struct kvm_vcpu *vcpu;
 
 static void l1_code(struct l2_context *context)
 {
-	struct invalidate_operand operand = {};
-	bool failed;
-
 	l1_vmxon(context);
 	l1_load(context, NULL);
 	GUEST_SYNC(READY);
 	for (;;) {
-		asm volatile("invvpid %1, %2\n\t"
-			     "setbe %0"
-			     : "=qm"(failed)
-			     : "m"(operand), "r"((u64)INVVPID_ALL) : "cc", "memory");
-		GUEST_ASSERT(!failed);
+		l1_invvpid(INVVPID_ALL, 0, 0);
 		GUEST_SYNC(INVALIDATED);
 	}
 }

@@ -24,15 +24,22 @@ static inline void guest_invpcid(enum invpcid_type type, u64 pcid, u64 address)
 	asm volatile("invpcid %0, %1" : : "m"(operand), "r"((u64)type) : "memory");
 }
 
-static inline void l1_invvpid(enum invvpid_type type, u16 vpid, u64 address)
+/* Returns whether it failed. */
+static inline bool l1_try_invvpid(enum invvpid_type type, const struct invalidate_operand *operand)
 {
-	struct invalidate_operand operand = { vpid, address };
 	bool failed;
 
 	asm volatile("invvpid %1, %2\n\t"
 		     "setbe %0"
-		     : "=qm"(failed) : "m"(operand), "r"((u64)type) : "cc", "memory");
-	__GUEST_ASSERT(!failed, "INVVPID type %d of VPID %d", type, vpid);
+		     : "=qm"(failed) : "m"(*operand), "r"((u64)type) : "cc", "memory");
+	return failed;
+}
+
+static inline void l1_invvpid(enum invvpid_type type, u16 vpid, u64 address)
+{
+	struct invalidate_operand operand = { vpid, address };
+
+	__GUEST_ASSERT(!l1_try_invvpid(type, &operand), "INVVPID type %d of VPID %d", type, vpid);
 }
 
 static inline void l1_invept(enum invept_type type, u64 eptp)
