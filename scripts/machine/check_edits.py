@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from errors import MachineError
-from module_edits import apply_edit, build_module, copy_sources
+from module_edits import apply_edit, build_module, copy_sources, edited
 from mutant_list import CHECKOUT, Mutant, read_mutants
 
 
@@ -23,8 +23,8 @@ def batches(edits: Iterable[Mutant], texts: dict[str, str]) -> list[list[Mutant]
     found: list[list[Mutant]] = []
     copies: list[dict[str, str]] = []
     for edit in edits:
-        if texts[edit.file].count(edit.old) != 1:
-            raise MachineError(f"{edit.name}: its `old` does not stand once in {edit.file}")
+        # By itself it must be possible, too.
+        edited(texts[edit.file], edit)
         for batch, copy in zip(found, copies, strict=True):
             if _fits(edit, batch, copy[edit.file]):
                 break
@@ -33,7 +33,7 @@ def batches(edits: Iterable[Mutant], texts: dict[str, str]) -> list[list[Mutant]
             found.append(batch)
             copies.append(copy)
         batch.append(edit)
-        copy[edit.file] = copy[edit.file].replace(edit.old, edit.new)
+        copy[edit.file] = edited(copy[edit.file], edit)
     return found
 
 

@@ -46,14 +46,18 @@ def copy_sources(tree: Path) -> None:
 
 
 def apply_edit(tree: Path, edit: Mutant) -> None:
-    """Make EDIT in the sources at TREE: its `old` must stand in its file exactly once."""
+    """Make EDIT in the sources at TREE."""
     path = tree / "rust_kvm_nvmx" / edit.file
-    text = path.read_text(encoding="utf-8")
+    path.write_text(edited(path.read_text(encoding="utf-8"), edit), encoding="utf-8")
+
+
+def edited(text: str, edit: Mutant) -> str:
+    """The TEXT of EDIT's file with EDIT made: its `old` must stand there exactly once."""
     if text.count(edit.old) != 1:
         raise MachineError(
             f"{edit.name}: its `old` stands {text.count(edit.old)} times in {edit.file}"
         )
-    path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+    return text.replace(edit.old, edit.new)
 
 
 def build_module(tree: Path, to: Path, kernel: Path) -> None:
