@@ -10,6 +10,7 @@ mod act;
 pub mod config;
 pub mod explore;
 mod kvm;
+mod listed;
 pub mod machine;
 pub mod removals;
 pub mod rules;

@@ -3,6 +3,7 @@
 //! The rules as the model asks them. Each can be taken out: then the answer is what it would be if
 //! the rule did not exist. The answers themselves are those of `rust_kvm_nvmx/policy`.
 
+use crate::listed::listed;
 use crate::policy::{
     flush::{
         self,
@@ -42,28 +43,9 @@ use crate::policy::{
     },
 };
 
-macro_rules! rules {
-    ($($name:ident $text:literal)*) => {
-        /// What can be taken out: rules of the module, and rules of C that it relies on.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Rule {
-            $($name,)*
-        }
-
-        impl Rule {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// What is taken out.
-            pub fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-rules! {
+listed! {
+    /// What can be taken out: rules of the module, and rules of C that it relies on.
+    Rule:
     H1 "flush of everything: executes nothing"
     H2 "flush of the current root: executes nothing"
     H4 "flush of the guest's own translations: executes nothing"

@@ -2,23 +2,16 @@
 
 //! What the protocol is not right without.
 
+use crate::listed::listed;
+
 macro_rules! omissions {
     ($($name:ident $steps:literal $text:literal)*) => {
-        /// A part of the protocol that can be left out or put in another place.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Omission {
-            $($name,)*
+        listed! {
+            /// A part of the protocol that can be left out or put in another place.
+            Omission: $($name $text)*
         }
 
         impl Omission {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            pub fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-
             /// The shortest trace to a violation.
             pub fn steps(self) -> usize {
                 match self {
