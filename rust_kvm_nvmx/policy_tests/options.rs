@@ -12,6 +12,14 @@ mod tests {
         Options::SKIP_EMPTY_QUEUE,
     ];
 
+    /// All slots, and these.
+    fn all_slots_and(options: &[Options]) -> Options {
+        options.iter().fold(
+            Options::STOCK.with_slots(Options::MAX_SLOTS),
+            |all, &option| all.with(option, true),
+        )
+    }
+
     #[test]
     fn stock_has_no_option_and_parks_nothing() {
         assert!(ALL.iter().all(|&option| !Options::STOCK.has(option)));
@@ -21,11 +29,7 @@ mod tests {
 
     #[test]
     fn v14_only_the_count_of_calls_goes_on_while_a_hook_is_c_s() {
-        let all = Options::STOCK
-            .with_slots(Options::MAX_SLOTS)
-            .with(Options::KEEP_ROOTS, true)
-            .with(Options::NO_EXIT_FLUSH, true)
-            .with(Options::SKIP_EMPTY_QUEUE, true);
+        let all = all_slots_and(&ALL);
         assert_eq!(all.while_a_hook_is_c_s(), Options::STOCK);
         let counting = all.with(Options::COUNT_CALLS, true);
         let left = counting.while_a_hook_is_c_s();
@@ -35,11 +39,11 @@ mod tests {
 
     #[test]
     fn v7_v18_nothing_is_kept_where_a_flush_misses_roots() {
-        let all = Options::STOCK
-            .with_slots(Options::MAX_SLOTS)
-            .with(Options::COUNT_CALLS, true)
-            .with(Options::KEEP_ROOTS, true)
-            .with(Options::SKIP_NEEDLESS, true);
+        let all = all_slots_and(&[
+            Options::COUNT_CALLS,
+            Options::KEEP_ROOTS,
+            Options::SKIP_NEEDLESS,
+        ]);
         let left = all.where_a_flush_misses_roots();
         assert_eq!(
             left,

@@ -103,15 +103,23 @@ TEST(finding_ept_refusal)
 	CHECK_EQUAL(m.verdict(), "");
 }
 
+/* Of an entry that allows nothing, by the guest that is entered. */
+static EptWalk walk_in_vain(Machine &m)
+{
+	m.enter_l1();
+
+	EptWalk walk = ept_walk(m, guest_a, host_a);
+
+	walk.allowed = {};
+	m.oracle.ept_walked(walk);
+	return walk;
+}
+
 TEST(an_ept_refusal_that_the_old_entry_would_raise_too_is_none)
 {
 	Machine m;
-	EptWalk walk;
+	EptWalk walk = walk_in_vain(m);
 
-	m.enter_l1();
-	walk = ept_walk(m, guest_a, host_a);
-	walk.allowed = {};
-	m.oracle.ept_walked(walk);
 	m.oracle.ept_refused(ept_refusal(m, guest_a, { .write = true }));
 	m.oracle.ept_walked(walk);
 	m.oracle.ept_refused(ept_refusal(m, guest_a, { .execute = true }));
@@ -123,13 +131,9 @@ TEST(an_ept_misconfiguration_forgets_nothing)
 {
 	for (bool misconfiguration : { false, true }) {
 		Machine m;
-		EptWalk walk;
 		EptRefusal refusal;
 
-		m.enter_l1();
-		walk = ept_walk(m, guest_a, host_a);
-		walk.allowed = {};
-		m.oracle.ept_walked(walk);
+		walk_in_vain(m);
 		refusal = ept_refusal(m, guest_a, { .write = true });
 		refusal.misconfiguration = misconfiguration;
 		m.oracle.ept_refused(refusal);

@@ -66,12 +66,19 @@ class FaultPatterns(unittest.TestCase):
         self.assertFalse(find_fault("------------[ cut here ]------------").fatal)
 
 
+def _told(*lines: str) -> Console:
+    """What has read these LINES of the tests' port."""
+    console = Console()
+    for line in lines:
+        console.tests_line(line)
+    return console
+
+
 class Steps(unittest.TestCase):
     """Reports of the init script become records."""
 
     def test_a_whole_step(self) -> None:
-        console = Console()
-        for line in (
+        console = _told(
             "@machine kernel 7.3.4",
             "@machine begin absent/a",
             "# witness r invvpid.single == 1",
@@ -82,8 +89,7 @@ class Steps(unittest.TestCase):
             "@machine probe vmx_flush_tlb_all 8",
             "@machine end absent/b 1 13.00 13.10",
             "@machine finished",
-        ):
-            console.tests_line(line)
+        )
         first, second = console.steps["absent/a"], console.steps["absent/b"]
         self.assertEqual((first.status, first.seconds), (0, 2.5))
         self.assertEqual(first.output, ["# witness r invvpid.single == 1"])
@@ -103,16 +109,14 @@ class Steps(unittest.TestCase):
         self.assertEqual([f.kind for f in console.faults], ["BUG"])
 
     def test_a_line_that_comes_twice(self) -> None:
-        console = Console()
-        for line in (
+        console = _told(
             "@machine begin absent/a",
             "@machine begin absent/a",
             "@machine probe a_0 5",
             "@machine probe a_0 5",
             "@machine end absent/a 0 1.0 2.0",
             "@machine end absent/a 0 1.0 2.0",
-        ):
-            console.tests_line(line)
+        )
         self.assertEqual(console.steps["absent/a"].probes, {"a_0": 5})
         self.assertEqual((console.steps["absent/a"].status, console.faults), (0, []))
         console.tests_line("@machine begin absent/a")
