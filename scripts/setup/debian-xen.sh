@@ -37,11 +37,12 @@ fetch_debian_xen() {
 
 # debian_xen: a directory with xen.gz, xen-syms, vmlinuz, and the initrd of the first domain.
 debian_xen() {
-	local files
+	local files key
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
 	files=("$here/debian-xen.sh" "$checkout"/scripts/machine/{xen_initrd,image}.py
 		"$checkout"/scripts/machine/guest/xen-*)
-	entry debian-xen "$( (hash_files "${files[@]}"; echo "$DEBIAN_SUITE $XEN_VERSION") | hash_of)" 900 \
+	key=$( (hash_files "${files[@]}"; echo "$DEBIAN_SUITE $XEN_VERSION") | hash_of)
+	entry debian-xen "$key" 900 \
 		"Debian's Xen $XEN_VERSION and its newest kernel (140 MB of packages)" fetch_debian_xen
 }

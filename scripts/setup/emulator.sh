@@ -11,12 +11,13 @@ build_bochs() {
 
 # bochs: a directory with the program `bochs`.
 bochs() {
-	local source files
+	local source files key
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
 	source=$(bochs_source)
 	mapfile -t files < <(find "$checkout/tlbsan" -type f ! -path '*/tests/*' ! -name '*.md' ! -name tsmark.c | sort)
-	entry bochs "$( (hash_files "${files[@]}"; toolchain_id "$RUST_KVM_NVMX_TOOLS"; cat "$here/emulator.sh") | hash_of)" 300 \
+	key=$( (hash_files "${files[@]}"; toolchain_id "$RUST_KVM_NVMX_TOOLS"; cat "$here/emulator.sh") | hash_of)
+	entry bochs "$key" 300 \
 		"building the emulator with its instrumentation (about 2 min on 2 cores)" build_bochs
 }
 
@@ -26,8 +27,9 @@ build_guest_tools() {
 
 # guest_tools: a directory of static programs for use in the machine.
 guest_tools() {
+	local key
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry guest-tools "$( (cat "$checkout/tlbsan/tsmark.c" "$here/emulator.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)" 10 \
-		"building the tools of the machine" build_guest_tools
+	key=$( (cat "$checkout/tlbsan/tsmark.c" "$here/emulator.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)
+	entry guest-tools "$key" 10 "building the tools of the machine" build_guest_tools
 }

@@ -128,10 +128,11 @@ fetch_cargo_program() {
 # cargo_program NAME VERSION ABOUT: a directory with bin/NAME. It runs with the C library that it
 # was built with.
 cargo_program() {
-	local program=$1 version=$2
+	local program=$1 version=$2 tools
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry "$program" "$version-$(toolchain_id "$RUST_KVM_NVMX_TOOLS")" 1500 \
+	tools=$(toolchain_id "$RUST_KVM_NVMX_TOOLS")
+	entry "$program" "$version-$tools" 1500 \
 		"$3, $program $version" fetch_cargo_program
 }
 
@@ -143,9 +144,10 @@ fetch_crates() {
 
 # crates PACKAGE: a CARGO_HOME with the crates that a package in selftests/ is built from.
 crates() {
-	local package=$1
+	local package=$1 key
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry "$package-crates" "$(hash_files "$checkout/selftests/$package/Cargo.lock")" 300 \
+	key=$(hash_files "$checkout/selftests/$package/Cargo.lock")
+	entry "$package-crates" "$key" 300 \
 		"the crates of selftests/$package" fetch_crates
 }

@@ -41,10 +41,11 @@ kdir_hash() {
 }
 
 kdir_selftests() {
-	local kdir
+	local kdir key
 	kdir=$(kdir_source)
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
-	entry kselftests-kdir "$(kdir_hash)" 1500 \
+	key=$(kdir_hash)
+	entry kselftests-kdir "$key" 1500 \
 		"building the KVM selftests of $kdir (about 2 min on 2 cores)" build_kdir
 }

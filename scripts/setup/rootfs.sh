@@ -45,8 +45,10 @@ build_rootfs() {
 }
 
 rootfs() {
+	local key
 	# Root can do without (chroot.sh).
 	[ "$(id -u)" = 0 ] || host_needs bubblewrap:bwrap
-	entry toolchain "$( (echo "$DEBIAN_SUITE"; package_list | awk '{ print $1 }'; cat "$here/rootfs.sh") | hash_of)" 2500 \
+	key=$( (echo "$DEBIAN_SUITE"; package_list | awk '{ print $1 }'; cat "$here/rootfs.sh") | hash_of)
+	entry toolchain "$key" 2500 \
 		"making a Debian $DEBIAN_SUITE root file system (about 2 min, 2 GB)" build_rootfs
 }

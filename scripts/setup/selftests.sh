@@ -16,10 +16,11 @@ build_upstream() {
 
 # upstream: built from the kernel's source as it is, patched or not.
 upstream() {
-	local source
+	local source key
 	RUST_KVM_NVMX_TOOLS=$(need toolchain)
 	export RUST_KVM_NVMX_TOOLS
 	source=$(need kernel-source)
-	entry kselftests-upstream "$( (cat "$source/sha256" "$here/selftests.sh" "$here/selftests-build.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)" 1500 \
+	key=$( (cat "$source/sha256" "$here/selftests.sh" "$here/selftests-build.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)
+	entry kselftests-upstream "$key" 1500 \
 		"building the kernel's KVM selftests (about 2 min on 2 cores)" build_upstream
 }

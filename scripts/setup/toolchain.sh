@@ -9,7 +9,7 @@ package_list() {
 	(cat "$here/packages.txt" && echo "${EXTRA_PACKAGES:-}") | sed 's/#.*//' | awk 'NF'
 }
 
-host_versions() { gcc --version; rustc --version; bindgen --version; xz --version; }
+host_versions() { gcc --version && rustc --version && bindgen --version && xz --version; }
 
 # `make rustavailable` of the kernel's source, with the host's tools: its verdict
 # goes into the entry.
@@ -23,11 +23,12 @@ build_host_verdict() {
 
 # host_suffices: else print why not.
 host_suffices() {
-	local lack verdict source
+	local lack verdict source key
 	lack=$(package_list | lacks | head -n 1)
 	[ -z "$lack" ] || { echo "it has no $lack"; return 1; }
 	source=$(need kernel-source) || exit 99
-	verdict=$(entry host-tools "$( (host_versions; cat "$source/sha256") | hash_of)" 400 \
+	key=$( (host_versions && cat "$source/sha256") | hash_of) || exit 99
+	verdict=$(entry host-tools "$key" 400 \
 		"looking whether the host's tools suffice" build_host_verdict) || exit 99
 	[ "$(cat "$verdict/verdict")" = yes ] || {
 		sed -n 's/^\*\*\* *//p' "$verdict/verdict" | grep . | head -n 1
