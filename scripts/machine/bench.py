@@ -56,6 +56,8 @@ ALL_WORKLOADS = (
     *(f"call_targets --vcpus {n}" for n in (4, 8, 16, 32, 64)),
 )
 _LIMIT = 300
+# Boots of each kind, and runs in each boot.
+_BOOTS, _RUNS = 2, 5
 _LEVELS = ("root", "L1", "L2")
 _MARK = re.compile(r"^# bench (\S+) ([1-9]\d*)$")
 # So much more than the stock kernel the patched one may cost without the module, per nested
@@ -90,12 +92,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Runs:
-    """What is run: the workloads (none: the default ones), how often, and with which options."""
+    """What is run: the workloads (none: the default ones), and with which options."""
 
     workloads: list[str]
-    # Of each kind, and in each boot.
-    boots: int
-    repeat: int
     # The module's, where Rust decides as it does by default but for these.
     options: str
 
@@ -110,7 +109,7 @@ def run_bench(parts: Parts, stock: Path, runs: Runs) -> int:
     commands = [workload.split() for workload in workloads or DEFAULT_WORKLOADS]
     steps = tuple(
         Step(f"run-{number}-{index}", (f"/tests/{name}", *arguments), _LIMIT)
-        for number in range(1, runs.repeat + 1)
+        for number in range(1, _RUNS + 1)
         for index, (name, *arguments) in enumerate(commands, start=1)
     )
     kinds = {
@@ -127,7 +126,7 @@ def run_bench(parts: Parts, stock: Path, runs: Runs) -> int:
             programs,
             its_parts,
         )
-        for number in range(1, runs.boots + 1)
+        for number in range(1, _BOOTS + 1)
         for kind, (its_parts, state, options) in kinds.items()
     ]
     finished = run_boots(todo)

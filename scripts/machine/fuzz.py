@@ -47,11 +47,8 @@ class Order:
     ways: tuple[str, ...] = WAYS
     # To be run, in place of what seeds make.
     strings: tuple[str, ...] = ()
-    # Names in selftests/mutants.toml, and the most runs for each.
+    # Names in selftests/mutants.toml.
     edits: tuple[str, ...] = ()
-    most: int = 100
-    # Operations of a run.
-    length: int = 300
 
 
 @dataclass(frozen=True)
@@ -83,12 +80,12 @@ class Fuzzer:
             for number in range(_STEPS_IN_BOOT):
                 for share in shares:
                     way = order.ways[number % len(order.ways)]
-                    share.append(of_seeds(way, seed, _RUNS_IN_STEP, order.length))
+                    share.append(of_seeds(way, seed, _RUNS_IN_STEP))
                     seed += _RUNS_IN_STEP
             finished = self._boot(shares)
             self._seconds += time.monotonic() - begin
             for each, share in zip(finished, shares, strict=True):
-                failure = self._first_failure(each, share, order.length)
+                failure = self._first_failure(each, share)
                 if failure:
                     return failure
             print(f"# {self.rate()}", file=sys.stderr, flush=True)
@@ -111,13 +108,13 @@ class Fuzzer:
             boots.append(Boot(f"fuzz-{self._boots}", Plan(groups), (PROGRAM,), self._parts))
         return run_boots(boots)
 
-    def _first_failure(self, finished: Finished, share: list[Runs], length: int) -> Failure | None:
+    def _first_failure(self, finished: Finished, share: list[Runs]) -> Failure | None:
         for result, runs in zip(results_of(finished.results()), share, strict=True):
             names = begun(result)
             name = first_failed(result)
             if name:
                 self.runs += names.index(name) + 1
-                return Failure(runs.way, name, string_of(int(name), length), result)
+                return Failure(runs.way, name, string_of(int(name)), result)
             if result.status is Status.FAILED:
                 raise MachineError(f"{result.name}: {'; '.join(result.reasons)}")
             if len(names) != runs.number:
@@ -131,9 +128,9 @@ def run_fuzz(parts: Parts, order: Order) -> int:
     if not parts.emulator.has_witness:
         raise MachineError("the oracle is the judge: not with TLBSAN=0")
     if order.edits:
-        return find_faults(parts, order.edits, order.most, order.length)
+        return find_faults(parts, order.edits)
     if order.seed is not None:
-        order = replace(order, strings=(*order.strings, string_of(order.seed, order.length)))
+        order = replace(order, strings=(*order.strings, string_of(order.seed)))
     fuzzer = Fuzzer(parts)
     if order.strings:
         return _replay(fuzzer, order)

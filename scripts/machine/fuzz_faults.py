@@ -23,8 +23,8 @@ from plan import Group, Plan
 from results import Result, describe
 
 ALL, INTACT = "planted", "intact"
-# Of one way, in a round.
-_RUNS = 5
+# Of one way, in a round; and the most of one fault.
+_RUNS, _MOST = 5, 100
 
 
 @dataclass
@@ -48,21 +48,21 @@ class Fault:
             return f"{what} | {self.runs} | {self.found_by} | {self.why} |"
         return f"{what} | NOT FOUND in {self.runs} | | |"
 
-    def next_runs(self, length: int) -> list[Runs]:
+    def next_runs(self) -> list[Runs]:
         """A round's."""
         ways = enumerate((RUST, HANDS))
-        return [of_seeds(way, 1 + self.seeds + i * _RUNS, _RUNS, length) for i, way in ways]
+        return [of_seeds(way, 1 + self.seeds + i * _RUNS, _RUNS) for i, way in ways]
 
 
-def find_faults(parts: Parts, names: tuple[str, ...], most: int, length: int) -> int:
-    """0 if each is found in MOST runs, and nothing else."""
+def find_faults(parts: Parts, names: tuple[str, ...]) -> int:
+    """0 if each is found, and nothing else."""
     mutants = [*_choose(names), Mutant(INTACT, "-")]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         files = tuple(pool.map(lambda mutant: _build(mutant, parts), mutants))
     parts = replace(parts, module=None, extra_modules=files)
     *faults, intact = (Fault(each.name, each.planted, each.rule) for each in mutants)
-    while pending := [each for each in faults if not each.found_by and each.runs < most]:
-        _round([intact, *pending], length, parts)
+    while pending := [each for each in faults if not each.found_by and each.runs < _MOST]:
+        _round([intact, *pending], parts)
         records = json.dumps([asdict(each) for each in (*faults, intact)], indent=1)
         (parts.output / "faults.json").write_text(records + "\n", encoding="utf-8")
     print("\n".join(map(str, (*faults, intact))))
@@ -83,7 +83,7 @@ def _build(mutant: Mutant, parts: Parts) -> Path:
     return build_edited(mutant.name, [mutant] if mutant.file else [], parts)
 
 
-def _round(pending: list[Fault], length: int, parts: Parts) -> None:
+def _round(pending: list[Fault], parts: Parts) -> None:
     """More runs of all. A fault that breaks the machine is found; those behind it run later."""
     jobs = os.cpu_count() or 1
     shares = [share for number in range(jobs) if (share := pending[number::jobs])]
@@ -91,7 +91,7 @@ def _round(pending: list[Fault], length: int, parts: Parts) -> None:
     for number, share in enumerate(shares):
         groups: list[Group] = []
         for fault in share:
-            for runs in fault.next_runs(length):
+            for runs in fault.next_runs():
                 groups.append(group(f"{fault.name}-{runs.way}", runs, fault.name))
         boots.append(Boot(f"faults-{number}", Plan(tuple(groups)), (PROGRAM,), parts))
     began = [

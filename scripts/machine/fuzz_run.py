@@ -18,8 +18,8 @@ PROGRAM = "nested_fuzz"
 # and the module compares.
 C, RUST, HANDS, CHECK = "c", "rust", "hands", "check"
 WAYS = (RUST, HANDS)
-# An operation is four bytes.
-OP_DIGITS = 8
+# Operations of a run, and the digits of the four bytes of each.
+_OPERATIONS, OP_DIGITS = 300, 8
 _REGION = re.compile(r"^fuzz\.(\w+)$")
 _FAILED = re.compile(r"^# fuzz failed (\w+)$")
 _BEGUN = re.compile(r"^# fuzz run (\w+)$")
@@ -37,9 +37,9 @@ class Runs:
     number: int = 1
 
 
-def of_seeds(way: str, first: int, number: int, length: int) -> Runs:
-    """NUMBER runs of LENGTH operations each, with the seeds from FIRST on."""
-    arguments = ("--seed", str(first), "--runs", str(number), "--length", str(length))
+def of_seeds(way: str, first: int, number: int) -> Runs:
+    """NUMBER runs, with the seeds from FIRST on."""
+    arguments = ("--seed", str(first), "--runs", str(number), "--length", str(_OPERATIONS))
     return Runs(way, arguments, number)
 
 
@@ -83,10 +83,10 @@ def first_failed(result: Result) -> str:
     return next((name for name in names if name in failed), "")
 
 
-def string_of(seed: int, length: int) -> str:
+def string_of(seed: int) -> str:
     """What nested_fuzz makes of SEED."""
     digits = []
-    for _ in range(length * OP_DIGITS // 2):
+    for _ in range(_OPERATIONS * OP_DIGITS // 2):
         seed = (seed + 0x9E3779B97F4A7C15) & _WORD
         z = ((seed ^ seed >> 30) * 0xBF58476D1CE4E5B9) & _WORD
         z = ((z ^ z >> 27) * 0x94D049BB133111EB) & _WORD

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("vng", "silicon"):
             _vng(command)
         else:
-            command.add_argument("--bochs", type=Path, required=True, help="the emulator")
+            _bochs(command)
         if name == "test":
             command.add_argument("--full", action="store_true", help="the long tests, too")
             left_out = "NAME: REASON of tests without a machine that did not run"
@@ -120,8 +120,6 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--options", default="", metavar="'NAME=N ...'", help="the module's, for Rust"
             )
-            command.add_argument("--boots", type=int, default=2, help="boots of each kind")
-            command.add_argument("--repeat", type=int, default=5, help="runs in each boot")
     return parser
 
 
@@ -137,6 +135,15 @@ def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--upstream", type=Path, help="directory of upstream's tests")
     command.add_argument("--own", type=Path, help="directory of our tests")
     command.add_argument(
+        "--cpus", type=int, default=None, help="processors (2; bench, linux-l1: 1)"
+    )
+    command.add_argument("--verbose", action="store_true", help="show the console as it runs")
+    command.add_argument("--timeout", type=float, default=Limits.total, metavar="SECONDS")
+
+
+def _bochs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--bochs", type=Path, required=True, help="the emulator")
+    command.add_argument(
         "--debian-bochs",
         action="store_true",
         help="--bochs is Debian's own build: what needs the witness is not checked",
@@ -147,14 +154,8 @@ def _common(command: argparse.ArgumentParser) -> None:
         metavar="SIZES",
         help="count what a TLB of these sizes would miss: `default`, or as tlbsan/README.md says",
     )
-    command.add_argument(
-        "--cpus", type=int, default=None, help="processors (2; bench, linux-l1: 1)"
-    )
     command.add_argument("--seed", type=int, default=0, help="another interleaving for each")
     command.add_argument("--memory", type=int, default=768, metavar="MB")
-    command.add_argument("--verbose", action="store_true", help="show the console as it runs")
-    command.add_argument("--timeout", type=float, default=Limits.total, metavar="SECONDS")
-    command.add_argument("--silence", type=float, default=Limits.silence, metavar="SECONDS")
 
 
 def _fuzz(command: argparse.ArgumentParser) -> None:
@@ -170,8 +171,6 @@ def _fuzz(command: argparse.ArgumentParser) -> None:
         help="is this found, or all that are `planted`?",
     )
     command.add_argument("--way", action="append", choices=[C, CHECK, *WAYS], help="who decides")
-    command.add_argument("--runs", type=int, default=100, help="the most for each edit")
-    command.add_argument("--length", type=int, default=300, help="operations of a run")
 
 
 def _vng(command: argparse.ArgumentParser) -> None:
@@ -195,6 +194,8 @@ def _vng(command: argparse.ArgumentParser) -> None:
 def _emulator(options: argparse.Namespace, cpus: int) -> Emulator | Vng:
     if options.command in ("vng", "silicon"):
         return Vng(options.vng, cpus=cpus)
+    if options.simulate and options.debian_bochs:
+        raise MachineError("Debian's Bochs simulates no TLB: not with TLBSAN=0")
     return Emulator(
         options.bochs,
         cpus,
@@ -215,8 +216,6 @@ def _parts(options: argparse.Namespace) -> Parts:
     slower = getattr(options, "slower", 1)
     if slower < 1:
         raise MachineError(f"--slower {slower}: give 1 or more")
-    if options.simulate and options.debian_bochs:
-        raise MachineError("Debian's Bochs simulates no TLB: not with TLBSAN=0")
     return Parts(
         kernel=options.kernel,
         tools=options.tools,
@@ -224,7 +223,7 @@ def _parts(options: argparse.Namespace) -> Parts:
         output=options.out.absolute(),
         limits=Limits(
             boot=Limits.boot * slower,
-            silence=options.silence * slower,
+            silence=Limits.silence * slower,
             total=options.timeout * slower,
         ),
         verbose=options.verbose,
@@ -252,8 +251,6 @@ def _fuzz_order(options: argparse.Namespace) -> FuzzOrder:
         tuple(options.way or WAYS),
         tuple(options.bytes),
         tuple(options.edit),
-        options.runs,
-        options.length,
     )
 
 
@@ -301,7 +298,7 @@ def _run(options: argparse.Namespace, parts: Parts) -> int:
         return run_trace(parts, options.tracer, options.workload.split())
     if options.command == "demo":
         return run_demo(parts, options.workload.split())
-    runs = Runs(options.workload, options.boots, options.repeat, options.options)
+    runs = Runs(options.workload, options.options)
     return run_bench(parts, options.stock, runs)
 
 

@@ -19,7 +19,7 @@ check_options() {
 # check_kdir: print its path, if our module can be built for it.
 check_kdir() {
 	local kdir
-	kdir=$(check_options 64BIT MODULES RUST KVM KVM_INTEL)
+	kdir=$(check_options 64BIT MODULES DEBUG_FS RUST KVM KVM_INTEL)
 	[ -f "$kdir/Module.symvers" ] ||
 		die "KDIR: $kdir is not built: run \`make -C $kdir -j\$(nproc)\`"
 	check_hook_table "$kdir"
