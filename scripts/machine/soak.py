@@ -22,7 +22,7 @@ from mutant_list import LIST, read_mutants
 from plan import MODULE, Group, Plan, Step
 from results import Result, Status, stale_text
 from session import KERNEL_LOG, TESTS_LOG
-from soak_memory import growths
+from soak_memory import growths, of_caches
 
 PROGRAM = "soak"
 RUNS = Path(__file__).resolve().parents[2] / "selftests" / "soak.txt"
@@ -48,6 +48,8 @@ _ARGUMENTS = "slab_nomerge"
 _UNLOAD = "rmmod kvm-intel && rmmod kvm"
 _MARK = "# soak "
 _LAST_LINES = 10
+# Of those of the slab allocator that grew, how many are named.
+_CACHES = 8
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Part:
     numbers: dict[str, int] = field(default_factory=dict)
     # What was seen each time that all was quiet.
     looks: list[dict[str, int]] = field(default_factory=list)
+    # And of each cache of the slab allocator, if the kernel says so (ROW=slabs): bytes in use.
+    slabs: list[dict[str, int]] = field(default_factory=list)
     stale: int = 0
     faults: int = 0
     host_seconds: float = 0.0
@@ -164,6 +168,7 @@ def judge(part: Part, results: list[Result], host_seconds: float) -> None:
         if result.name != PROGRAM:
             continue
         part.looks = numbers_of(result.output, "look")
+        part.slabs = numbers_of(result.output, "slabs")
         for numbers in numbers_of(result.output, "end"):
             part.numbers = numbers
         for line in result.output:
@@ -297,6 +302,10 @@ def report(done: list[Part]) -> list[str]:
             f"seed {part.seed}, {what}: {part.numbers.get('seconds', 0)} s of the machine's in"
             f" {part.host_seconds:.0f} s, {_counts(part.numbers)}; {_memory(part.looks)}"
         )
+        if part.slabs:
+            grew = list(of_caches(part.slabs).items())[:_CACHES]
+            caches = ", ".join(f"{name} {kib:.1f} KiB" for name, kib in grew)
+            lines.append(f"  caches that grew: {caches or 'none'}")
     stale, faults = (sum(getattr(part, name) for part in done) for name in ("stale", "faults"))
     hours = sum(part.host_seconds for part in done) / 3600
     lines.append(f"{hours:.2f} hours, {len(done)} boots: {_counts(total)}")

@@ -26,6 +26,27 @@ def used(look: dict[str, int]) -> int:
     return -sum(look.get(name, 0) for name in _NOT_USED)
 
 
+def of_caches(slabs: list[dict[str, int]]) -> dict[str, float]:
+    """By how many KiB each cache of the slab allocator grew, the most first; slabs has bytes."""
+    own = slabs[_WARM_UP:]
+    if len(own) < 2 * _LOOKS:
+        return {}
+    grew = {}
+    for name in sorted({name for look in own for name in look}):
+        first, last = _medians(own, name)
+        if last > first:
+            grew[name] = (last - first) / 1024
+    return dict(sorted(grew.items(), key=lambda item: -item[1]))
+
+
+def _medians(looks: list[dict[str, int]], name: str) -> tuple[float, float]:
+    """Of the first looks, and of the last."""
+    first, last = (
+        median(look.get(name, 0) for look in part) for part in (looks[:_LOOKS], looks[-_LOOKS:])
+    )
+    return first, last
+
+
 def growths(looks: list[dict[str, int]]) -> list[str]:
     """What grew by more than it may; nothing if there are too few looks to say so."""
     own = [look | {"used": used(look)} for look in looks[_WARM_UP:]]
@@ -33,9 +54,7 @@ def growths(looks: list[dict[str, int]]) -> list[str]:
         return []
     found = []
     for name, allowed in _ALLOWED.items():
-        first, last = (
-            median(look.get(name, 0) for look in part) for part in (own[:_LOOKS], own[-_LOOKS:])
-        )
+        first, last = _medians(own, name)
         if last - first > allowed:
             found.append(f"leak: {name} grew by {last - first:g} KiB in {len(own)} looks")
     return found

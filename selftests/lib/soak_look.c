@@ -129,6 +129,23 @@ static void print_memory(void)
 	fclose(file);
 }
 
+/* What is in use of each cache, where the kernel says so. */
+static void print_slabs(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "r");
+	unsigned long active, size;
+	char line[512], name[64];
+
+	if (!file)
+		return;
+	printf("# soak slabs");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %lu %*u %lu", name, &active, &size) == 3)
+			printf(" %s=%lu", name, active * size);
+	printf("\n");
+	fclose(file);
+}
+
 int soak_look(void)
 {
 	static s64 first[NR_EXACT];
@@ -149,6 +166,7 @@ int soak_look(void)
 		printf(" %s=%ld", exact_names[i], (long)now[i]);
 	print_memory();
 	printf("\n");
+	print_slabs();
 	for (i = 0; i < NR_EXACT; i++) {
 		if (now[i] == first[i])
 			continue;

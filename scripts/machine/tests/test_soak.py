@@ -23,7 +23,7 @@ from soak import (
     read_runs,
     report,
 )
-from soak_memory import growths
+from soak_memory import growths, of_caches
 
 _END = "# soak end seconds=60 cycles=30 switches=20 passed=10 failed=0 differences=0"
 _LOOK = "# soak look vpids=1 MemFree=5000 SUnreclaim=4000"
@@ -197,6 +197,15 @@ class Memory(unittest.TestCase):
 
     def test_too_few(self) -> None:
         self.assertEqual(growths(self._looks([0, 0, 0, 9000, 9000])), [])
+
+    def test_of_each_cache(self) -> None:
+        looks = [{"dentry": 2048 + 512 * i, "filp": 4096, "new": 8192 * (i > 4)} for i in range(8)]
+        self.assertEqual(of_caches(looks), {"new": 8.0, "dentry": 1.5})
+        self.assertEqual(of_caches(looks[:7]), {})
+        output = [f"# soak slabs {' '.join(f'{k}={v}' for k, v in look.items())}" for look in looks]
+        part = _part([*output, _END])
+        self.assertEqual(part.slabs[0], looks[0])
+        self.assertIn("  caches that grew: new 8.0 KiB, dentry 1.5 KiB", report([part]))
 
 
 if __name__ == "__main__":
