@@ -8,6 +8,7 @@
  * eptp12 points at no memory.
  */
 #include "contexts.h"
+#include "invalidate.h"
 #include "witness.h"
 
 #define VPID12		1
@@ -25,11 +26,7 @@ static void l2_code(void)
 /* L1's INVEPT drops the roots, so the next entry loads one and flushes it. */
 static void l1_drop_roots(void)
 {
-	struct {
-		u64 eptp, reserved;
-	} operand = {};
-
-	asm volatile("invept %0, %1" : : "m"(operand), "r"(2ul) : "cc", "memory");
+	l1_invept(INVEPT_ALL, 0);
 }
 
 static void l1_code(struct l2_context *context, bool has_ad)

@@ -98,7 +98,7 @@ static void judge(const char *region, const char *seen, bool new_root)
 	witness_flushes(region, seen, &want);
 }
 
-static void run_judged(struct kvm_vcpu *vcpu, const char *region, const char *seen)
+static void mark_and_judge(const char *region, const char *seen)
 {
 	witness_mark(region);
 	judge(region, seen, !strcmp(region, "all.slot"));
@@ -140,28 +140,28 @@ int main(int argc, char *argv[])
 		switch (stage) {
 		case NOTIFIER_L1:
 			replace_page(vm, page_hva);
-			run_judged(vcpu, "all.notifier.l1", l1);
+			mark_and_judge("all.notifier.l1", l1);
 			break;
 		case NOTIFIER_L2:
 			replace_page(vm, page_hva);
-			run_judged(vcpu, "all.notifier.l2", l2);
+			mark_and_judge("all.notifier.l2", l2);
 			/* One flush was for all contexts: nothing is left for L1. */
 			witness_flushes("all.notifier.exit", l1, &nothing);
 			break;
 		case MIGRATE_L1:
 			pin_self_to_cpu(1);
-			run_judged(vcpu, "all.migrate.l1", l1);
+			mark_and_judge("all.migrate.l1", l1);
 			/* Nothing is left for the VMCS that follows. */
 			witness_flushes("all.migrate_l1.enter", l2, &nothing);
 			break;
 		case MIGRATE_L2:
 			pin_self_to_cpu(0);
-			run_judged(vcpu, "all.migrate.l2", l2);
+			mark_and_judge("all.migrate.l2", l2);
 			witness_flushes("all.migrate_l2.exit", l1, &nothing);
 			break;
 		case SLOT_L1:
 			vm_mem_region_delete(vm, SLOT);
-			run_judged(vcpu, "all.slot", l1);
+			mark_and_judge("all.slot", l1);
 			break;
 		}
 	}

@@ -7,6 +7,7 @@
  */
 #include "apic.h"
 #include "contexts.h"
+#include "invalidate.h"
 #include "witness.h"
 
 #define VPID12	1
@@ -35,7 +36,7 @@ static const struct trial trials[] = {
 	{ "current.invept_global.enter", .l2 = true, .enter = true, .tdp = true },
 };
 
-enum { SMEP_L1, SMEP_L2, XAPIC_L1, CR3_L1, CR3_L2, INVEPT_SINGLE, INVEPT_GLOBAL };
+enum { SMEP_L1, SMEP_L2, XAPIC_L1, CR3_L1, CR3_L2, INVEPT_SINGLE_L2, INVEPT_ALL_L2 };
 
 /* A trial may begin in L1 and end in L2. */
 static int this_trial;
@@ -88,15 +89,6 @@ static void l2_code(void)
 	}
 }
 
-static void l1_invept(u64 type, u64 eptp)
-{
-	struct {
-		u64 eptp, reserved;
-	} operand = { eptp, 0 };
-
-	asm volatile("invept %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
-}
-
 static void l1_code(struct l2_context *context)
 {
 	toggle_smep(SMEP_L1);
@@ -108,12 +100,12 @@ static void l1_code(struct l2_context *context)
 	l1_run_to_vmcall(context);
 
 	if (context->eptp_gpa) {
-		l1_invept(1, vmreadz(EPT_POINTER));
-		begin(INVEPT_SINGLE);
+		l1_invept(INVEPT_SINGLE, vmreadz(EPT_POINTER));
+		begin(INVEPT_SINGLE_L2);
 		l1_run_to_vmcall(context);
 
-		l1_invept(2, 0);
-		begin(INVEPT_GLOBAL);
+		l1_invept(INVEPT_ALL, 0);
+		begin(INVEPT_ALL_L2);
 		l1_run_to_vmcall(context);
 	}
 	GUEST_DONE();

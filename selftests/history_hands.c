@@ -131,9 +131,7 @@ static const char *path;
 
 static void load(void)
 {
-	int error = module_load(path, "");
-
-	TEST_ASSERT(!error, "Loading %s: error %d", path, error);
+	module_must_load(path, "");
 	TEST_ASSERT(nvmx_vpid_slots() >= NR_L2S, "vpid_slots is too small by default");
 }
 
@@ -145,7 +143,7 @@ static void unload(void)
 static void take(bool whole)
 {
 	if (whole) {
-		TEST_ASSERT(!module_unload(MODULE), "Unloading failed");
+		module_must_unload(MODULE);
 		return;
 	}
 	hook_set_mode(HOOK, HOOK_C);

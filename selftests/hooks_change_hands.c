@@ -208,8 +208,6 @@ static void unload(void)
 
 int main(int argc, char *argv[])
 {
-	int error;
-
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_KVM_STEAL_TIME));
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
@@ -217,8 +215,7 @@ int main(int argc, char *argv[])
 	TEST_ASSERT(access("/sys/module/" MODULE, F_OK), "Unload " MODULE " first");
 
 	pin_self_to_any_cpu();
-	error = module_load(argv[1], "start_in_c=1");
-	TEST_ASSERT(!error, "Loading %s: error %d", argv[1], error);
+	module_must_load(argv[1], "start_in_c=1");
 	atexit(unload);
 
 	if (argc > 2) {

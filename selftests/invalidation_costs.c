@@ -66,7 +66,7 @@ static void take_row(const char *name, int pages, unsigned long min, unsigned lo
 int main(int argc, char *argv[])
 {
 	unsigned long min, median;
-	int error, loops, pages, i;
+	int loops, pages, i;
 	char parameters[32], name[64];
 	FILE *file;
 
@@ -76,8 +76,7 @@ int main(int argc, char *argv[])
 	pin_self_to_any_cpu();
 
 	snprintf(parameters, sizeof(parameters), "loops=%d", loops);
-	error = module_load(argv[1], parameters);
-	TEST_ASSERT(!error, "Loading %s: error %d", argv[1], error);
+	module_must_load(argv[1], parameters);
 	atexit(unload);
 
 	file = fopen(RESULTS, "r");

@@ -66,20 +66,6 @@ static char get_state(void)
 	return state;
 }
 
-static void load(const char *path, const char *parameters)
-{
-	int error = module_load(path, parameters);
-
-	TEST_ASSERT(!error, "Loading %s: error %d", path, error);
-}
-
-static void unload(const char *name)
-{
-	int error = module_unload(name);
-
-	TEST_ASSERT(!error, "Unloading %s: error %d", name, error);
-}
-
 static void clean_up(void)
 {
 	module_unload("late_reader");
@@ -98,8 +84,8 @@ static void stop_while(void (*meanwhile)(void))
 	pthread_t thread;
 	int ms;
 
-	load(module, "");
-	load(stopper, "state=" STOP_NEXT);
+	module_must_load(module, "");
+	module_must_load(stopper, "state=" STOP_NEXT);
 	pthread_create(&thread, NULL, invalidate_once, NULL);
 	for (ms = 0; get_state() != STOPPED && ms < PATIENCE_MS; ms += 10)
 		usleep(10000);
@@ -109,18 +95,18 @@ static void stop_while(void (*meanwhile)(void))
 	TEST_ASSERT_EQ(get_state(), STOPPED);
 	set_state(GO_ON);
 	pthread_join(thread, NULL);
-	unload("late_reader");
+	module_must_unload("late_reader");
 }
 
 static void unload_module(void)
 {
-	unload(MODULE);
+	module_must_unload(MODULE);
 }
 
 static void load_again_in_c(void)
 {
-	unload(MODULE);
-	load(module, "start_in_c=1");
+	module_must_unload(MODULE);
+	module_must_load(module, "start_in_c=1");
 }
 
 static void give_hook_to_c(void)
@@ -151,11 +137,11 @@ int main(int argc, char *argv[])
 
 	stop_while(load_again_in_c);
 	TEST_ASSERT(!hook_count(HOOK, HOOK_RUST), "Rust was called at a hook that it left to C");
-	unload(MODULE);
+	module_must_unload(MODULE);
 
 	stop_while(give_hook_to_c);
 	TEST_ASSERT_EQ(hook_count(HOOK, HOOK_RUST), 1);
-	unload(MODULE);
+	module_must_unload(MODULE);
 
 	kvm_vm_free(vm);
 	return 0;

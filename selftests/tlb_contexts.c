@@ -204,11 +204,11 @@ int main(int argc, char *argv[])
 	if (exhauster) {
 		atexit(unload);
 		/* Not before: vpid01 is allocated with the vCPU. */
-		TEST_ASSERT(!module_load(exhauster, "on=1"), "Loading %s failed", exhauster);
+		module_must_load(exhauster, "on=1");
 	}
 	TEST_ASSERT_EQ(run_to_sync(vcpu), IN_VMX);
 	if (exhauster)
-		TEST_ASSERT(!module_unload("vpid_exhausted"), "Unloading failed");
+		module_must_unload("vpid_exhausted");
 	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
 
 	kvm_vm_free(vm);

@@ -237,11 +237,9 @@ static void unload(void)
 static void load(const char *path, const char *slots)
 {
 	char options[64];
-	int error;
 
 	snprintf(options, sizeof(options), "vpid_slots=%s", slots);
-	error = module_load(path, options);
-	TEST_ASSERT(!error, "Loading %s: error %d", path, error);
+	module_must_load(path, options);
 	atexit(unload);
 	TEST_ASSERT_EQ(nvmx_vpid_slots(), (u64)atoi_positive("slots", slots));
 }

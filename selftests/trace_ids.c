@@ -134,7 +134,7 @@ int main(int argc, char *argv[])
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	char off[100];
-	int i, error;
+	int i;
 
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "L2s are told apart by EPT and VPID");
@@ -143,8 +143,7 @@ int main(int argc, char *argv[])
 	TEST_ASSERT(argc == 2, "usage: %s /path/to/rust_kvm_nvmx.ko", argv[0]);
 	pin_self_to_any_cpu();
 
-	error = module_load(argv[1], "");
-	TEST_ASSERT(!error, "%s: %s", argv[1], strerror(-error));
+	module_must_load(argv[1], "");
 	tracing_start();
 	for (i = 0; i < ARRAY_SIZE(histograms); i++)
 		tracing_add(TRANSITION "trigger", histograms[i]);
@@ -170,7 +169,6 @@ int main(int argc, char *argv[])
 		snprintf(off, sizeof(off), "!%s", histograms[i]);
 		tracing_add(TRANSITION "trigger", off);
 	}
-	error = module_unload(MODULE);
-	TEST_ASSERT(!error, MODULE ": %s", strerror(-error));
+	module_must_unload(MODULE);
 	return 0;
 }

@@ -86,10 +86,9 @@ static void try_options(const char *path, const char *options, const char *const
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	gva_t gva[2];
-	int i, error;
+	int i;
 
-	error = module_load(path, options);
-	TEST_ASSERT(!error, "%s: %s", path, strerror(-error));
+	module_must_load(path, options);
 	tracing_start();
 
 	vm = vm_create_with_one_vcpu(&vcpu, l1_code);
@@ -101,8 +100,7 @@ static void try_options(const char *path, const char *options, const char *const
 	kvm_vm_free(vm);
 
 	tracing_expect_lines(lines, nr);
-	error = module_unload(MODULE);
-	TEST_ASSERT(!error, MODULE ": %s", strerror(-error));
+	module_must_unload(MODULE);
 }
 
 int main(int argc, char *argv[])

@@ -68,7 +68,6 @@ int main(int argc, char *argv[])
 	struct kvm_vm *vm;
 	gva_t context;
 	u64 before;
-	int error;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");
@@ -82,11 +81,9 @@ int main(int argc, char *argv[])
 
 	atexit(unload);
 	/* Not before: vpid01 is allocated with the vCPU. */
-	error = module_load(argv[1], "on=1");
-	TEST_ASSERT(!error, "Loading %s: error %d", argv[1], error);
+	module_must_load(argv[1], "on=1");
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 1);
-	error = module_unload("vpid_exhausted");
-	TEST_ASSERT(!error, "Unloading vpid_exhausted: error %d", error);
+	module_must_unload("vpid_exhausted");
 
 	before = vcpu_get_stat(vcpu, tlb_flush);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 2);

@@ -11,4 +11,8 @@ int module_load(const char *path, const char *parameters);
 /* Unload the module @name; returns 0 or -errno. */
 int module_unload(const char *name);
 
+/* The same; an error fails the test. */
+void module_must_load(const char *path, const char *parameters);
+void module_must_unload(const char *name);
+
 #endif

@@ -47,9 +47,7 @@ void fuzz_modules_use(const char *path)
 
 static void load(const char *with)
 {
-	int error = module_load(module, with);
-
-	TEST_ASSERT(!error, "Loading %s: error %d", module, error);
+	module_must_load(module, with);
 	loaded = true;
 	in_c = 0;
 	if (hooks)
@@ -114,15 +112,12 @@ void fuzz_switch_hook(u8 number, u8 how)
 
 void fuzz_load_or_unload(u8 number)
 {
-	int error;
-
 	if (!module)
 		return;
 	if (!loaded) {
 		load(options[number % ARRAY_SIZE(options)]);
 		return;
 	}
-	error = module_unload(MODULE);
-	TEST_ASSERT(!error, "Unloading: error %d", error);
+	module_must_unload(MODULE);
 	loaded = false;
 }

@@ -4,10 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "modules.h"
+#include "test_util.h"
 
 int module_load(const char *path, const char *parameters)
 {
@@ -24,4 +26,18 @@ int module_load(const char *path, const char *parameters)
 int module_unload(const char *name)
 {
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+void module_must_load(const char *path, const char *parameters)
+{
+	int error = module_load(path, parameters);
+
+	TEST_ASSERT(!error, "Loading %s %s: %s", path, parameters, strerror(-error));
+}
+
+void module_must_unload(const char *name)
+{
+	int error = module_unload(name);
+
+	TEST_ASSERT(!error, "Unloading %s: %s", name, strerror(-error));
 }

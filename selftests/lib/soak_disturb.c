@@ -92,11 +92,8 @@ static void find_hooks(void)
 /* It loses one thing when it is loaded. */
 static void leak(const char *with)
 {
-	int error = module_load(SOAK_MODULES "leaks.ko", with);
-
-	TEST_ASSERT(!error, "Loading leaks.ko with %s: error %d", with, error);
-	error = module_unload("leaks");
-	TEST_ASSERT(!error, "Unloading leaks: error %d", error);
+	module_must_load(SOAK_MODULES "leaks.ko", with);
+	module_must_unload("leaks");
 }
 
 static void plant_one(void)
@@ -142,9 +139,8 @@ static void plant_one(void)
 static void load(void)
 {
 	const char *with = options[below(ARRAY_SIZE(options))];
-	int error = module_load(module, with);
 
-	TEST_ASSERT(!error, "Loading %s %s: error %d", module, with, error);
+	module_must_load(module, with);
 	loaded = true;
 	find_hooks();
 	plant_one();

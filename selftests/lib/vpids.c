@@ -36,19 +36,17 @@ int vpids_used(const char *module)
 {
 	static u64 bitmap;
 	char with[32];
-	int error, used;
 	FILE *file;
+	int used;
 
 	/* An emulated CPU takes some seconds for all of the names. */
 	if (!bitmap)
 		bitmap = kernel_address("vmx_vpid_bitmap");
 	snprintf(with, sizeof(with), "at=0x%lx", (unsigned long)bitmap);
-	error = module_load(module, with);
-	TEST_ASSERT(!error, "Loading %s: error %d", module, error);
+	module_must_load(module, with);
 	file = fopen(USED, "r");
 	TEST_ASSERT(file && fscanf(file, "%d", &used) == 1, "No number in " USED);
 	fclose(file);
-	error = module_unload(NAME);
-	TEST_ASSERT(!error, "Unloading " NAME ": error %d", error);
+	module_must_unload(NAME);
 	return used;
 }
