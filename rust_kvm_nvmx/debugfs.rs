@@ -5,7 +5,7 @@
 //! - `hooks/NAME`: `rust`, `c`, or `check` for C that is compared, to read and to write,
 //! - `options`: what applies now of the module's parameters, one `NAME VALUE` on each line,
 //! - `counters`: one `NAME VALUE` on each line,
-//! - `reset`: any write sets all counters to 0.
+//! - `reset`: writing 1 sets all counters to 0.
 
 use kernel::{
     prelude::*,

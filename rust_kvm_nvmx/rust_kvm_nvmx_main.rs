@@ -3,7 +3,8 @@
 //! Nested VMX's TLB flushes for KVM, in Rust.
 //!
 //! While it is loaded, the module decides which TLB flush KVM must do for a guest hypervisor on
-//! Intel CPUs, and executes it, in place of KVM's C code. The steps of a flush:
+//! Intel CPUs, and executes it, in place of KVM's C code. Some hooks serve every VM. The steps of a
+//! flush:
 //!
 //! 1. KVM calls a hook, through the table of `patches/` ([`kvm::hooks`]).
 //! 2. The hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]).
@@ -62,7 +63,7 @@ fn flag(name: &str, value: impl Borrow<u8>) -> Result<bool> {
     let value = parameter(value);
 
     if value > 1 {
-        pr_err!("{name}={value} is not one of 0 to 1\n");
+        pr_err!("{name}={value}: it must be 0 or 1\n");
         return Err(EINVAL);
     }
     Ok(value == 1)
@@ -81,7 +82,7 @@ fn options() -> Result<Options> {
 
     if !(1..=Options::MAX_SLOTS).contains(&slots) {
         pr_err!(
-            "vpid_slots={slots} is not one of 1 to {}\n",
+            "vpid_slots={slots}: it must be 1 to {}\n",
             Options::MAX_SLOTS
         );
         return Err(EINVAL);

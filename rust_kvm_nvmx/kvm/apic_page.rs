@@ -126,13 +126,15 @@ impl<'h> Vmcs01<'h> {
         vmcs.get(fields::SECONDARY_EXEC) & bindings::NVMX_VIRTUALIZE_APIC_ACCESSES != 0
     }
 
-    /// Makes `page` L1's APIC-access page.
+    /// Makes `page` L1's APIC-access page. A CPU that does not virtualize APIC accesses may lack
+    /// the field.
     #[inline]
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
         let vcpu = self.vcpu;
 
-        // SAFETY: KVM virtualizes APIC accesses, so the CPU has the field. The page is the VM's
-        // own, and KVM replaces the address before the host reuses it (A5).
+        // SAFETY: vmcs01 is the current VMCS. If the CPU has no such field, KVM's function warns.
+        // The CPU compares addresses with this one, and accesses no memory because of it (SDM
+        // volume 3C, "Virtualizing Memory-Mapped APIC Accesses").
         unsafe {
             let hpa = bindings::nvmx_pfn_to_hpa(page.pfn);
             call!(vcpu.vmx_functions.vmcs_write64(APIC_ACCESS_ADDR, hpa));

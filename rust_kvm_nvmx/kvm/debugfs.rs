@@ -46,7 +46,8 @@ pub(crate) trait Files: Sync + 'static {
     /// Prints what reading file `number` shows.
     fn show(&self, number: usize, to: &SeqFile);
 
-    /// Handles a write of `text` to file `number`.
+    /// Handles a write of `text` to file `number`. A text of more than 8 bytes is `EINVAL` and does
+    /// not come here.
     fn write(&self, number: usize, text: &[u8]) -> Result;
 }
 

@@ -14,7 +14,9 @@ use kernel::prelude::*;
 
 use super::{
     hooks::{
+        NestedTlbChecks,
         NestedTlbHooks,
+        Table,
         VpidToWrite, //
     },
     vcpu::{
@@ -29,6 +31,12 @@ use crate::policy::types::{
 
 #[allow(dead_code)]
 struct OneVpid02;
+
+// What `Registration::new` would give KVM.
+const _: () = assert!(Table::<OneVpid02>::IMPLEMENTED.count_ones() == 2);
+
+// No hook is compared with C.
+impl NestedTlbChecks for OneVpid02 {}
 
 #[vtable]
 impl NestedTlbHooks for OneVpid02 {

@@ -33,7 +33,8 @@ use declare::{
 };
 pub(super) use declare::{
     Field,
-    SharedField, //
+    SharedField,
+    Word, //
 };
 
 fields! {
@@ -53,7 +54,7 @@ fields! {
     Field HYPERV: kvm_vcpu.arch.hyperv as *mut bindings::kvm_vcpu_hv;
     /// Statistics: flushes. Only the vCPU's thread writes it.
     SharedField STAT_TLB_FLUSH: kvm_vcpu.stat.tlb_flush as u64;
-    /// The index.
+    /// The vCPU's index in its VM.
     Field VCPU_INDEX: kvm_vcpu.vcpu_idx as i32;
     /// Statistics: hypercalls. Only the vCPU's thread writes it.
     SharedField STAT_HYPERCALLS: kvm_vcpu.stat.hypercalls as u64;
@@ -92,14 +93,14 @@ fields! {
     /// The vpid12 that vpid02 was last used for.
     Field LAST_VPID: nested_vmx.last_vpid as u16;
     /// What is known of the L2 that owns vpid02. ([`super::pairs`] says what is where.)
-    Field UNUSED_VPID02: nested_vmx.unused_vpid02 as bindings::nested_vpid;
+    Field VPID02_OWNER: nested_vmx.vpid02_owner as bindings::nested_vpid;
     /// How many entries found no parked VPID.
     Field VPID_MISSES: nested_vmx.vpid_misses as u16;
     /// How many VPIDs are parked.
     Field NR_PARKED: nested_vmx.nr_parked_vpids as u16;
     /// VPIDs that other vpid12s ran with.
     Field PARKED: nested_vmx.parked_vpids as [bindings::nested_vpid; super::pairs::MAX_PARKED];
-    /// A parked VPID; or, in `unused_vpid02`, the owner that was set last.
+    /// A parked VPID; or, in `vpid02_owner`, the owner that was set last.
     Field PAIR_VPID: nested_vpid.vpid as u16;
     /// The vpid12 that it was last used for.
     Field PAIR_OWNER: nested_vpid.vpid12 as u16;
@@ -139,7 +140,7 @@ fields! {
     /// eptp12.
     Field EPTP12: vmcs12.ept_pointer as u64;
 
-    /// Its vCPUs.
+    /// How many vCPUs it has.
     SharedField ONLINE_VCPUS: kvm.online_vcpus as i32;
     /// How often pages were taken away from the VM.
     SharedField INVALIDATIONS: kvm.mmu_invalidate_seq as u64;

@@ -8,9 +8,10 @@
 /* modprobe loads this first. insmod does not: the module then says what is missing. */
 MODULE_SOFTDEP("pre: kvm_intel");
 
-/* mmu.rs, hyperv.rs, policy/hv_call.rs, fields.rs and calls.rs rely on these numbers. */
+/* The Rust files rely on these numbers. */
 static_assert(INVALID_PAGE == U64_MAX);
 static_assert(INVALID_GPA == U64_MAX);
+static_assert(EVMPTR_INVALID == U64_MAX);
 static_assert(sizeof_field(struct kvm_hv_hcall, xmm) == 2 * 6 * sizeof(u64));
 static_assert(HV_L1_TLB_FLUSH_FIFO == 0 && HV_L2_TLB_FLUSH_FIFO == 1);
 static_assert(VCPU_REGS_RAX == 0 && VCPU_REGS_RCX == 1);

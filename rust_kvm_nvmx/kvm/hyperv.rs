@@ -9,7 +9,8 @@ use super::{
     fields::{
         self,
         Field,
-        SharedField, //
+        SharedField,
+        Word, //
     },
     live::{
         Live,
@@ -95,7 +96,7 @@ impl<'h> Hyperv<'h> {
 
     /// The value of a field that other threads read, and only this one writes.
     #[inline]
-    fn get_published<T: Copy>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
+    fn get_published<T: Word>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
         self.hv.live().read(field)
     }
 

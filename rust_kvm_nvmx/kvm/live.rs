@@ -4,7 +4,7 @@
 //!
 //! No reference is made to any of them, because C writes neighbouring fields at the same time.
 //! Memory of KVM's may depend on a number that is written. So `set` and `write` are for VPIDs,
-//! vpid12s, ids of L2's, sets of vCPUs and counts. (Of previous roots there is room for
+//! vpid12s, ids and tags of L2s, sets of vCPUs and counts. (Of previous roots there is room for
 //! [`PREVIOUS`](super::mmu::PREVIOUS).)
 
 use core::{
@@ -20,7 +20,8 @@ use kernel::sync::atomic::{
 
 use super::fields::{
     Field,
-    SharedField, //
+    SharedField,
+    Word, //
 };
 
 /// A structure that any thread may use.
@@ -29,8 +30,8 @@ use super::fields::{
 ///
 /// There is an initialized `S` at `at` for all of `'h`.
 pub(super) struct Live<'h, S> {
-    // Not `NonNull`: an `Option` would then be read from the pointer, which the compiler cannot
-    // know to be another one than NULL if C wrote it. It would compare.
+    // Not `NonNull`: `None` would then be NULL, and an `Option` of what C gave would be compared
+    // with it.
     at: *mut S,
     _lives: PhantomData<&'h S>,
 }
@@ -93,8 +94,9 @@ impl<'h, S> Live<'h, S> {
 
     /// The value of a field at this moment.
     #[inline(always)]
-    pub(super) fn read<T: Copy>(self, field: SharedField<S, T>) -> T {
-        // SAFETY: By `SharedField`'s invariant the field exists, and one access reads all of it.
+    pub(super) fn read<T: Word>(self, field: SharedField<S, T>) -> T {
+        // SAFETY: By `SharedField`'s invariant the field exists. By `Word`'s, one access reads all
+        // of it.
         unsafe { field.of(self.as_ptr()).read_volatile() }
     }
 
@@ -113,11 +115,12 @@ impl<'h, S> Live<'h, S> {
 
     /// Writes a number that other threads may read or write at the same time.
     #[inline(always)]
-    pub(super) fn write<T: Copy>(self, field: SharedField<S, T>, number: T)
+    pub(super) fn write<T: Word>(self, field: SharedField<S, T>, number: T)
     where
         u64: From<T>,
     {
-        // SAFETY: By `SharedField`'s invariant the field exists, and one access writes all of it.
+        // SAFETY: By `SharedField`'s invariant the field exists. By `Word`'s, one access writes all
+        // of it.
         unsafe { field.of(self.as_ptr()).write_volatile(number) };
     }
 }
@@ -167,8 +170,8 @@ impl<'h, S> Own<'h, S> {
     where
         u64: From<T>,
     {
-        // SAFETY: By `Field`'s invariant the field exists, and this thread is the only one that
-        // uses it now.
+        // SAFETY: By `Field`'s invariant the field exists. It is a number, so no other thread uses
+        // it during the hook.
         unsafe { field.of(self.as_ptr()).write_unaligned(number) };
     }
 

@@ -22,7 +22,7 @@
 //!   compares all of them with the running kernel's.
 //! - [`compat`] has what differs between kernels.
 //!
-//! All `unsafe` code of the module is in this directory. [`example`] is a whole client.
+//! All `unsafe` code of the module is in this directory. [`example`] is a small client.
 
 #![allow(unsafe_code)]
 

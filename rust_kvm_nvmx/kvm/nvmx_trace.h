@@ -58,7 +58,7 @@ TRACE_EVENT(nvmx_transition,
 				   { 3, "the entry left L1 without translations (V16)" },
 				   { 4, "vpid02 was another vpid12's (T4)" },
 				   { 5, "L1 and L2 share vpid01 (T5)" },
-				   { 11, "L2 has no VPID (T11)" }))
+				   { 6, "L2 has no VPID (T11)" }))
 );
 
 /* L2's VM id or VP id changed (X6). */

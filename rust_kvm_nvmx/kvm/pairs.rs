@@ -7,8 +7,8 @@
 //!
 //! What belongs to the pair in use is in two places. The VPID is `vpid02`. Its owner is `last_vpid`
 //! while the owner's ids are where flush calls find them, and C may rely on it. While they are not,
-//! `last_vpid` is 0, which is safe for C, and the owner is in `unused_vpid02`. The `vpid` of
-//! `unused_vpid02` is no VPID, but the owner that this module has set last.
+//! `last_vpid` is 0, which is safe for C, and the owner is in `vpid02_owner`. The `vpid` of
+//! `vpid02_owner` is no VPID, but the owner that this module has set last.
 
 use super::{
     bindings,
@@ -39,7 +39,7 @@ const NAMED_UNKNOWN: u64 = u64::MAX - 2;
 /// KVM's fields for one pair.
 type Place = Field<bindings::vcpu_vmx, bindings::nested_vpid>;
 
-const UNUSED: Place = fields::NESTED.then(fields::UNUSED_VPID02);
+const IN_USE: Place = fields::NESTED.then(fields::VPID02_OWNER);
 
 impl<'h> Vcpu<'h> {
     /// How many pairs are parked.
@@ -88,7 +88,7 @@ impl<'h> Vcpu<'h> {
 
         self.set_vmx(pair.then(fields::PAIR_VPID), self.get_vmx(vpid02));
         self.set_vmx(pair.then(fields::PAIR_OWNER), self.owner_in_use());
-        self.set_rest(pair, self.rest(UNUSED));
+        self.set_rest(pair, self.rest(IN_USE));
         self.set_vmx(vpid02, vpid);
         Some(rest)
     }
@@ -97,7 +97,7 @@ impl<'h> Vcpu<'h> {
     #[inline]
     pub(crate) fn owner_in_use(self) -> u16 {
         match self.last_vpid() {
-            NOBODY => self.get_vmx(UNUSED.then(fields::PAIR_OWNER)),
+            NOBODY => self.get_vmx(IN_USE.then(fields::PAIR_OWNER)),
             last_vpid => last_vpid,
         }
     }
@@ -106,28 +106,28 @@ impl<'h> Vcpu<'h> {
     /// it came without a look at the parked pairs.
     #[inline]
     pub(crate) fn owner_last_set(self) -> u16 {
-        self.get_vmx(UNUSED.then(fields::PAIR_VPID))
+        self.get_vmx(IN_USE.then(fields::PAIR_VPID))
     }
 
     /// What is known of the L2 that owns the pair in use.
     #[inline]
     pub(crate) fn rest_in_use(self) -> Rest {
-        self.rest(UNUSED)
+        self.rest(IN_USE)
     }
 
     /// `vpid12` owns the pair in use from now on.
     #[inline]
     pub(crate) fn set_owner_in_use(self, vpid12: u16, rest: Rest) {
         self.set_last_vpid(vpid12);
-        self.set_vmx(UNUSED.then(fields::PAIR_VPID), vpid12);
-        self.set_unused_owner(NOBODY);
-        self.set_rest(UNUSED, rest);
+        self.set_vmx(IN_USE.then(fields::PAIR_VPID), vpid12);
+        self.set_hidden_owner(NOBODY);
+        self.set_rest(IN_USE, rest);
     }
 
     /// Records what is known of the L2 that owns the pair in use, which leaves the CPU.
     #[inline]
     pub(crate) fn set_rest_in_use(self, rest: Rest) {
-        self.set_rest(UNUSED, rest);
+        self.set_rest(IN_USE, rest);
     }
 
     /// Flush calls no longer find the L2 that owns the pair in use.
@@ -136,13 +136,13 @@ impl<'h> Vcpu<'h> {
         let owner = self.owner_in_use();
 
         self.set_last_vpid(NOBODY);
-        self.set_unused_owner(owner);
+        self.set_hidden_owner(owner);
     }
 
     /// The owner of the pair in use while `last_vpid` is 0.
     #[inline]
-    pub(super) fn set_unused_owner(self, vpid12: u16) {
-        self.set_vmx(UNUSED.then(fields::PAIR_OWNER), vpid12);
+    pub(super) fn set_hidden_owner(self, vpid12: u16) {
+        self.set_vmx(IN_USE.then(fields::PAIR_OWNER), vpid12);
     }
 
     /// How many entries found no pair so far.

@@ -225,7 +225,7 @@ impl Fact for Reason {
             Reason::FlushedOnEntry => 3,
             Reason::OtherVpid12 => 4,
             Reason::SharedVpid01 => 5,
-            Reason::VmfuncNoVpid => 11,
+            Reason::VmfuncNoVpid => 6,
         }
     }
 }

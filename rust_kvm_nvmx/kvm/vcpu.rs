@@ -32,7 +32,8 @@ use crate::policy::{
     },
 };
 
-/// No address of an enlightened VMCS. (KVM's macro of that name, which bindgen cannot evaluate.)
+/// No address of an enlightened VMCS. (KVM's macro of that name, which bindgen cannot evaluate.
+/// `helpers.c` compares.)
 const EVMPTR_INVALID: u64 = u64::MAX;
 
 /// A vCPU for the time of one hook, with all that its hook may do.
@@ -195,7 +196,7 @@ impl<'h> Vcpu<'h> {
     #[inline(always)]
     pub(crate) fn forget_last_vpid(self) {
         self.set_last_vpid(0);
-        self.set_unused_owner(0);
+        self.set_hidden_owner(0);
     }
 
     /// The vmcs12 of the L2 that is active; `None` while L1 runs.

@@ -76,7 +76,7 @@ fn take<'a>(
     entries
 }
 
-/// X9: an address that is not canonical has no translation, and INVVPID would fail on it.
+/// E10: an address that is not canonical has no translation, and INVVPID would fail on it.
 #[inline(always)]
 fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
     // The usual case: T1 requests this at each transition.

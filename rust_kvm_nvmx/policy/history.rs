@@ -131,14 +131,14 @@ impl Calls {
     /// What a call adds to each of its words before it looks for targets.
     pub(crate) const BEGIN: u64 = Self::BEGUN + 1;
 
+    /// What a call takes from each of its words when all targets have their entries and requests.
+    pub(crate) const END: u64 = 1;
+
     /// Those of an L2 that no call names.
     pub(crate) const NONE: Self = Self {
         count: 0,
         under_way: false,
     };
-
-    /// What it takes from them when all targets have their entries and requests.
-    pub(crate) const END: u64 = 1;
 
     /// Of an L2 that both words are for.
     #[inline]

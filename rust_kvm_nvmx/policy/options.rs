@@ -77,10 +77,10 @@ impl Options {
         self.0
     }
 
-    /// Whether `option` is in the set; of several options, whether one of them is.
+    /// Whether `options` are in the set.
     #[inline(always)]
-    pub(crate) const fn has(self, option: Self) -> bool {
-        self.0 & option.0 != 0
+    pub(crate) const fn has(self, options: Self) -> bool {
+        self.0 & options.0 == options.0
     }
 
     /// V1: whether a vCPU's L2s may have more than one VPID.

@@ -11,7 +11,8 @@ use crate::kvm::bindings::kvm_nvmx_layout;
 /// # Invariants
 ///
 /// There is a `T` at `offset` in each `S`. While a hook runs for a vCPU, only the thread of that
-/// vCPU writes this field of the vCPU's structures.
+/// vCPU writes this field of the vCPU's structures. If it is a number that this module sets, no
+/// other thread reads it either.
 pub(in crate::kvm) struct Field<S, T> {
     pub(super) offset: usize,
     pub(super) _types: PhantomData<(*const S, *const T)>,
@@ -21,12 +22,29 @@ pub(in crate::kvm) struct Field<S, T> {
 ///
 /// # Invariants
 ///
-/// There is a `T` at `offset` in each `S`, and it is no larger than a machine word and aligned; or
-/// an array of such.
+/// There is an aligned `T` at `offset` in each `S`.
 pub(in crate::kvm) struct SharedField<S, T> {
     pub(super) offset: usize,
     pub(super) _types: PhantomData<(*const S, *const T)>,
 }
+
+/// What one access reads or writes.
+///
+/// # Safety
+///
+/// It is no larger than a machine word.
+pub(in crate::kvm) unsafe trait Word: Copy {}
+
+// SAFETY: A byte is no larger.
+unsafe impl Word for u8 {}
+// SAFETY: 32 bits are no larger.
+unsafe impl Word for u32 {}
+// SAFETY: 32 bits with a sign are no larger.
+unsafe impl Word for i32 {}
+// SAFETY: A word is 64 bits.
+unsafe impl Word for u64 {}
+// SAFETY: A pointer to a sized type is a word.
+unsafe impl<T> Word for *mut T {}
 
 impl<S, T> Clone for Field<S, T> {
     fn clone(&self) -> Self {
@@ -71,7 +89,7 @@ impl<S, T> Field<S, T> {
 impl<S, T> Field<S, *mut T> {
     /// The pointer, for threads that compare it and do not follow it.
     pub(in crate::kvm) const fn shared(self) -> SharedField<S, *mut T> {
-        // INVARIANT: A pointer is a machine word, and aligned.
+        // INVARIANT: C aligns pointers.
         SharedField {
             offset: self.offset,
             _types: PhantomData,
