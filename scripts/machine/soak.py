@@ -73,7 +73,7 @@ class Part:
     numbers: dict[str, int] = field(default_factory=dict)
     # What was seen each time that all was quiet.
     looks: list[dict[str, int]] = field(default_factory=list)
-    # And of each cache of the slab allocator, if the kernel says so (ROW=slabs): bytes in use.
+    # And the bytes in use of each cache of the slab allocator, if the kernel says so.
     slabs: list[dict[str, int]] = field(default_factory=list)
     stale: int = 0
     faults: int = 0
@@ -178,7 +178,7 @@ def judge(part: Part, results: list[Result], host_seconds: float) -> None:
         part.problems.append(f"C and Rust decided differently {different} times")
     if not part.numbers.get("passed", 0) or not part.numbers.get("cycles", 0):
         part.problems.append("no program passed, or the module was never unloaded")
-    part.problems += growths(part.looks)
+    part.problems += growths(part.looks, part.slabs)
 
 
 def run_soak(parts: Parts, order: Order) -> int:

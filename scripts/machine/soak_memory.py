@@ -16,6 +16,8 @@ _ALLOWED = {
     "Percpu": 48,
     "used": 256,
 }
+# And the objects in one cache of the slab allocator.
+_ALLOWED_IN_CACHE = 32
 # Caches fill in the first minutes.
 _WARM_UP = 2
 _LOOKS = 3
@@ -27,7 +29,8 @@ def used(look: dict[str, int]) -> int:
 
 
 def of_caches(slabs: list[dict[str, int]]) -> dict[str, float]:
-    """By how many KiB each cache of the slab allocator grew, the most first; slabs has bytes."""
+    """By how many KiB the objects in each cache of the slab allocator grew, the most first. SLABS
+    has bytes."""
     own = slabs[_WARM_UP:]
     if len(own) < 2 * _LOOKS:
         return {}
@@ -47,12 +50,16 @@ def _medians(looks: list[dict[str, int]], name: str) -> tuple[float, float]:
     return first, last
 
 
-def growths(looks: list[dict[str, int]]) -> list[str]:
+def growths(looks: list[dict[str, int]], slabs: list[dict[str, int]]) -> list[str]:
     """What grew by more than it may; nothing if there are too few looks to say so."""
     own = [look | {"used": used(look)} for look in looks[_WARM_UP:]]
     if len(own) < 2 * _LOOKS:
         return []
-    found = []
+    found = [
+        f"leak: objects in {name} grew by {kib:.1f} KiB in {len(own)} looks"
+        for name, kib in of_caches(slabs).items()
+        if kib > _ALLOWED_IN_CACHE
+    ]
     for name, allowed in _ALLOWED.items():
         first, last = _medians(own, name)
         if last - first > allowed:

@@ -103,6 +103,8 @@ test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mut
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
 *) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz|soak} [ARGUMENT...]" ;;
 esac
+# Its kernel says which cache of the slab allocator memory is in.
+if [ "$what" = soak ] && [ -z "${ROW:-}${KDIR:-}" ]; then export ROW=slabs; fi
 make_build "$series_dir${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"

@@ -179,24 +179,24 @@ class Memory(unittest.TestCase):
         return [{"SUnreclaim": each, "MemFree": free} for each in slab]
 
     def test_steady(self) -> None:
-        self.assertEqual(growths(self._looks([100, 4000, *[4100] * 4, 4120, 4090])), [])
+        self.assertEqual(growths(self._looks([100, 4000, *[4100] * 4, 4120, 4090]), []), [])
 
     def test_slab(self) -> None:
         looks = self._looks([4000 + 100 * i for i in range(8)])
-        self.assertEqual(growths(looks), ["leak: SUnreclaim grew by 300 KiB in 6 looks"])
+        self.assertEqual(growths(looks, []), ["leak: SUnreclaim grew by 300 KiB in 6 looks"])
 
     def test_one_that_stands_out_is_none(self) -> None:
-        self.assertEqual(growths(self._looks([0, 0, 4000, 4000, 4000, 4000, 9000, 4000])), [])
+        self.assertEqual(growths(self._looks([0, 0, 4000, 4000, 4000, 4000, 9000, 4000]), []), [])
 
     def test_free_memory(self) -> None:
         looks = [{"MemFree": 9000 - 300 * i, "Cached": 1} for i in range(8)]
-        self.assertEqual(growths(looks), ["leak: used grew by 900 KiB in 6 looks"])
+        self.assertEqual(growths(looks, []), ["leak: used grew by 900 KiB in 6 looks"])
         # What is only cached is not lost.
         looks = [{"MemFree": 9000 - 300 * i, "Cached": 300 * i} for i in range(8)]
-        self.assertEqual(growths(looks), [])
+        self.assertEqual(growths(looks, []), [])
 
     def test_too_few(self) -> None:
-        self.assertEqual(growths(self._looks([0, 0, 0, 9000, 9000])), [])
+        self.assertEqual(growths(self._looks([0, 0, 0, 9000, 9000]), []), [])
 
     def test_of_each_cache(self) -> None:
         looks = [{"dentry": 2048 + 512 * i, "filp": 4096, "new": 8192 * (i > 4)} for i in range(8)]
@@ -206,6 +206,14 @@ class Memory(unittest.TestCase):
         part = _part([*output, _END])
         self.assertEqual(part.slabs[0], looks[0])
         self.assertIn("  caches that grew: new 8.0 KiB, dentry 1.5 KiB", report([part]))
+
+    def test_one_cache(self) -> None:
+        slabs = [{"kvm_vcpu": 0, "filp": 10240 * i} for i in range(8)]
+        looks = self._looks([4000] * 8)
+        self.assertEqual(growths(looks, slabs), [])
+        slabs = [look | {"kvm_vcpu": 11264 * i} for i, look in enumerate(slabs)]
+        found = ["leak: objects in kvm_vcpu grew by 33.0 KiB in 6 looks"]
+        self.assertEqual(growths(looks, slabs), found)
 
 
 if __name__ == "__main__":
