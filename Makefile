@@ -31,6 +31,7 @@ help:
 #: make matrix          kernels with other configurations: each builds, boots, runs tests
 #: make test-debug      all tests on kernels with lockdep, KASAN and KCSAN
 #: make kselftest       our selftests by kselftest's run_kselftest.sh, in the machine
+#: make kvm-unit-tests DIR=CHECKOUT  kvm-unit-tests' cases about VPIDs and EPT, in C and in Rust
 #: make kunit           the rules' tests as KUnit suites, in User-Mode Linux
 #: make in-tree KDIR=TREE  put the module and its selftests into a kernel tree
 #: make tlbsan          the oracle alone, on any kernel: KDIR=TREE T="TEST /path/to/TEST"
@@ -83,7 +84,7 @@ help:
 #:            DEBIAN_MIRROR=URL  where Debian's packages come from
 #: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
 
-demo test test-full shell trace bench linux-l1 kselftest mutants removals history fuzz soak:
+demo test test-full shell trace bench linux-l1 kselftest kvm-unit-tests mutants removals history fuzz soak:
 	@$(setup)/run-machine.sh $@
 
 # All rows.
@@ -128,4 +129,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz soak tlbsan hook-cost kselftest deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz soak tlbsan hook-cost kselftest kvm-unit-tests deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean

@@ -24,6 +24,7 @@ from fuzz import run_fuzz
 from fuzz_run import C, CHECK, WAYS
 from history import run_history
 from kselftest import run_kselftest
+from kvm_unit_tests import run_kvm_unit_tests
 from linux_l1 import run_linux_l1
 from mutants import run_mutants
 from process_group import unwind_on_signals
@@ -38,6 +39,10 @@ from tlbsan import run_tlbsan
 from tracers import TRACERS, run_trace
 from vng import Vng
 from vng_suite import run_vng
+
+# What takes a choice of tests.
+_CHOOSE = ("test", "vng", "silicon", "kselftest", "kvm-unit-tests")
+_CHOOSE += ("mutants", "removals", "history")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         ("soak", "guests for hours, while the module comes and goes and memory is scarce"),
         ("tlbsan", "the oracle alone, on any kernel and any test program"),
         ("kselftest", "our selftests by kselftest's own runner, with the module loaded"),
+        ("kvm-unit-tests", "kvm-unit-tests' cases about VPIDs and EPT, in C and in Rust"),
         ("vng", "the tests in virtme-ng's guests: KTAP, JUnit; exit code 4 without VMX"),
         ("silicon", "the tests where there is VMX, and the cost of INVVPID and INVEPT"),
         ("removals", "leave out each TLB flush once: which program's run is reported?"),
@@ -64,13 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         _common(command)
         if name == "kselftest":
             command.add_argument("--installed", type=Path, required=True, help="by kselftest")
+        if name == "kvm-unit-tests":
+            command.add_argument("--flat", type=Path, required=True, help="its x86/vmx.flat")
         if name == "fuzz":
             _fuzz(command)
         if name == "soak":
             command.add_argument("--hours", type=float, default=1, help="how long")
             command.add_argument("--plant", choices=PLANTS, default="", help="lose this")
             command.add_argument("--edit", default="", metavar="NAME", help="of the module")
-        if name in ("test", "vng", "silicon", "kselftest", "mutants", "removals", "history"):
+        if name in _CHOOSE:
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
             command.add_argument(
@@ -292,6 +300,8 @@ def _run(options: argparse.Namespace, parts: Parts) -> int:
         raise MachineError(f"{options.command} needs --module")
     if options.command == "kselftest":
         return run_kselftest(parts, options.installed, (options.test or "").split())
+    if options.command == "kvm-unit-tests":
+        return run_kvm_unit_tests(parts, options.flat, options.test or "")
     if options.command == "linux-l1":
         return run_linux_l1(parts)
     if options.command == "trace":

@@ -89,6 +89,14 @@ add_trace() {
 		--workload "${T:-nested_workload --contexts 2 --ept own --rounds 1}")
 }
 
+# add_kvm_unit_tests: a copy of what the user has built. DIR may lie outside of what the toolchain
+# is shown.
+add_kvm_unit_tests() {
+	local flat=$checkout/build/$series_dir${ROW:+matrix/$ROW/}$what/vmx.flat
+	cp "$DIR/x86/vmx.flat" "$flat"
+	args+=(--flat "$flat")
+}
+
 # add_choice OPTION: of tests or workloads, if the user has chosen.
 add_choice() { [ -z "${T:-}" ] || args+=("$1" "$T"); }
 
@@ -99,12 +107,17 @@ row_head() { [ -z "${ROW:-}" ] || row_value "$(row_file "$ROW")" "$1"; }
 
 what=${1:-}
 case $what in
-test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | mutants | removals | history | fuzz | soak) shift ;;
+test | vng | silicon | demo | shell | trace | bench | linux-l1 | kselftest | kvm-unit-tests | mutants | removals | history | fuzz | soak) shift ;;
 test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
-*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|mutants|removals|history|fuzz|soak} [ARGUMENT...]" ;;
+*) die "usage: run-machine.sh {test|test-full|vng|silicon|demo|shell|trace|bench|linux-l1|kselftest|kvm-unit-tests|mutants|removals|history|fuzz|soak} [ARGUMENT...]" ;;
 esac
 # Its kernel says which cache of the slab allocator memory is in.
 if [ "$what" = soak ] && [ -z "${ROW:-}${KDIR:-}" ]; then export ROW=slabs; fi
+if [ "$what" = kvm-unit-tests ]; then
+	[ -n "${DIR:-}" ] || die "DIR=CHECKOUT: give a checkout of kvm-unit-tests that you have built"
+	[ -f "$DIR/x86/vmx.flat" ] ||
+		die "there is no $DIR/x86/vmx.flat: \`cd $DIR && ./configure --arch=x86_64 && make x86/vmx.flat\`"
+fi
 make_build "$series_dir${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
@@ -153,6 +166,7 @@ vng | silicon) add_upstream; add_helpers; add_other_modules; add_choice --test ;
 history) add_upstream; add_helpers; add_choice --test ;;
 mutants | removals) add_helpers; add_choice --test ;;
 kselftest) add_helpers; args+=(--installed "$own"); add_choice --test ;;
+kvm-unit-tests) add_kvm_unit_tests; add_choice --test ;;
 shell) no_choice; add_upstream; add_helpers ;;
 linux-l1) no_choice ;;
 demo) add_choice --workload ;;
