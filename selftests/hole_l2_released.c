@@ -4,8 +4,9 @@
  * Its L1 has cleared the enlightened VMCS, by which KVM finds an L2, and launches it
  * again after the call.  Or, with --without-vpid, L1 runs it without a VPID meanwhile, so
  * that the flush is made of another tag.  Or, with --renamed, L1 runs another L2 without
- * a VPID on the same enlightened VMCS meanwhile.  What the L2 had cached under its vpid12
- * is still there then, and L1 cannot know of the call.
+ * a VPID on the same enlightened VMCS meanwhile.  Or, with --shared-vpid, it runs another
+ * L2 with the same vpid12 there, as it may if neither needs an INVVPID for the other.  What
+ * the L2 had cached under its vpid12 is still there then, and L1 cannot know of the call.
  */
 #include "hv_pair.h"
 #include "witness.h"
@@ -86,10 +87,12 @@ int main(int argc, char *argv[])
 	struct kvm_vm *vm;
 	int i, round;
 
-	renamed = argc == 2 && !strcmp(argv[1], "--renamed");
-	without_vpid = renamed || (argc == 2 && !strcmp(argv[1], "--without-vpid"));
+	without_vpid = argc == 2 && (!strcmp(argv[1], "--renamed") ||
+				     !strcmp(argv[1], "--without-vpid"));
+	renamed = argc == 2 && (!strcmp(argv[1], "--renamed") ||
+				!strcmp(argv[1], "--shared-vpid"));
 	release = argc < 2;
-	TEST_ASSERT(release || without_vpid || !strcmp(argv[1], "--kept"),
+	TEST_ASSERT(release || without_vpid || renamed || !strcmp(argv[1], "--kept"),
 		    "There is no %s", argv[1]);
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");

@@ -42,8 +42,10 @@ static void l1_make_current(struct l2_context *context)
 
 void l1_set_vpid(struct l2_context *context, u16 vpid)
 {
-	u64 controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
+	u64 controls;
 
+	use_vmcs_of(context);
+	controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
 	if (vpid)
 		controls |= SECONDARY_EXEC_ENABLE_VPID;
 	else
@@ -73,6 +75,7 @@ void l1_load(struct l2_context *context, void *l2_code)
 
 void l1_allow_direct_flush(struct l2_context *context, u64 vm_id, u32 vp_id)
 {
+	use_vmcs_of(context);
 	*(u32 *)context->hv->partition_assist = 0;
 	current_vp_assist->nested_control.features.directhypercall = 1;
 	current_evmcs->partition_assist_page = context->hv->partition_assist_gpa;
