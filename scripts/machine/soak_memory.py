@@ -7,7 +7,8 @@ from statistics import median
 
 # What is used, by what is free or given back at once.
 _NOT_USED = ("MemFree", "FreeOfCPUs", "Buffers", "Cached", "SReclaimable")
-# In KiB: what the median of the last looks may be above that of the first.
+# In KiB: what the median of the last looks may be above that of the first. SUnreclaim is judged
+# only if the objects in each cache are not known: it has the free places between them, too.
 _ALLOWED = {
     "SUnreclaim": 64,
     "KernelStack": 48,
@@ -16,8 +17,8 @@ _ALLOWED = {
     "Percpu": 48,
     "used": 256,
 }
-# And the objects in one cache of the slab allocator.
-_ALLOWED_IN_CACHE = 32
+# And the objects in one cache of the slab allocator, and in all.
+_ALLOWED_IN_CACHE, _ALLOWED_IN_CACHES = 32, 64
 # Caches fill in the first minutes.
 _WARM_UP = 2
 _LOOKS = 3
@@ -37,8 +38,7 @@ def of_caches(slabs: list[dict[str, int]]) -> dict[str, float]:
     grew = {}
     for name in sorted({name for look in own for name in look}):
         first, last = _medians(own, name)
-        if last > first:
-            grew[name] = (last - first) / 1024
+        grew[name] = (last - first) / 1024
     return dict(sorted(grew.items(), key=lambda item: -item[1]))
 
 
@@ -55,12 +55,17 @@ def growths(looks: list[dict[str, int]], slabs: list[dict[str, int]]) -> list[st
     own = [look | {"used": used(look)} for look in looks[_WARM_UP:]]
     if len(own) < 2 * _LOOKS:
         return []
+    caches = of_caches(slabs)
     found = [
         f"leak: objects in {name} grew by {kib:.1f} KiB in {len(own)} looks"
-        for name, kib in of_caches(slabs).items()
+        for name, kib in caches.items()
         if kib > _ALLOWED_IN_CACHE
     ]
+    if not found and (grew := sum(caches.values())) > _ALLOWED_IN_CACHES:
+        found.append(f"leak: objects in all caches grew by {grew:.1f} KiB in {len(own)} looks")
     for name, allowed in _ALLOWED.items():
+        if name == "SUnreclaim" and caches:
+            continue
         first, last = _medians(own, name)
         if last - first > allowed:
             found.append(f"leak: {name} grew by {last - first:g} KiB in {len(own)} looks")

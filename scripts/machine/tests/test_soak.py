@@ -200,12 +200,13 @@ class Memory(unittest.TestCase):
 
     def test_of_each_cache(self) -> None:
         looks = [{"dentry": 2048 + 512 * i, "filp": 4096, "new": 8192 * (i > 4)} for i in range(8)]
-        self.assertEqual(of_caches(looks), {"new": 8.0, "dentry": 1.5})
+        self.assertEqual(of_caches(looks), {"new": 8.0, "dentry": 1.5, "filp": 0.0})
         self.assertEqual(of_caches(looks[:7]), {})
         output = [f"# soak slabs {' '.join(f'{k}={v}' for k, v in look.items())}" for look in looks]
         part = _part([*output, _END])
         self.assertEqual(part.slabs[0], looks[0])
-        self.assertIn("  caches that grew: new 8.0 KiB, dentry 1.5 KiB", report([part]))
+        line = "  objects in all caches: +9.5 KiB; the most: new 8.0, dentry 1.5, filp 0.0"
+        self.assertIn(line, report([part]))
 
     def test_one_cache(self) -> None:
         slabs = [{"kvm_vcpu": 0, "filp": 10240 * i} for i in range(8)]
@@ -214,6 +215,15 @@ class Memory(unittest.TestCase):
         slabs = [look | {"kvm_vcpu": 11264 * i} for i, look in enumerate(slabs)]
         found = ["leak: objects in kvm_vcpu grew by 33.0 KiB in 6 looks"]
         self.assertEqual(growths(looks, slabs), found)
+
+    def test_all_caches(self) -> None:
+        slabs = [dict.fromkeys(("filp", "cred", "pid"), 7424 * i) for i in range(8)]
+        found = ["leak: objects in all caches grew by 65.2 KiB in 6 looks"]
+        self.assertEqual(growths(self._looks([4000] * 8), slabs), found)
+
+    def test_places_between_objects(self) -> None:
+        looks = self._looks([4000 + 100 * i for i in range(8)])
+        self.assertEqual(growths(looks, [{"filp": 4096}] * 8), [])
 
 
 if __name__ == "__main__":
