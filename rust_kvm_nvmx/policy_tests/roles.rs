@@ -34,95 +34,111 @@ mod tests {
         combinations(bits).flat_map(|old| combinations(bits).map(move |new| (old, new)))
     }
 
-    fn cr0_pairs() -> impl Iterator<Item = (u64, u64)> {
-        // CD, which is in no role, stands for the rest.
-        pairs(&[PG, WP, 1 << 30])
+    /// Each pair with EPT and without.
+    fn changes(bits: &[u64]) -> impl Iterator<Item = (u64, u64, bool)> + '_ {
+        pairs(bits).flat_map(|(old, new)| [false, true].map(|ept| (old, new, ept)))
     }
 
-    fn cr4_pairs() -> impl Iterator<Item = (u64, u64)> {
-        // OSFXSR, which is in no role, stands for the rest.
-        pairs(&[PSE, PAE, PGE, LA57, PCIDE, SMEP, SMAP, PKE, 1 << 9])
-    }
+    // CD, which is in no role, stands for the rest.
+    const CR0: [u64; 3] = [PG, WP, 1 << 30];
+    // OSFXSR, which is in no role, stands for the rest.
+    const CR4: [u64; 9] = [PSE, PAE, PGE, LA57, PCIDE, SMEP, SMAP, PKE, 1 << 9];
 
     #[test]
     fn r1_clearing_pg_flushes_and_nothing_else_of_cr0_does() {
-        for (old, new) in cr0_pairs() {
-            for ept in [false, true] {
-                let cleared = old & PG != 0 && new & PG == 0;
-                check_eq!(cr0(old, new, ept).guest_flush, cleared, "{old:#x} {new:#x}");
-            }
+        for (old, new, ept) in changes(&CR0) {
+            let cleared = old & PG != 0 && new & PG == 0;
+            check_eq!(
+                cr0(old, new, ept).guest_flush,
+                cleared,
+                "{old:#x} {new:#x} {ept}"
+            );
         }
     }
 
     #[test]
     fn r6_setting_pg_looks_for_pages() {
-        for (old, new) in cr0_pairs() {
+        for (old, new, ept) in changes(&CR0) {
             let set = old & PG == 0 && new & PG != 0;
-            check_eq!(cr0(old, new, true).look_for_pages, set, "{old:#x} {new:#x}");
+            check_eq!(
+                cr0(old, new, ept).look_for_pages,
+                set,
+                "{old:#x} {new:#x} {ept}"
+            );
         }
     }
 
     #[test]
     fn r5_cr0_makes_a_new_context_for_a_new_role() {
-        for (old, new) in cr0_pairs() {
-            for ept in [false, true] {
-                let wp_alone = old ^ new == WP;
-                let expected = if wp_alone && new & PG == 0 {
-                    Context::Keep
-                } else if wp_alone && ept {
-                    Context::Reread
-                } else if (old ^ new) & (PG | WP) != 0 {
-                    Context::Reset
-                } else {
-                    Context::Keep
-                };
-                check_eq!(
-                    cr0(old, new, ept).context,
-                    expected,
-                    "{old:#x} {new:#x} {ept}"
-                );
-            }
+        for (old, new, ept) in changes(&CR0) {
+            let wp_alone = old ^ new == WP;
+            let expected = if wp_alone && new & PG == 0 {
+                Context::Keep
+            } else if wp_alone && ept {
+                Context::Reread
+            } else if (old ^ new) & (PG | WP) != 0 {
+                Context::Reset
+            } else {
+                Context::Keep
+            };
+            check_eq!(
+                cr0(old, new, ept).context,
+                expected,
+                "{old:#x} {new:#x} {ept}"
+            );
         }
+    }
+
+    /// R2: what flushes all PCIDs.
+    fn is_of_all_pcids(old: u64, new: u64) -> bool {
+        (old ^ new) & PGE != 0 || (old & PCIDE != 0 && new & PCIDE == 0)
     }
 
     #[test]
     fn r2_pge_and_pcide_flush_all_pcids() {
-        for (old, new) in cr4_pairs() {
-            let owed = cr4(old, new, true).request == Some(Request::Guest);
-            let expected = (old ^ new) & PGE != 0 || (old & PCIDE != 0 && new & PCIDE == 0);
-            check_eq!(owed, expected, "{old:#x} {new:#x}");
+        for (old, new, ept) in changes(&CR4) {
+            let owed = cr4(old, new, ept).request == Some(Request::Guest);
+            check_eq!(owed, is_of_all_pcids(old, new), "{old:#x} {new:#x} {ept}");
         }
     }
 
     #[test]
     fn r3_pae_and_smep_flush_the_current_pcid_where_r2_does_not() {
-        for (old, new) in cr4_pairs() {
-            let owed = cr4(old, new, false).request;
-            let expected = (old ^ new) & PAE != 0 || (old & SMEP == 0 && new & SMEP != 0);
-            if owed != Some(Request::Guest) {
-                check_eq!(
-                    owed == Some(Request::Current),
-                    expected,
-                    "{old:#x} {new:#x}"
-                );
+        for (old, new, ept) in changes(&CR4) {
+            if is_of_all_pcids(old, new) {
+                continue;
             }
+            let flushes = (old ^ new) & PAE != 0 || (old & SMEP == 0 && new & SMEP != 0);
+            let expected = if flushes {
+                Some(Request::Current)
+            } else {
+                None
+            };
+            check_eq!(
+                cr4(old, new, ept).request,
+                expected,
+                "{old:#x} {new:#x} {ept}"
+            );
         }
     }
 
     #[test]
     fn r4_pcids_switched_on_unload_the_shadow_roots() {
-        for (old, new) in cr4_pairs() {
+        for (old, new, ept) in changes(&CR4) {
             let on = old & PCIDE == 0 && new & PCIDE != 0;
-            check_eq!(cr4(old, new, false).unload, on, "{old:#x} {new:#x}");
-            assert!(!cr4(old, new, true).unload);
+            check_eq!(
+                cr4(old, new, ept).unload,
+                on && !ept,
+                "{old:#x} {new:#x} {ept}"
+            );
         }
     }
 
     #[test]
     fn r5_cr4_makes_a_new_context_for_a_new_role() {
-        for (old, new) in cr4_pairs() {
+        for (old, new, ept) in changes(&CR4) {
             let role = (old ^ new) & (PSE | PAE | LA57 | SMEP | SMAP | PKE) != 0;
-            check_eq!(cr4(old, new, true).reset, role, "{old:#x} {new:#x}");
+            check_eq!(cr4(old, new, ept).reset, role, "{old:#x} {new:#x} {ept}");
         }
     }
 }
