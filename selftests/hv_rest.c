@@ -7,7 +7,12 @@
  * A step runs one of the L2s, and then, with L1 active, the other vCPU makes its call.
  * Calls that name A come with a change of A's page, so a call that is lost is seen as a
  * wrong number, and by the oracle.
+ *
+ * Or the call is made while A is active and its thread in user space, and A exits before
+ * KVM looks at the queue: an INIT came, which KVM_GET_MP_STATE makes an exit.  The next L2
+ * takes what is in the queue.
  */
+#include "apic.h"
 #include "hv_pair.h"
 #include "options.h"
 #include "witness.h"
@@ -26,10 +31,13 @@ enum l2 { A, B, PLAIN, A_WITHOUT_VPID, PLAIN_AS_A, NR_L2S };
 
 enum { DONE, AT_REST };
 
+#define PORT	0xf1	/* with which A asks for the call that comes while it is active */
+
 struct step {
 	enum l2 l2;
 	u64 call;		/* VPs of a call after it, 0 for none */
 	u64 vm;			/* of the call, 0 for theirs */
+	bool in_l2;		/* the call is made in it, and an INIT ends it */
 	const char *region;	/* of the entry */
 	u64 flushes;		/* in it, if the translations of all are kept */
 };
@@ -58,6 +66,11 @@ static const struct step steps[] = {
 	{ A, .call = BIT(VP_A) }, { PLAIN }, { A },
 	{ A, .call = BIT(VP_A) }, { A },
 	{ A, .call = ALL_VPS }, { B }, { A }, { B },
+	/* It is queued for A, and B takes it from the queue. */
+	{ A, .call = BIT(VP_A), .in_l2 = true }, { B },
+	{ A, .region = "rest.queued", .flushes = 1 },
+	{ A, .call = ALL_VPS, .in_l2 = true }, { B }, { PLAIN },
+	{ A, .region = "rest.queued", .flushes = 1 }, { B },
 	/* The calls are spent on the VPID that it shares with L1. */
 	{ A_WITHOUT_VPID, .call = BIT(VP_A) }, { A_WITHOUT_VPID }, { A },
 	{ B }, { A_WITHOUT_VPID, .call = BIT(VP_A) }, { A_WITHOUT_VPID }, { B }, { A },
@@ -68,6 +81,16 @@ static const struct step steps[] = {
 
 static struct l2_context *l2s[NR_L2S];
 static enum l2 now;
+static bool stop_in_l2;
+
+/* To user space, with nothing in registers, as L1 does not keep them. */
+static void stop(void)
+{
+	asm volatile("push %%rbp; outb %%al, %0; pop %%rbp"
+		     : : "i"(PORT)
+		     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11",
+		       "r12", "r13", "r14", "r15", "memory");
+}
 
 static void l2_code(void)
 {
@@ -77,7 +100,10 @@ static void l2_code(void)
 			hv_pair_check(READ_ONCE(hv_pair_by));
 		else
 			check_page(hv_pair.tables, 1, 1);
-		vmcall();
+		if (READ_ONCE(stop_in_l2))
+			stop();
+		else
+			vmcall();
 	}
 }
 
@@ -117,7 +143,7 @@ static void fail(struct l2_context *context)
 	context->launched = false;
 }
 
-static void run(enum l2 l2)
+static void run(enum l2 l2, bool in_l2)
 {
 	static struct l2_context *last;
 	struct l2_context *context = context_of(l2);
@@ -139,7 +165,11 @@ static void run(enum l2 l2)
 	WRITE_ONCE(now, l2);
 	if (l2 == PLAIN_AS_A)
 		fail(context);
-	l1_run_to_vmcall(context);
+	WRITE_ONCE(stop_in_l2, in_l2);
+	if (in_l2)
+		GUEST_ASSERT_EQ(l1_enter(context), EXIT_REASON_INIT_SIGNAL);
+	else
+		l1_run_to_vmcall(context);
 }
 
 static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
@@ -149,16 +179,36 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa, u64 id)
 	if (id == SENDER)
 		l1_hv_pair_send(context, hypercall_gpa);
 
+	/* KVM finds it by its APIC ID from now on. */
+	x2apic_enable();
 	l1_hyperv_on(l2s[A], hypercall_gpa);
 	rdmsr(HV_X64_MSR_VP_INDEX);
 	l1_vmxon(l2s[A]);
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
 		witness_mark(steps[i].region ?: UNJUDGED);
-		run(steps[i].l2);
+		run(steps[i].l2, steps[i].in_l2);
 		witness_mark(UNJUDGED);
 		GUEST_SYNC(AT_REST);
 	}
 	GUEST_DONE();
+}
+
+/* With the target in L2: the call, and an exit to L1 before the target looks at it. */
+static void call_and_exit(struct kvm_vm *vm, struct kvm_vcpu *vcpus[2], u64 processors)
+{
+	struct kvm_msi init = {
+		.address_lo = APIC_DEFAULT_GPA | vcpus[TARGET]->id << 12,
+		.data = APIC_DM_INIT,
+	};
+	struct kvm_mp_state state;
+
+	vcpu_run(vcpus[TARGET]);
+	TEST_ASSERT_KVM_EXIT_REASON(vcpus[TARGET], KVM_EXIT_IO);
+	TEST_ASSERT_EQ(vcpus[TARGET]->run->io.port, PORT);
+	vcpu_run_complete_io(vcpus[TARGET]);
+	hv_pair_call(vcpus, VM_ID, processors, true);
+	TEST_ASSERT_EQ(__vm_ioctl(vm, KVM_SIGNAL_MSI, &init), 1);
+	vcpu_mp_state_get(vcpus[TARGET], &state);
 }
 
 static void expect(const char *region)
@@ -196,9 +246,11 @@ int main(int argc, char *argv[])
 	sync_global_to_guest(vm, l2s);
 
 	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), AT_REST);
 		call = steps[i].call;
-		if (call)
+		if (steps[i].in_l2)
+			call_and_exit(vm, vcpus, call);
+		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), AT_REST);
+		if (call && !steps[i].in_l2)
 			hv_pair_call(vcpus, steps[i].vm ?: VM_ID, call,
 				     !steps[i].vm && call & BIT(VP_A));
 	}
@@ -210,6 +262,7 @@ int main(int argc, char *argv[])
 	expect("rest.none");
 	expect("rest.called");
 	expect("rest.not_called");
+	expect("rest.queued");
 	expect("rest.renamed");
 	return 0;
 }
