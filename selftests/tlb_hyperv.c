@@ -102,14 +102,14 @@ static void target_l1(struct l2_context *context, u64 hypercall_gpa)
 	}
 }
 
-/* Pages that nobody uses, and as the last one the one that was changed. */
+/* Pages that nobody uses and that do not adjoin, and the one that was changed, last. */
 static void flush_list(int others, bool changed)
 {
 	u64 entries[NR_OTHERS + 1];
 	int i;
 
 	for (i = 0; i < others; i++)
-		entries[i] = (u64)backing_gva(NR_PAGES + i);
+		entries[i] = (u64)backing_gva(NR_PAGES + 2 * i);
 	if (changed)
 		entries[i++] = (u64)backing_gva(0);
 	guest_hv_flush_list(&input, BIT(TARGET), entries, i);
