@@ -142,7 +142,7 @@ static void try_setting(int number)
 {
 	u64 in_c;
 
-	must(module_unload("kvm_intel"), "unloading kvm_intel");
+	module_must_unload("kvm_intel");
 	must(load("kvm-intel", settings[number].parameters), settings[number].parameters);
 	TEST_ASSERT(kvm_has_ept() == settings[number].ept, "kvm_intel has another ept");
 	TEST_ASSERT(kvm_has_vpid() == settings[number].vpid, "kvm_intel has another vpid");
@@ -158,7 +158,7 @@ static void try_setting(int number)
 	TEST_ASSERT_EQ(module_unload("kvm"), -EAGAIN);
 	run_workload();
 	witness_mark(UNJUDGED);
-	must(module_unload("rust_kvm_nvmx"), "unloading rust_kvm_nvmx");
+	module_must_unload("rust_kvm_nvmx");
 	run_workload_in_c();
 }
 
