@@ -45,8 +45,7 @@ static void target_l1(u64 hypercall_gpa)
 	u64 controls;
 
 	set_cr3(tables->cr3);
-	wrmsr(HV_X64_MSR_GUEST_OS_ID, HYPERV_LINUX_OS_ID);
-	wrmsr(HV_X64_MSR_HYPERCALL, hypercall_gpa);
+	l1_hyperv_on(tables, hypercall_gpa);
 	rdmsr(HV_X64_MSR_VP_INDEX);
 	l1_vmxon(l2);
 	l1_load(l2, l2_code);
@@ -76,8 +75,7 @@ static void sender_l1(u64 hypercall_gpa)
 {
 	u64 gva;
 
-	wrmsr(HV_X64_MSR_GUEST_OS_ID, HYPERV_LINUX_OS_ID);
-	wrmsr(HV_X64_MSR_HYPERCALL, hypercall_gpa);
+	l1_hyperv_on(tables, hypercall_gpa);
 	rdmsr(HV_X64_MSR_VP_INDEX);
 	for (;;) {
 		GUEST_SYNC(SENT);
@@ -142,10 +140,8 @@ int main(int argc, char *argv[])
 	struct sigaction action = { .sa_handler = on_signal };
 	struct kvm_vcpu *vcpus[2], *target;
 	int hits, try = 0;
-	struct l2_context *context;
 	pthread_t thread;
 	struct kvm_vm *vm;
-	gva_t gva;
 	int i;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
@@ -159,11 +155,8 @@ int main(int argc, char *argv[])
 	vcpus[SENDER] = vm_vcpu_add(vm, SENDER, sender_l1);
 	target = vm_vcpu_add(vm, TARGET, target_l1);
 	vcpus[TARGET] = target;
-	context_create(vm, 5, 2, L2_EPT_OFF, &gva);
-	tables = (struct l2_context *)gva;
-	context = context_create(vm, 0, 1, L2_EPT_OFF, &gva);
-	context->vpid = kvm_has_vpid() ? VPID12 : 0;
-	l2 = (struct l2_context *)gva;
+	tables = context_for_guest(vm, 5, 2, L2_EPT_OFF, 0);
+	l2 = context_for_guest(vm, 0, 1, L2_EPT_OFF, kvm_has_vpid() ? VPID12 : 0);
 	for (i = 0; i < 2; i++) {
 		vcpu_set_hv_cpuid(vcpus[i]);
 		vcpu_args_set(vcpus[i], 1, addr_gva2gpa(vm, vm_alloc_page(vm)));

@@ -11,11 +11,11 @@
  */
 #include <asm/kvm_para.h>
 
-#include "contexts.h"
+#include "backing.h"
+#include "invalidate.h"
 #include "witness.h"
 
-#define VPID12			1
-#define INVPCID_ALL_GLOBAL	2
+#define VPID12	1
 
 enum { DONE, CHECK, PV_L1, SREGS_L1, SREGS_L2, SREGS_L2_NO_VPID, INVPCID_L1 };
 
@@ -35,16 +35,6 @@ static void l2_code(void)
 	vmcall();
 }
 
-static void l1_invpcid_all(void)
-{
-	struct {
-		u64 pcid, address;
-	} operand = {};
-
-	asm volatile("invpcid %0, %1"
-		     : : "m"(operand), "r"((u64)INVPCID_ALL_GLOBAL) : "memory");
-}
-
 static void l1_code(struct l2_context *context, u64 steal_time_gpa)
 {
 	wrmsr(MSR_KVM_STEAL_TIME, steal_time_gpa | KVM_MSR_ENABLED);
@@ -52,7 +42,7 @@ static void l1_code(struct l2_context *context, u64 steal_time_gpa)
 	STAND_STILL(SREGS_L1);
 
 	GUEST_SYNC(INVPCID_L1);
-	l1_invpcid_all();
+	guest_invpcid(INVPCID_ALL, 0, 0);
 	witness_mark(UNJUDGED);
 	GUEST_SYNC(CHECK);
 
@@ -62,15 +52,6 @@ static void l1_code(struct l2_context *context, u64 steal_time_gpa)
 	l1_set_vpid(context, 0);
 	l1_run_to_vmcall(context);
 	GUEST_DONE();
-}
-
-static void toggle_global_pages(struct kvm_vcpu *vcpu)
-{
-	struct kvm_sregs sregs;
-
-	vcpu_sregs_get(vcpu, &sregs);
-	sregs.cr4 ^= X86_CR4_PGE;
-	vcpu_sregs_set(vcpu, &sregs);
 }
 
 /* A new root: INVEPT of it, or with EPT off INVVPID of the VPID it is used with. */
@@ -130,7 +111,7 @@ int main(int argc, char *argv[])
 			TEST_ASSERT_EQ(steal_time->preempted, 0);
 			break;
 		case SREGS_L1:
-			toggle_global_pages(vcpu);
+			vcpu_flush_guest(vcpu);
 			judge(vcpu, "guest.sregs.l1", "vmentry.L1", plus_new_root(vpid01), 1);
 			break;
 		case INVPCID_L1:
@@ -139,11 +120,11 @@ int main(int argc, char *argv[])
 			      kvm_has_ept() ? nothing : vpid01, !kvm_has_ept());
 			break;
 		case SREGS_L2:
-			toggle_global_pages(vcpu);
+			vcpu_flush_guest(vcpu);
 			judge(vcpu, "guest.sregs.l2", "vmentry.L2", plus_new_root(vpid02), 1);
 			break;
 		case SREGS_L2_NO_VPID:
-			toggle_global_pages(vcpu);
+			vcpu_flush_guest(vcpu);
 			judge(vcpu, "guest.sregs.l2_no_vpid", "vmentry.L2",
 			      plus_new_root(vpid01), 1);
 			break;

@@ -8,6 +8,7 @@
  * Needs APICv: without, KVM maps the page for no guest.
  */
 #include "apic.h"
+#include "apic_page.h"
 #include "backing.h"
 #include "witness.h"
 
@@ -19,18 +20,12 @@ enum { DONE };
 
 static const char region[] = "hole.apic_mode";
 
-static void set_apic(u64 mode)
-{
-	wrmsr(MSR_IA32_APICBASE,
-	      (rdmsr(MSR_IA32_APICBASE) & ~(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)) | mode);
-}
-
 static void l2_code(void)
 {
 	for (;;) {
 		vmcall();
 		witness_mark(region);
-		set_apic(MSR_IA32_APICBASE_ENABLE);
+		guest_set_apic(MSR_IA32_APICBASE_ENABLE);
 		witness_mark(UNJUDGED);
 		vmcall();
 	}
@@ -49,7 +44,7 @@ static void l1_code(struct l2_context *context)
 	for (round = 0; round < ROUNDS; round++) {
 		/* KVM may flush when it runs an L2 again after long: do so first. */
 		l1_run_to_vmcall(context);
-		set_apic(0);
+		guest_set_apic(0);
 		xapic_write_reg(APIC_LVR, PLAIN_VALUE);
 		GUEST_ASSERT_EQ(xapic_read_reg(APIC_LVR), PLAIN_VALUE);
 		l1_run_to_vmcall(context);

@@ -7,7 +7,6 @@
  */
 #include "ept12.h"
 #include "flush_call.h"
-#include "witness.h"
 
 /* Two for the address that is flushed, two for the input, one after the second of these. */
 enum { BACKING, OTHER_BACKING, INPUT, SECOND_INPUT, OTHER_INPUT, NR_PAGES };

@@ -28,8 +28,7 @@ static bool stop;
 static void hyperv_on(u64 hypercall_gpa)
 {
 	set_cr3(tables->cr3);
-	wrmsr(HV_X64_MSR_GUEST_OS_ID, HYPERV_LINUX_OS_ID);
-	wrmsr(HV_X64_MSR_HYPERCALL, hypercall_gpa);
+	l1_hyperv_on(tables, hypercall_gpa);
 	rdmsr(HV_X64_MSR_VP_INDEX);
 }
 

@@ -15,6 +15,7 @@
 
 #define OTHER_VM_ID	8
 #define NO_VM_ID	99
+#define ALL_VPS		(BIT(1) | BIT(2) | BIT(3))	/* of the steps */
 
 enum l2 { A, B, PLAIN, NR_L2S };
 
@@ -305,11 +306,11 @@ int main(int argc, char *argv[])
 			now.vpid12 = 0;
 		sync_global_to_guest(vm, now);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), ARRIVED);
-		flushes = hv_pair_send(vcpus, NO_VM_ID, 0, false);
+		flushes = hv_pair_send(vcpus, NO_VM_ID, ALL_VPS, false);
 		check_count(i, false, flushes, 0);
 		/* Changed for the L2s at rest, if the one that runs is not A or B. */
 		flushes = hv_pair_send(vcpus, now.l2 == PLAIN ? VM_ID : now.vm,
-				       now.l2 == PLAIN ? 0 : BIT(now.vp), true);
+				       now.l2 == PLAIN ? ALL_VPS : BIT(now.vp), true);
 		check_count(i, true, flushes, now.l2 != PLAIN);
 		returns += now.l2 == PLAIN;
 	}

@@ -190,8 +190,7 @@ static struct kvm_vm *create_vm(enum level level, int nr, bool spin, struct kvm_
 	int i;
 
 	vm = contexts_vm_create(nr, nr + 1, 2);
-	context_create(vm, 0, 2, L2_EPT_OFF, &gva);
-	tables = (struct l2_context *)gva;
+	tables = context_for_guest(vm, 0, 2, L2_EPT_OFF, 0);
 	input = hv_input_create(vm);
 	for (i = 0; i < nr; i++) {
 		vcpus[i] = vm_vcpu_add(vm, i, run_vcpu);

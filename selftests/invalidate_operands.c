@@ -13,7 +13,6 @@
 #define FAILS		28ul		/* "invalid operand to INVEPT/INVVPID" */
 #define EXCEPTION	0x100ul		/* plus the vector */
 
-#define NON_CANONICAL	0x8000000000000000ul
 #define NOWHERE		((struct invalidate_operand *)0x123456789000ul)
 #define VPID_TYPES(cap)	(((cap) >> 40) & 0xf)
 #define EPT_TYPES(cap)	(((cap) >> 24) & 6)
@@ -27,6 +26,8 @@ enum { DONE, RAN };
 
 static const u64 unknown_types[] = { 4, 5, 31, 32, 33, 63, 1ul << 32, (1ul << 32) + 1, ~0ul };
 static u8 failed;
+/* The lowest bit that an address may not have alone. */
+static u64 non_canonical;
 
 /* How it ends: SUCCEEDS, the error's number, or EXCEPTION and a vector. */
 #define INVALIDATE(region, insn, operand, type)					\
@@ -92,7 +93,7 @@ static void try_bad_invvpid(u64 types)
 			GUEST_ASSERT_EQ(invvpid_ends(type, 0, 0), FAILS);
 	}
 	if (types & BIT_ULL(INVVPID_ADDRESS))
-		GUEST_ASSERT_EQ(invvpid_ends(INVVPID_ADDRESS, VPID12, NON_CANONICAL), FAILS);
+		GUEST_ASSERT_EQ(invvpid_ends(INVVPID_ADDRESS, VPID12, non_canonical), FAILS);
 }
 
 static void try_invept(u64 types, u64 eptp)
@@ -174,6 +175,7 @@ static void try_operands(bool capable)
 			    capable && kvm_cpu_has_ept() ? L2_EPT_SHARED : L2_EPT_OFF, &context);
 	l2->vpid = capable && kvm_has_vpid() ? VPID12 : 0;
 	contexts_finish(vm);
+	sync_global_to_guest(vm, non_canonical);
 	if (!capable)
 		vcpu_set_msr(vcpu, MSR_IA32_VMX_EPT_VPID_CAP, 0);
 	vcpu_args_set(vcpu, 1, context);
@@ -189,6 +191,7 @@ int main(int argc, char *argv[])
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	pin_self_to_any_cpu();
+	non_canonical = kvm_cpu_has(X86_FEATURE_LA57) ? BIT_ULL(56) : BIT_ULL(47);
 
 	try_operands(true);
 	try_operands(false);

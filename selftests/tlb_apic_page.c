@@ -13,7 +13,6 @@
 #include "apic.h"
 #include "apic_page.h"
 #include "backing.h"
-#include "witness.h"
 
 #define PLAIN_VALUE	0x5a5a5a5au
 #define OTHER_PAGES	64
@@ -26,13 +25,6 @@ static u32 apic_version;
 static bool flushes_l2_root;
 /* The host's thread is done moving the page. */
 static bool moved_enough;
-
-static void set_apic(u64 mode)
-{
-	u64 base = rdmsr(MSR_IA32_APICBASE) & ~(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
-
-	wrmsr(MSR_IA32_APICBASE, base | mode);
-}
 
 static void use_as_memory(void)
 {
@@ -50,7 +42,7 @@ static void l2_code(void)
 	vmcall();
 	if (!flushes_l2_root) {
 		/* L1 has turned it off. */
-		set_apic(MSR_IA32_APICBASE_ENABLE);
+		guest_set_apic(MSR_IA32_APICBASE_ENABLE);
 		vmcall();
 	}
 	GUEST_SYNC(MOVE_PAGE);
@@ -62,16 +54,16 @@ static void l1_code(struct l2_context *context)
 {
 	apic_version = xapic_read_reg(APIC_LVR);
 
-	set_apic(0);
+	guest_set_apic(0);
 	use_as_memory();
-	set_apic(MSR_IA32_APICBASE_ENABLE);
+	guest_set_apic(MSR_IA32_APICBASE_ENABLE);
 	check_apic();
 
-	set_apic(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
+	guest_set_apic(MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
 	use_as_memory();
 	/* The way back is through off. */
-	set_apic(0);
-	set_apic(MSR_IA32_APICBASE_ENABLE);
+	guest_set_apic(0);
+	guest_set_apic(MSR_IA32_APICBASE_ENABLE);
 	check_apic();
 
 	GUEST_SYNC(MOVE_PAGE);
@@ -85,7 +77,7 @@ static void l1_code(struct l2_context *context)
 	/* The first entry on a CPU flushes everything. */
 	l1_run_to_vmcall(context);
 	if (!flushes_l2_root) {
-		set_apic(0);
+		guest_set_apic(0);
 		use_as_memory();
 		l1_run_to_vmcall(context);
 		check_apic();

@@ -13,7 +13,6 @@
 
 #include "backing.h"
 #include "invalidate.h"
-#include "witness.h"
 
 #define NR_PAGES	2
 #define NR_CONTEXTS	3

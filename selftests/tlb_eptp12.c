@@ -17,7 +17,8 @@
 #include "nested_ept.h"
 #include "witness.h"
 
-#define NR_EPTS	6
+/* KVM keeps 3 roots besides the one in use, and for rust_kvm_nvmx 15. */
+#define NR_EPTS	18
 #define ROUNDS	3
 #define VPID12	5
 #define NR_SPARED	3	/* all have roots at one time */
@@ -215,8 +216,7 @@ int main(int argc, char *argv[])
 	vm = contexts_vm_create(1, 1 + NR_EPTS, 1);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	vm_enable_ept(vm);
-	context_create(vm, 0, 1, L2_EPT_SHARED, &gva);
-	context = (struct l2_context *)gva;
+	context = context_for_guest(vm, 0, 1, L2_EPT_SHARED, 0);
 	for (i = 0; i < NR_EPTS; i++) {
 		nested_ept_create(vm, i + 1, &gva);
 		epts[i] = (struct nested_ept *)gva;

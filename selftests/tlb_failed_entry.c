@@ -4,11 +4,14 @@
  * to another vpid12 or another EPT.  If KVM has not seen the change yet, the next entry
  * must flush.  If KVM has switched to L2, the flush was requested for L2 and must be done
  * for L2 before the vCPU goes back to L1, which has another VPID: the next entry, with
- * the same vpid12, does not request it again.  One flush in all, either way.
+ * the same vpid12, does not request it again.  For a vpid12 it is one flush in all with
+ * EPT, either way, and at least one without.
  *
  * Two L2s back one linear address by a page each.  The first one has a translation
  * cached, then the second is entered, fails, is entered again, and uses the address.
- * With --evmcs both are on enlightened VMCSs.
+ * Where they share a VPID, a lost flush is seen by that use.  Where each vpid12 keeps its
+ * own, L1 has executed INVVPID, and a lost flush is seen by the count alone.  With --evmcs
+ * both are on enlightened VMCSs.
  */
 #include "backing.h"
 #include "invalidate.h"

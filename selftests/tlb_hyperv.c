@@ -102,14 +102,14 @@ static void target_l1(struct l2_context *context, u64 hypercall_gpa)
 	}
 }
 
-/* Pages that nobody uses, and as the last one the one that was changed. */
+/* Pages that nobody uses and that do not adjoin, and the one that was changed, last. */
 static void flush_list(int others, bool changed)
 {
 	u64 entries[NR_OTHERS + 1];
 	int i;
 
 	for (i = 0; i < others; i++)
-		entries[i] = (u64)backing_gva(NR_PAGES + i);
+		entries[i] = (u64)backing_gva(NR_PAGES + 2 * i);
 	if (changed)
 		entries[i++] = (u64)backing_gva(0);
 	guest_hv_flush_list(&input, BIT(TARGET), entries, i);
@@ -212,16 +212,6 @@ static struct kvm_vm *create_vm(struct kvm_vcpu *vcpus[2], enum l2_ept ept)
 	return vm;
 }
 
-/* A guest flush of the level that runs; the other one's queue must survive it. */
-static void flush_current_level(struct kvm_vcpu *vcpu)
-{
-	struct kvm_sregs sregs;
-
-	vcpu_sregs_get(vcpu, &sregs);
-	sregs.cr4 ^= X86_CR4_PGE;
-	vcpu_sregs_set(vcpu, &sregs);
-}
-
 static void try_calls(enum l2_ept ept)
 {
 	struct kvm_vcpu *vcpus[2];
@@ -242,8 +232,9 @@ static void try_calls(enum l2_ept ept)
 
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), WAITING);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), SENT);
+		/* The other level's queue must survive it. */
 		if (now.purge)
-			flush_current_level(vcpus[TARGET]);
+			vcpu_flush_guest(vcpus[TARGET]);
 		TEST_ASSERT_EQ(run_to_sync(vcpus[TARGET]), USED);
 	}
 	kvm_vm_free(vm);

@@ -47,6 +47,7 @@ int main(int argc, char *argv[])
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");
+	pin_self_to_any_cpu();
 
 	vm = contexts_vm_create(1, 1, NR_PAGES);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);

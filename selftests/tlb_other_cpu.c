@@ -50,7 +50,6 @@ int main(int argc, char *argv[])
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
-	gva_t gva;
 	u64 stage;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
@@ -60,8 +59,7 @@ int main(int argc, char *argv[])
 
 	vm = contexts_vm_create(1, 1, NR_PAGES);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
-	context_create(vm, 0, NR_PAGES, L2_EPT_OFF, &gva);
-	context = (struct l2_context *)gva;
+	context = context_for_guest(vm, 0, NR_PAGES, L2_EPT_OFF, 0);
 	contexts_finish(vm);
 	sync_global_to_guest(vm, context);
 

@@ -94,8 +94,7 @@ int main(int argc, char *argv[])
 	vm = contexts_vm_create(2, 1, NR_PAGES);
 	target = vm_vcpu_add(vm, 0, target_code);
 	sender = vm_vcpu_add(vm, 1, sender_code);
-	context_create(vm, 0, NR_PAGES, L2_EPT_OFF, &gva);
-	tables = (struct l2_context *)gva;
+	tables = context_for_guest(vm, 0, NR_PAGES, L2_EPT_OFF, 0);
 	gva = vm_alloc_page(vm);
 	memset(addr_gva2hva(vm, gva), 0, sizeof(*steal_time));
 	steal_time = (struct kvm_steal_time *)gva;

@@ -210,8 +210,7 @@ int main(int argc, char *argv[])
 	vm = contexts_vm_create(2, 1, NR_PAGES);
 	target = vm_vcpu_add(vm, TARGET, target_code);
 	host.sender = vm_vcpu_add(vm, SENDER, with_race ? race_code : sender_code);
-	context_create(vm, 0, NR_PAGES, L2_EPT_OFF, &gva);
-	tables = (struct l2_context *)gva;
+	tables = context_for_guest(vm, 0, NR_PAGES, L2_EPT_OFF, 0);
 	gva = vm_alloc_page(vm);
 	host.steal_time = addr_gva2hva(vm, gva);
 	memset(host.steal_time, 0, sizeof(*host.steal_time));

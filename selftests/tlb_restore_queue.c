@@ -4,6 +4,10 @@
  * for it in its queue, and L2's memory has changed: in the same VM what waits must be
  * handled before L2 continues; in a new one nothing old is there.  When L1 has entered the
  * L2 again, calls reach it as before.
+ *
+ * To restore it is a flush of L2's as well, with a call that waits or without, so KVM's
+ * count tells nothing before the call after that.  What L2 reads shows whether the page
+ * was flushed, and to the oracle whether the flush was late.
  */
 #include "hv_pair.h"
 #include "witness.h"
@@ -77,8 +81,7 @@ static void try_vm(bool new_vm)
 			vcpu_save_and_go_back(vcpus[TARGET]);
 		if (!new_vm)
 			witness_mark(region);
-		flushes = hv_pair_run_target(vcpus);
-		TEST_ASSERT(flushes, "round %d: nothing was flushed", round);
+		hv_pair_run_target(vcpus);
 
 		/*
 		 * L2 waits again, after another entry, for which L1 calls the ids dirty.

@@ -31,8 +31,7 @@ static u64 returned, looked, ready;
 static void hyperv_on(u64 hypercall_gpa)
 {
 	set_cr3(tables->cr3);
-	wrmsr(HV_X64_MSR_GUEST_OS_ID, HYPERV_LINUX_OS_ID);
-	wrmsr(HV_X64_MSR_HYPERCALL, hypercall_gpa);
+	l1_hyperv_on(tables, hypercall_gpa);
 	rdmsr(HV_X64_MSR_VP_INDEX);
 }
 
@@ -94,7 +93,6 @@ int main(int argc, char *argv[])
 	struct kvm_vcpu *vcpus[2];
 	pthread_t threads[2];
 	struct kvm_vm *vm;
-	gva_t gva;
 	int i;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
@@ -103,8 +101,7 @@ int main(int argc, char *argv[])
 
 	vm = contexts_vm_create(2, 2, 2);
 	virt_pg_map(vm, EVICTING_GVA, addr_gva2gpa(vm, vm_alloc_page(vm)));
-	context_create(vm, 0, 2, L2_EPT_OFF, &gva);
-	tables = (struct l2_context *)gva;
+	tables = context_for_guest(vm, 0, 2, L2_EPT_OFF, 0);
 	input = hv_input_create(vm);
 	sync_global_to_guest(vm, tables);
 	sync_global_to_guest(vm, input);

@@ -59,7 +59,6 @@ static void l1_enter_with(struct l2_context *context, u16 vpid12)
 static void l1_code(struct l2_context *first, struct l2_context *second)
 {
 	struct invalidate_operand reserved = { 0x10000, 0 };
-	bool failed;
 
 	l1_vmxon(first);
 	l1_enter_with(first, 1);
@@ -69,10 +68,7 @@ static void l1_code(struct l2_context *first, struct l2_context *second)
 	l1_invvpid(INVVPID_SINGLE, 2, 0);
 	l1_enter_with(first, 1);
 	l1_invvpid(INVVPID_SINGLE, 2, 0);
-	asm volatile("invvpid %1, %2\n\t"
-		     "setbe %0"
-		     : "=qm"(failed) : "m"(reserved), "r"((u64)INVVPID_ADDRESS) : "cc", "memory");
-	GUEST_ASSERT(failed);
+	GUEST_ASSERT(l1_try_invvpid(INVVPID_ADDRESS, &reserved));
 	GUEST_DONE();
 }
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 #include "backing.h"
-#include "invalidate.h"
 #include "vpids.h"
 #include "witness.h"
 

@@ -50,6 +50,16 @@ static inline void vcpu_go_back(struct kvm_vcpu *vcpu, struct kvm_x86_state *sta
 	vcpu_nested_state_set(vcpu, &state->nested);
 }
 
+/* Host: request a guest flush for the level that runs, by a change of CR4.PGE. */
+static inline void vcpu_flush_guest(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr4 ^= X86_CR4_PGE;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
 static inline void vcpu_save_and_go_back(struct kvm_vcpu *vcpu)
 {
 	struct kvm_x86_state *state = vcpu_save_state(vcpu);

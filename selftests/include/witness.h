@@ -49,7 +49,7 @@ struct flushes {
 	u64 addr02;		/* ... on vpid02 */
 	u64 single01;		/* INVVPID single-context on vpid01 */
 	u64 single02;
-	u64 single_other;	/* ... on a VPID that no guest has run with yet */
+	u64 single_other;	/* ... on a VPID that is no VMCS's now: new, or parked */
 	u64 all_contexts;	/* INVVPID all-contexts */
 	u64 invept_single;	/* INVEPT single-context, of the current VMCS's root */
 	u64 invept_all;
