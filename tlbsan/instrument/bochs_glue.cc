@@ -126,10 +126,7 @@ void tlbsan_vmentry(unsigned cpu)
 		simulated_entry(entry);
 	counting->entered(entry);
 	if (oracle) {
-		GuestRegisters registers = registers_of(c);
-
-		registers.trap_after_flush = trap_after_flush(cpu);
-		oracle->entered(entry, registers);
+		oracle->entered(entry, registers_at_entry(cpu));
 		begin_guest(cpu);
 	}
 }

@@ -23,6 +23,7 @@ extern std::unique_ptr<Oracle> oracle;		/* nullptr: off */
 /* The tags of the guest that this CPU runs. */
 Tag tag_of(const BX_CPU_C *cpu);
 GuestRegisters registers_of(const BX_CPU_C *cpu);
+GuestRegisters registers_at_entry(unsigned cpu);
 
 /* The simulated TLB; only simulate() and simulated_settle*() may be called while it is off. */
 void simulate(unsigned cpu_count);

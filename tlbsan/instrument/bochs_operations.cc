@@ -41,6 +41,16 @@ GuestRegisters registers_of(const BX_CPU_C *cpu)
 	};
 }
 
+GuestRegisters registers_at_entry(unsigned cpu)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	GuestRegisters registers = registers_of(c);
+
+	registers.rflags = c->VMread64(VMCS_GUEST_RFLAGS);
+	registers.trap_after_flush = trap_after_flush(cpu);
+	return registers;
+}
+
 void begin_guest(unsigned cpu)
 {
 	before(cpu) = { .cr0 = BX_CPU(cpu)->cr0.get32(), .cr4 = BX_CPU(cpu)->cr4.get32() };

@@ -205,6 +205,7 @@ void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
 
 	vcpu.host_cr3 = registers.host_cr3 & FRAME;
 	call_returned(vcpu, registers, l2);
+	l1_invalidated(vcpu, registers);
 	if (l2 && !vcpu.in_l2)
 		enters_l2(vcpu);
 	else if (!l2 && vcpu.in_l2)

@@ -6,7 +6,8 @@
  * An L1 runs under virtual VPID 0, its L2 under vpid12 and the EP4TA of eptp12
  * (0 for each that is off).  An operation counts
  *	- when the guest executes it, if the hardware lets it;
- *	- at its VM exit, if an L1 leaves it to the hypervisor;
+ *	- at its VM exit, if an L1 leaves it to the hypervisor; INVVPID and INVEPT, which
+ *	  can fail, at the next VM entry, if RFLAGS and RIP show success;
  *	- when the L2 runs on, if an L2 does: had L1 run in between, it would have
  *	  been L1's to carry out, and L1's own operations speak for it;
  *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, and for a CR3
@@ -132,6 +133,9 @@ private:
 		bool in_l2 = false;
 		Time restored = 0;	/* when this L2 took another's place without L1 */
 		std::vector<GuestOperation> asked_by_l2;
+		/* of L1, and not known to have succeeded */
+		std::optional<Invvpid> invvpid;
+		std::optional<Invept> invept;
 		std::optional<uint64_t> eptp_switch;
 		std::optional<Call> call;
 		std::optional<uint32_t> vp_index;
@@ -149,6 +153,7 @@ private:
 	Cpu *running(unsigned cpu);
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	Vmcs12 &current_vmcs12(const Cpu &vcpu);
+	void l1_invalidated(Cpu &vcpu, const GuestRegisters &now);
 	void enters_l2(Cpu &vcpu);
 	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);

@@ -123,6 +123,7 @@ struct GuestRegisters {
 	uint64_t cr4 = 0;
 	uint64_t rax = 0;
 	uint64_t rip = 0;
+	uint64_t rflags = 0;	/* at a VM entry */
 	/* CR3 of the process, and of all its threads, that runs the guest. */
 	uint64_t host_cr3 = 0;
 	/* An L1 finds exit 0x10000031 in its enlightened VMCS: a handled hypercall of its L2. */

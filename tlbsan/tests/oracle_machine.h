@@ -91,6 +91,23 @@ public:
 		enter_l2();
 	}
 
+	/* An instruction of L1 that its hypervisor carries out. */
+	void l1_invvpid(const Invvpid &inv)
+	{
+		oracle.virtual_cpus().invvpid(0, inv);
+		exit(EXIT_INVVPID);
+		registers.rip += 5;
+		enter_l1();
+	}
+
+	void l1_invept(const Invept &inv)
+	{
+		oracle.virtual_cpus().invept(0, inv);
+		exit(EXIT_INVEPT);
+		registers.rip += 5;
+		enter_l1();
+	}
+
 	void invvpid(unsigned type, uint16_t vpid = 0, uint64_t address = 0, unsigned cpu = 0)
 	{
 		oracle.invvpid(cpu, { .type = type, .vpid = vpid, .linear = address });
