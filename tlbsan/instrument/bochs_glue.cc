@@ -143,7 +143,7 @@ void tlbsan_vmexit(unsigned cpu, Bit32u reason, Bit64u qualification)
 	if (oracle) {
 		if (!exit.failed_entry)
 			end_guest(cpu, exit.reason, qualification);
-		oracle->exited(exit, registers_of(BX_CPU(cpu)));
+		oracle->exited(exit, registers_at_exit(cpu, exit.reason));
 	}
 	if (tlbsan_simulator_on && !exit.failed_entry)
 		simulated_exit(cpu);

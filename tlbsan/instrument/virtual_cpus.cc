@@ -150,7 +150,7 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 
 	/*
 	 * SDM 4.10.4.1, by MOV to CR0; SDM table 10-1, by INIT, which clears CR3 as
-	 * well.  An SMI, which does not, invalidates nothing.
+	 * well.  An SMI does not: it is known by its handler.
 	 */
 	if ((was.cr0 & ~now.cr0 & CR0_PG) && (vcpu.reason == EXIT_CR_ACCESS || !now.cr3))
 		promise(vcpu, { .scope = Scope::all, .action = Action::cr0_pg });
@@ -198,14 +198,25 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 	registers_changed(vcpu, entry, registers);
 }
 
+/* SDM, "Default Treatment of RSM".  A guest that is not in SMM gets #UD instead. */
+void VirtualCpus::resumed_from_smm(Cpu &vcpu, const GuestRegisters &registers)
+{
+	if (!vcpu.in_l2 && vcpu.registers.at_rsm && !registers.injects_ud)
+		vcpu.promises.every_vpid(now(Action::rsm, vcpu));
+}
+
 void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
 {
 	Cpu &vcpu = of(levels.l1_of(entry.vmcs));
 	bool l2 = levels.level(entry.cpu) == Level::L2;
 
 	vcpu.host_cr3 = registers.host_cr3 & FRAME;
+	resumed_from_smm(vcpu, registers);
 	call_returned(vcpu, registers, l2);
 	l1_invalidated(vcpu, registers);
+	/* SDM, "Default Treatment of SMI Delivery": of VPID 0 */
+	if (!l2 && registers.at_smi_handler && (vcpu.in_l2 || !vcpu.registers.at_smi_handler))
+		vcpu.promises.vpid(now(Action::smi, vcpu), 0);
 	if (l2 && !vcpu.in_l2)
 		enters_l2(vcpu);
 	else if (!l2 && vcpu.in_l2)

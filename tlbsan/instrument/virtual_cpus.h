@@ -10,14 +10,15 @@
  *	  can fail, at the next VM entry, if RFLAGS and RIP show success;
  *	- when the L2 runs on, if an L2 does: had L1 run in between, it would have
  *	  been L1's to carry out, and L1's own operations speak for it;
- *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, and for a CR3
- *	  that the hypervisor changed by itself;
+ *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, for a CR3 that
+ *	  the hypervisor changed by itself, for an SMI, and for RSM if no #UD comes of it;
  *	- when the call returns, if it is a hypercall that flushes other virtual CPUs
  *	  too: as of the moment of the call;
  *	- when it is seen, if it is a paravirtual flush: one virtual CPU sets a bit for
  *	  another that does not run.
  * L1's VM entry and the exit to it invalidate virtual VPID 0 if its vmcs12 has
- * VPID off; so does its L2's VMFUNC.
+ * VPID off; so does its L2's VMFUNC.  An SMI always does, and RSM invalidates all
+ * virtual VPIDs.
  */
 #ifndef TLBSAN_VIRTUAL_CPUS_H
 #define TLBSAN_VIRTUAL_CPUS_H
@@ -154,6 +155,7 @@ private:
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	Vmcs12 &current_vmcs12(const Cpu &vcpu);
 	void l1_invalidated(Cpu &vcpu, const GuestRegisters &now);
+	void resumed_from_smm(Cpu &vcpu, const GuestRegisters &now);
 	void enters_l2(Cpu &vcpu);
 	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
