@@ -130,6 +130,7 @@ private:
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
 		Vmcs12 l2_vmcs12;	/* of its last L2 */
+		bool l2_enlightened = false;
 		std::deque<Target> targets;	/* the L2s that it entered, the newest first */
 		bool in_l2 = false;
 		Time restored = 0;	/* when this L2 took another's place without L1 */
@@ -155,8 +156,8 @@ private:
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	Vmcs12 &current_vmcs12(const Cpu &vcpu);
 	void l1_invalidated(Cpu &vcpu, const GuestRegisters &now);
-	void resumed_from_smm(Cpu &vcpu, const GuestRegisters &now);
-	void enters_l2(Cpu &vcpu);
+	bool resumed_from_smm(Cpu &vcpu, const GuestRegisters &now);
+	void enters_l2(Cpu &vcpu, bool resumed);
 	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
 	void restored_l2(Cpu &vcpu);

@@ -7,6 +7,17 @@
 
 using namespace tlbsan;
 
+/* An L2 on an enlightened VMCS, where an ordinary one was used before. */
+static Vmcs12 enlightened(uint16_t vpid)
+{
+	Vmcs12 evmcs;
+
+	evmcs.known = true;
+	evmcs.controls = 1 << 5;
+	evmcs.vpid = vpid;
+	return evmcs;
+}
+
 TEST(rsm_owes_a_flush_of_l1s_own)
 {
 	Machine m;
@@ -190,6 +201,73 @@ TEST(smm_that_is_not_seen_is_an_exit_and_an_entry)
 		m.walk(guest_b, host_b);
 		CHECK_EQUAL(m.verdict(), vpid12 ? "guestowned other_page" : "stale other_page");
 	}
+}
+
+TEST(rsm_leads_back_to_the_l2_of_an_enlightened_vmcs)
+{
+	Machine m;
+
+	m.nest(3, 0);
+	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
+	m.exit(EXIT_INTERRUPT);
+	m.smi();
+	m.rsm();
+	m.enter_l2();
+	m.walk(guest_a, host_a);
+	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
+TEST(after_rsm_an_ordinary_vmcs12_can_follow_an_enlightened_one)
+{
+	Machine m;
+
+	m.nest(3, 0);
+	m.walk(guest_a, host_a);
+	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
+	m.exit(EXIT_INTERRUPT);
+	m.smi();
+	m.rsm();
+	m.enter_l2();
+	m.invvpid(1, vpid02);
+	m.walk(guest_a, host_a);
+	m.in_l1([] {});
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "stale other_page");
+}
+
+/* Neither RSM nor L1's VM entry: which enlightened VMCS was it? */
+TEST(an_l2_whose_state_was_set_after_an_enlightened_vmcs_is_unknown)
+{
+	Machine m;
+
+	m.nest(3, 0);
+	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
+	m.exit(EXIT_INTERRUPT);
+	m.enter_l1();
+	m.exit(EXIT_INTERRUPT);
+	m.enter_l2();
+	m.walk(guest_a, host_a);
+	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
+TEST(rsm_into_an_l2_whose_state_was_set_leaves_it_unknown)
+{
+	Machine m;
+
+	m.nest(7, 0);
+	m.exit(EXIT_INTERRUPT);
+	m.levels.cleared({ vmcs02 });
+	m.levels.cleared({ vmcs02 });
+	m.enter_l2();
+	m.exit(EXIT_INTERRUPT);
+	m.smi();
+	m.rsm();
+	m.enter_l2();
+	CHECK(!m.oracle.virtual_cpus().context(0).known);
 }
 
 /* SMM has an EPT of its own: what it makes of an address is no one else's. */
