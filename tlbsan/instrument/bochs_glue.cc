@@ -126,10 +126,7 @@ void tlbsan_vmentry(unsigned cpu)
 		simulated_entry(entry);
 	counting->entered(entry);
 	if (oracle) {
-		GuestRegisters registers = registers_of(c);
-
-		registers.trap_after_flush = trap_after_flush(cpu);
-		oracle->entered(entry, registers);
+		oracle->entered(entry, registers_at_entry(cpu));
 		begin_guest(cpu);
 	}
 }
@@ -146,7 +143,7 @@ void tlbsan_vmexit(unsigned cpu, Bit32u reason, Bit64u qualification)
 	if (oracle) {
 		if (!exit.failed_entry)
 			end_guest(cpu, exit.reason, qualification);
-		oracle->exited(exit, registers_of(BX_CPU(cpu)));
+		oracle->exited(exit, registers_at_exit(cpu, exit.reason));
 	}
 	if (tlbsan_simulator_on && !exit.failed_entry)
 		simulated_exit(cpu);

@@ -22,7 +22,9 @@ extern std::unique_ptr<Oracle> oracle;		/* nullptr: off */
 
 /* The tags of the guest that this CPU runs. */
 Tag tag_of(const BX_CPU_C *cpu);
-GuestRegisters registers_of(const BX_CPU_C *cpu);
+GuestRegisters registers_at_entry(unsigned cpu);
+/* At the exit, as the guest left. */
+GuestRegisters registers_at_exit(unsigned cpu, uint16_t reason);
 
 /* The simulated TLB; only simulate() and simulated_settle*() may be called while it is off. */
 void simulate(unsigned cpu_count);
@@ -43,6 +45,8 @@ void begin_walks(unsigned cpu);
 void end_guest_vmx(unsigned cpu, uint16_t reason);
 void end_guest_hypercalls(unsigned cpu, uint16_t reason);
 
+/* Memory of the guest that this CPU runs, within a page. */
+bool read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to);
 uint64_t general_register(unsigned cpu, unsigned number);
 /* What EDX:EAX has for WRMSR. */
 uint64_t msr_value(unsigned cpu);

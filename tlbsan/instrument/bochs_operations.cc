@@ -23,8 +23,36 @@ static Before &before(unsigned cpu)
 	return all[cpu];
 }
 
+/* The limit of all segments after an SMI. */
+static const uint32_t SMI_LIMIT = 0xffffffff;
+
+/* VM-exit and VM-entry interruption information of #UD, SDM 25.8.3 and 25.9.2 */
+static const uint32_t UNDEFINED_OPCODE = 1u << 31 | 3 << 8 | 6;
+
+/* SDM, "SMM Handler Execution Environment" */
+static bool at_smi_handler(const BX_CPU_C *cpu)
+{
+	const bx_segment_reg_t &cs = cpu->sregs[BX_SEG_REG_CS];
+	uint64_t base = cs.cache.u.segment.base;
+
+	return cpu->prev_rip == 0x8000 && !cpu->cr0.get_PE() && !cpu->cr0.get_PG() &&
+	       cs.cache.u.segment.limit_scaled == SMI_LIMIT &&
+	       cs.selector.value == uint16_t(base >> 4);
+}
+
+static bool at_rsm(unsigned cpu)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	uint64_t linear = c->sregs[BX_SEG_REG_CS].cache.u.segment.base + c->prev_rip;
+	uint8_t code[2] = {};
+
+	return c->VMread32(VMCS_32BIT_VMEXIT_INTERRUPTION_INFO) == UNDEFINED_OPCODE &&
+	       read_linear(cpu, linear, 1, &code[0]) && read_linear(cpu, linear + 1, 1, &code[1]) &&
+	       code[0] == 0x0f && code[1] == 0xaa;
+}
+
 /* Bits that the hypervisor owns are read from the read shadow, SDM 25.6.6. */
-GuestRegisters registers_of(const BX_CPU_C *cpu)
+static GuestRegisters registers_of(const BX_CPU_C *cpu)
 {
 	auto seen = [](uint64_t real, uint64_t mask, uint64_t shadow) {
 		return (real & ~mask) | (shadow & mask);
@@ -37,8 +65,29 @@ GuestRegisters registers_of(const BX_CPU_C *cpu)
 		.cr4 = seen(cpu->cr4.get32(), vmcs.vm_cr4_mask, vmcs.vm_cr4_read_shadow),
 		.rax = cpu->gen_reg[BX_64BIT_REG_RAX].rrx,
 		.rip = cpu->prev_rip,
+		.at_smi_handler = at_smi_handler(cpu),
 		.host_cr3 = vmcs.host_state.cr3,
 	};
+}
+
+GuestRegisters registers_at_entry(unsigned cpu)
+{
+	BX_CPU_C *c = BX_CPU(cpu);
+	GuestRegisters registers = registers_of(c);
+
+	registers.rflags = c->VMread64(VMCS_GUEST_RFLAGS);
+	registers.injects_ud =
+		c->VMread32(VMCS_32BIT_CONTROL_VMENTRY_INTERRUPTION_INFO) == UNDEFINED_OPCODE;
+	registers.trap_after_flush = trap_after_flush(cpu);
+	return registers;
+}
+
+GuestRegisters registers_at_exit(unsigned cpu, uint16_t reason)
+{
+	GuestRegisters registers = registers_of(BX_CPU(cpu));
+
+	registers.at_rsm = reason == VMX_VMEXIT_EXCEPTION_NMI && at_rsm(cpu);
+	return registers;
 }
 
 void begin_guest(unsigned cpu)

@@ -35,7 +35,7 @@ static const uint32_t SYNTHETIC_TRAP_AFTER_FLUSH = 0x10000031;
 /* VP assist page of an L1 and the enlightened VMCS that it entered last, by its VMCS */
 static std::map<uint64_t, uint64_t> assist_pages, enlightened_vmcss;
 
-static bool read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to)
+bool tlbsan::read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to)
 {
 	bx_phy_address at;
 

@@ -94,6 +94,13 @@ static void add_bank(FlushCall &call, uint64_t mask, uint32_t bank)
 	}
 }
 
+/* None means all, which is not in the TLFS: Windows Server 2012 relies on it, and KVM obeys. */
+static void read_mask(FlushCall &call, uint64_t mask)
+{
+	call.every_processor = !mask;
+	add_bank(call, mask, 0);
+}
+
 /* HV_VP_SET: a format, which banks of 64 processors there are, and those. */
 static void read_set(FlushCall &call, Input &input, unsigned banks)
 {
@@ -151,7 +158,7 @@ std::optional<FlushCall> read_flush_call(uint64_t control, const std::vector<uin
 		call.address_space = space;
 	call.but_globals = flags & NON_GLOBAL_ONLY;
 	if (code(control) == FLUSH_SPACE || code(control) == FLUSH_LIST)
-		add_bank(call, input.next(), 0);
+		read_mask(call, input.next());
 	else
 		read_set(call, input, banks);
 	if (flags & ALL_PROCESSORS)

@@ -50,6 +50,13 @@ void Promises::vpid(const Operation &what, uint16_t vpid)
 	log.add(what);
 }
 
+void Promises::every_vpid(const Operation &what)
+{
+	invalidations.all_vpids(what.time);
+	invalidations.vpid(what.time, 0);
+	log.add(what);
+}
+
 void Promises::invvpid(const Operation &what, unsigned type, uint16_t vpid, uint64_t address)
 {
 	switch (type) {

@@ -30,6 +30,8 @@ public:
 	void operation(const Operation &what, uint16_t vpid, const GuestOperation &operation);
 	/* Everything of a virtual VPID. */
 	void vpid(const Operation &what, uint16_t vpid);
+	/* Everything of all virtual VPIDs, 0 too. */
+	void every_vpid(const Operation &what);
 	/* L1's for its L2s; a virtual EP4TA of 0 is never named. */
 	void invvpid(const Operation &what, unsigned type, uint16_t vpid, uint64_t address);
 	void invept(const Operation &what, unsigned type, uint64_t ep4ta);

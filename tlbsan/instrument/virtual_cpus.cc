@@ -81,9 +81,24 @@ Vmcs12 &VirtualCpus::current_vmcs12(const Cpu &vcpu)
 	return vmcs12s[vcpu.host_cr3][vcpu.vmptr12];
 }
 
-void VirtualCpus::enters_l2(Cpu &vcpu)
+/*
+ * Which vmcs12 describes the L2.  An L1 in SMM has none loaded, so RSM leads back to the
+ * last.  Without RSM and L1's VM entry the state was set from outside; the address of
+ * an enlightened VMCS is not known then.
+ */
+void VirtualCpus::enters_l2(Cpu &vcpu, bool resumed)
 {
-	vcpu.l2_vmcs12 = vcpu.evmcs.known ? vcpu.evmcs : current_vmcs12(vcpu);
+	bool launched = vcpu.reason == EXIT_VMLAUNCH || vcpu.reason == EXIT_VMRESUME;
+
+	if (vcpu.evmcs.known) {
+		vcpu.l2_vmcs12 = vcpu.evmcs;
+		vcpu.l2_enlightened = true;
+	} else if (resumed ? !vcpu.l2.known : vcpu.l2_enlightened && !launched) {
+		vcpu.l2_vmcs12 = {};
+	} else if (!resumed) {
+		vcpu.l2_vmcs12 = current_vmcs12(vcpu);
+		vcpu.l2_enlightened = false;
+	}
 	vcpu.asked_by_l2.clear();
 	vcpu.l2 = { .vcpu = vcpu.number, .known = vcpu.l2_vmcs12.known };
 
@@ -150,7 +165,7 @@ void VirtualCpus::registers_changed(Cpu &vcpu, const VmEntry &entry, const Guest
 
 	/*
 	 * SDM 4.10.4.1, by MOV to CR0; SDM table 10-1, by INIT, which clears CR3 as
-	 * well.  An SMI, which does not, invalidates nothing.
+	 * well.  An SMI does not: it is known by its handler.
 	 */
 	if ((was.cr0 & ~now.cr0 & CR0_PG) && (vcpu.reason == EXIT_CR_ACCESS || !now.cr3))
 		promise(vcpu, { .scope = Scope::all, .action = Action::cr0_pg });
@@ -188,7 +203,7 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 	if (vcpu.eptp_switch && vcpu.l2.known && *vcpu.eptp_switch < vcpu.l2_vmcs12.eptps.size()) {
 		vcpu.l2_vmcs12.eptp = vcpu.l2_vmcs12.eptps[*vcpu.eptp_switch];
 		vcpu.l2.ep4ta = vcpu.l2_vmcs12.eptp & FRAME;
-		if (!vcpu.evmcs.known)
+		if (!vcpu.l2_enlightened)
 			current_vmcs12(vcpu).eptp = vcpu.l2_vmcs12.eptp;
 		if (!vcpu.l2.vpid)
 			vcpu.promises.vpid(now(Action::l1_vmfunc_without_vpid, vcpu), 0);
@@ -198,15 +213,29 @@ void VirtualCpus::goes_on(Cpu &vcpu, const VmEntry &entry, const GuestRegisters 
 	registers_changed(vcpu, entry, registers);
 }
 
+/* SDM, "Default Treatment of RSM".  A guest that is not in SMM gets #UD instead. */
+bool VirtualCpus::resumed_from_smm(Cpu &vcpu, const GuestRegisters &registers)
+{
+	if (vcpu.in_l2 || !vcpu.registers.at_rsm || registers.injects_ud)
+		return false;
+	vcpu.promises.every_vpid(now(Action::rsm, vcpu));
+	return true;
+}
+
 void VirtualCpus::entered(const VmEntry &entry, const GuestRegisters &registers)
 {
 	Cpu &vcpu = of(levels.l1_of(entry.vmcs));
 	bool l2 = levels.level(entry.cpu) == Level::L2;
+	bool resumed = resumed_from_smm(vcpu, registers);
 
 	vcpu.host_cr3 = registers.host_cr3 & FRAME;
 	call_returned(vcpu, registers, l2);
+	l1_invalidated(vcpu, registers);
+	/* SDM, "Default Treatment of SMI Delivery": of VPID 0 */
+	if (!l2 && registers.at_smi_handler && (vcpu.in_l2 || !vcpu.registers.at_smi_handler))
+		vcpu.promises.vpid(now(Action::smi, vcpu), 0);
 	if (l2 && !vcpu.in_l2)
-		enters_l2(vcpu);
+		enters_l2(vcpu, resumed);
 	else if (!l2 && vcpu.in_l2)
 		leaves_l2(vcpu);
 	else if (l2 && (vcpu.vmcs != entry.vmcs || vcpu.vmcs_life != levels.life(entry.vmcs)))

@@ -6,17 +6,19 @@
  * An L1 runs under virtual VPID 0, its L2 under vpid12 and the EP4TA of eptp12
  * (0 for each that is off).  An operation counts
  *	- when the guest executes it, if the hardware lets it;
- *	- at its VM exit, if an L1 leaves it to the hypervisor;
+ *	- at its VM exit, if an L1 leaves it to the hypervisor; INVVPID and INVEPT, which
+ *	  can fail, at the next VM entry, if RFLAGS and RIP show success;
  *	- when the L2 runs on, if an L2 does: had L1 run in between, it would have
  *	  been L1's to carry out, and L1's own operations speak for it;
- *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, and for a CR3
- *	  that the hypervisor changed by itself;
+ *	- at the next VM entry, for a change of CR0 or CR4 by a VM exit, for a CR3 that
+ *	  the hypervisor changed by itself, for an SMI, and for RSM if no #UD comes of it;
  *	- when the call returns, if it is a hypercall that flushes other virtual CPUs
  *	  too: as of the moment of the call;
  *	- when it is seen, if it is a paravirtual flush: one virtual CPU sets a bit for
  *	  another that does not run.
  * L1's VM entry and the exit to it invalidate virtual VPID 0 if its vmcs12 has
- * VPID off; so does its L2's VMFUNC.
+ * VPID off; so does its L2's VMFUNC.  An SMI always does, and RSM invalidates all
+ * virtual VPIDs.
  */
 #ifndef TLBSAN_VIRTUAL_CPUS_H
 #define TLBSAN_VIRTUAL_CPUS_H
@@ -128,10 +130,14 @@ private:
 		Vmcs12 evmcs;		/* of the entry that L1 asks for now, if known */
 		VirtualTag l2;
 		Vmcs12 l2_vmcs12;	/* of its last L2 */
+		bool l2_enlightened = false;
 		std::deque<Target> targets;	/* the L2s that it entered, the newest first */
 		bool in_l2 = false;
 		Time restored = 0;	/* when this L2 took another's place without L1 */
 		std::vector<GuestOperation> asked_by_l2;
+		/* of L1, and not known to have succeeded */
+		std::optional<Invvpid> invvpid;
+		std::optional<Invept> invept;
 		std::optional<uint64_t> eptp_switch;
 		std::optional<Call> call;
 		std::optional<uint32_t> vp_index;
@@ -149,7 +155,9 @@ private:
 	Cpu *running(unsigned cpu);
 	Operation now(Action action, const Cpu &vcpu, uint64_t a = 0, uint64_t b = 0);
 	Vmcs12 &current_vmcs12(const Cpu &vcpu);
-	void enters_l2(Cpu &vcpu);
+	void l1_invalidated(Cpu &vcpu, const GuestRegisters &now);
+	bool resumed_from_smm(Cpu &vcpu, const GuestRegisters &now);
+	void enters_l2(Cpu &vcpu, bool resumed);
 	void is_target(Cpu &vcpu);
 	void leaves_l2(Cpu &vcpu);
 	void restored_l2(Cpu &vcpu);

@@ -14,6 +14,14 @@ enum : uint64_t {
 	FIELD_SECONDARY_CONTROLS = 0x401e,
 };
 
+enum : uint64_t {
+	RFLAGS_CF = 1 << 0,
+	RFLAGS_ZF = 1 << 6,
+};
+
+/* Bytes of an instruction. */
+static const uint64_t most_instruction = 15;
+
 /* KVM's paravirtual interface: bits of the byte "preempted" of the steal time */
 enum : uint8_t { VCPU_FLUSH_TLB = 1 << 1 };
 
@@ -130,8 +138,7 @@ void VirtualCpus::invvpid(unsigned cpu, const Invvpid &inv)
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2 && (inv.vpid || inv.type == 2))
-		vcpu->promises.invvpid(now(Action::l1_invvpid, *vcpu, inv.vpid, inv.linear), inv.type,
-				       inv.vpid, inv.linear);
+		vcpu->invvpid = inv;
 }
 
 void VirtualCpus::invept(unsigned cpu, const Invept &inv)
@@ -139,8 +146,27 @@ void VirtualCpus::invept(unsigned cpu, const Invept &inv)
 	Cpu *vcpu = running(cpu);
 
 	if (vcpu && !vcpu->in_l2)
-		vcpu->promises.invept(now(Action::l1_invept, *vcpu, inv.eptp), inv.type,
-				      inv.eptp & FRAME);
+		vcpu->invept = inv;
+}
+
+/* SDM 31.2: VMsucceed clears CF and ZF.  A fault leaves RIP at the instruction. */
+void VirtualCpus::l1_invalidated(Cpu &vcpu, const GuestRegisters &registers)
+{
+	uint64_t advanced = registers.rip - vcpu.registers.rip;
+	bool succeeded = advanced && advanced <= most_instruction &&
+			 !(registers.rflags & (RFLAGS_CF | RFLAGS_ZF));
+
+	if (succeeded && vcpu.invvpid) {
+		const Invvpid &inv = *vcpu.invvpid;
+
+		vcpu.promises.invvpid(now(Action::l1_invvpid, vcpu, inv.vpid, inv.linear), inv.type,
+				      inv.vpid, inv.linear);
+	}
+	if (succeeded && vcpu.invept)
+		vcpu.promises.invept(now(Action::l1_invept, vcpu, vcpu.invept->eptp),
+				     vcpu.invept->type, vcpu.invept->eptp & FRAME);
+	vcpu.invvpid.reset();
+	vcpu.invept.reset();
 }
 
 void VirtualCpus::has_hyperv(unsigned cpu)

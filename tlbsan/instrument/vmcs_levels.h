@@ -37,7 +37,11 @@ enum class Level { root, L1, L2 };
 enum class VpidOwner {
 	vpid01,		/* last entered by an L1, or by an L2 that shares its L1's VPID */
 	vpid02,		/* last entered by an L2 that has this VPID to itself */
-	other,		/* not entered since boot, or its VMCS was cleared since */
+	/*
+	 * Not entered since boot; or its VMCS was cleared since, or entered with
+	 * another VPID: all parked pairs.
+	 */
+	other,
 };
 
 class VmcsLevels {

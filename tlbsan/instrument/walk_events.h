@@ -123,6 +123,13 @@ struct GuestRegisters {
 	uint64_t cr4 = 0;
 	uint64_t rax = 0;
 	uint64_t rip = 0;
+	/* At the first instruction of an SMI's handler, in the state that an SMI sets. */
+	bool at_smi_handler = false;
+	/* At a VM exit: RSM raised #UD, so the hypervisor may carry it out. */
+	bool at_rsm = false;
+	/* At a VM entry. */
+	uint64_t rflags = 0;
+	bool injects_ud = false;
 	/* CR3 of the process, and of all its threads, that runs the guest. */
 	uint64_t host_cr3 = 0;
 	/* An L1 finds exit 0x10000031 in its enlightened VMCS: a handled hypercall of its L2. */

@@ -87,6 +87,10 @@ Words words_of(Action action)
 		return { "l1_exit_without_vpid", "VM exit with VPID off in vmcs12" };
 	case Action::l1_vmfunc_without_vpid:
 		return { "l1_vmfunc_without_vpid", "VMFUNC with VPID off in vmcs12" };
+	case Action::smi:
+		return { "smi", "SMI" };
+	case Action::rsm:
+		return { "rsm", "RSM" };
 	case Action::hypercall:
 		return { "hypercall", "flush by hypercall" };
 	case Action::pv_flush:

@@ -50,6 +50,8 @@ enum class Action {
 	l1_entry_without_vpid,
 	l1_exit_without_vpid,
 	l1_vmfunc_without_vpid,
+	smi,
+	rsm,
 	hypercall,
 	pv_flush,
 };

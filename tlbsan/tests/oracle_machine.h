@@ -21,7 +21,7 @@ inline constexpr uint16_t vpid01 = 1, vpid02 = 2;
 inline constexpr uint64_t linear = 0x7f0012345000;
 inline constexpr uint64_t guest_a = 0x100000, guest_b = 0x200000;
 inline constexpr uint64_t host_a = 0x5100000, host_b = 0x5200000;
-inline constexpr uint16_t EXIT_INTERRUPT = 1, EXIT_RSM = 17, EXIT_VMCALL = 18;
+inline constexpr uint16_t EXIT_EXCEPTION = 0, EXIT_INTERRUPT = 1, EXIT_VMCALL = 18;
 
 class Machine {
 public:
@@ -89,6 +89,39 @@ public:
 		action();
 		exit(EXIT_VMRESUME);
 		enter_l2();
+	}
+
+	/* An instruction of L1 that its hypervisor carries out. */
+	void l1_invvpid(const Invvpid &inv)
+	{
+		oracle.virtual_cpus().invvpid(0, inv);
+		exit(EXIT_INVVPID);
+		registers.rip += 5;
+		enter_l1();
+	}
+
+	void l1_invept(const Invept &inv)
+	{
+		oracle.virtual_cpus().invept(0, inv);
+		exit(EXIT_INVEPT);
+		registers.rip += 5;
+		enter_l1();
+	}
+
+	/* An SMI that comes after an exit: L1 begins to run the handler. */
+	void smi()
+	{
+		registers.at_smi_handler = true;
+		enter(vmcs01, vpid01, root_smm);
+		registers.at_smi_handler = false;
+	}
+
+	/* RSM: what was interrupted is entered next. */
+	void rsm()
+	{
+		registers.at_rsm = true;
+		exit(EXIT_EXCEPTION);
+		registers.at_rsm = false;
 	}
 
 	void invvpid(unsigned type, uint16_t vpid = 0, uint64_t address = 0, unsigned cpu = 0)

@@ -72,9 +72,18 @@ TEST(flags_are_understood)
 	CHECK(call && !call->every_processor && !call->but_globals && !call->address_space);
 }
 
-TEST(an_empty_mask_promises_nothing)
+TEST(a_mask_of_none_names_all)
 {
-	auto call = read_flush_call(control(2), input({ 0, ALL_SPACES, 0 }));
+	for (uint16_t code : { 2, 3 }) {
+		auto call = read_flush_call(control(code), input({ 0, ALL_SPACES, 0 }));
+
+		CHECK(call && call->every_processor);
+	}
+}
+
+TEST(ex_with_a_set_of_none_names_none)
+{
+	auto call = read_flush_call(control(0x13), input({ 0, ALL_SPACES, 0, 0 }));
 
 	CHECK(call && !call->every_processor && call->processors.empty());
 }

@@ -183,7 +183,7 @@ TEST(l1_invvpid_owes_a_flush_of_that_vpid12_only)
 		m.nest(7, 0xb000);
 		m.walk(guest_a, host_a);
 		m.in_l1([&] {
-			m.oracle.virtual_cpus().invvpid(0, { .type = 1, .vpid = vpid, .linear = 0 });
+			m.l1_invvpid({ .type = 1, .vpid = vpid, .linear = 0 });
 		});
 		m.walk(guest_b, host_b);
 		CHECK_EQUAL(m.verdict(), vpid == 7 ? "stale other_page" : "guestowned other_page");
@@ -206,7 +206,7 @@ TEST(a_vmcs12_is_known_on_another_virtual_cpu)
 		m.exit(EXIT_VMLAUNCH);
 		m.enter_l2();
 		m.walk(guest_a, host_a);
-		m.in_l1([&] { vcpus.invvpid(0, { .type = 1, .vpid = 7, .linear = 0 }); });
+		m.in_l1([&] { m.l1_invvpid({ .type = 1, .vpid = 7, .linear = 0 }); });
 		m.walk(guest_b, host_b);
 		CHECK_EQUAL(m.verdict(), vmptr12 == 0xa000 ? "stale other_page" :
 							     "guestowned other_page");
@@ -221,7 +221,7 @@ TEST(l1_invvpid_of_each_type_owes_a_flush)
 		m.nest(7, 0xb000);
 		m.walk(guest_a, host_a);
 		m.in_l1([&] {
-			m.oracle.virtual_cpus().invvpid(0, { .type = type, .vpid = 7, .linear = linear });
+			m.l1_invvpid({ .type = type, .vpid = 7, .linear = linear });
 		});
 		m.walk(guest_b, host_b);
 		CHECK_EQUAL(m.verdict(), "stale other_page");
@@ -234,7 +234,62 @@ TEST(l1_invvpid_refused_owes_nothing)
 
 	m.nest(7, 0xb000);
 	m.walk(guest_a, host_a);
-	m.in_l1([&] { m.oracle.virtual_cpus().invvpid(0, { .type = 1, .vpid = 0, .linear = 0 }); });
+	m.in_l1([&] { m.l1_invvpid({ .type = 1, .vpid = 0, .linear = 0 }); });
+	m.walk(guest_b, host_b);
+	CHECK_EQUAL(m.verdict(), "guestowned other_page");
+}
+
+/* The flags of VMfailInvalid and VMfailValid, and a fault, which leaves RIP where it was. */
+TEST(l1_invvpid_and_invept_that_failed_owe_nothing)
+{
+	const struct {
+		uint64_t advance, rflags;
+		const char *verdict;
+	} ends[] = {
+		{ 5, 2, "stale other_page" },
+		{ 5, 2 | 1 << 0, "guestowned other_page" },
+		{ 5, 2 | 1 << 6, "guestowned other_page" },
+		{ 0, 2, "guestowned other_page" },
+		{ 0x1000, 2, "guestowned other_page" },
+	};
+
+	for (bool invept : { false, true }) {
+		for (const auto &end : ends) {
+			Machine m;
+			VirtualCpus &vcpus = m.oracle.virtual_cpus();
+
+			m.nest(7, 0xb000);
+			m.walk(guest_a, host_a);
+			m.in_l1([&] {
+				if (invept)
+					vcpus.invept(0, { 1, 0xb000, 0 });
+				else
+					vcpus.invvpid(0, { 1, 7, 0 });
+				m.exit(invept ? EXIT_INVEPT : EXIT_INVVPID);
+				m.registers.rip += end.advance;
+				m.registers.rflags = end.rflags;
+				m.enter_l1();
+			});
+			m.walk(guest_b, host_b);
+			CHECK_EQUAL(m.verdict(), end.verdict);
+		}
+	}
+}
+
+TEST(l1_invept_that_failed_stays_failed)
+{
+	Machine m;
+
+	m.nest(7, 0xb000);
+	m.walk(guest_a, host_a);
+	m.in_l1([&] {
+		m.oracle.virtual_cpus().invept(0, { .type = 1, .eptp = 0xb000, .loaded_eptp = 0 });
+		m.exit(EXIT_INVEPT);
+		m.enter_l1();
+		m.exit(EXIT_INTERRUPT);
+		m.registers.rip += 5;
+		m.enter_l1();
+	});
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
@@ -247,7 +302,7 @@ TEST(l1_invept_owes_a_flush_of_that_eptp12_only)
 		m.nest(7, 0xb05e);
 		m.walk(guest_a, host_a);
 		m.in_l1([&] {
-			m.oracle.virtual_cpus().invept(0, { .type = 1, .eptp = eptp, .loaded_eptp = 0 });
+			m.l1_invept({ .type = 1, .eptp = eptp, .loaded_eptp = 0 });
 		});
 		m.walk(guest_b, host_b);
 		CHECK_EQUAL(m.verdict(), eptp == 0xb000 ? "stale other_page" : "guestowned other_page");
@@ -261,7 +316,7 @@ TEST(l1_invept_all_owes_a_flush)
 	m.nest(7, 0xb000);
 	m.walk(guest_a, host_a);
 	m.in_l1([&] {
-		m.oracle.virtual_cpus().invept(0, { .type = 2, .eptp = 0, .loaded_eptp = 0 });
+		m.l1_invept({ .type = 2, .eptp = 0, .loaded_eptp = 0 });
 	});
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "stale other_page");
@@ -333,49 +388,4 @@ TEST(cr3_of_l2_changed_by_l1_owes_nothing)
 	m.in_l1([&] { m.registers.cr3 = m.cr3 = 0xa000; });
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
-}
-
-/* To hardware that L2 does not use, SMM and RSM are a VM exit and a VM entry of L2. */
-TEST(an_smi_of_an_l2_without_vpid_owes_a_flush_and_with_it_does_not)
-{
-	for (uint32_t vpid12 : { 0, 7 }) {
-		Machine m;
-
-		m.nest(vpid12, 0xb000);
-		m.walk(guest_a, host_a);
-		m.exit(EXIT_INTERRUPT);
-		m.enter_l1();
-		m.exit(EXIT_RSM);
-		m.enter_l2();
-		m.walk(guest_b, host_b);
-		CHECK_EQUAL(m.verdict(), vpid12 ? "guestowned other_page" : "stale other_page");
-	}
-}
-
-/* SMM has an EPT of its own: what it makes of an address is no one else's. */
-TEST(the_memory_of_smm_is_another_under_the_same_address)
-{
-	Machine m;
-
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.exit(EXIT_INTERRUPT);
-	m.enter(vmcs01, vpid01, root_smm);
-	m.walk(guest_a, host_b);
-	m.exit(EXIT_RSM);
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	CHECK_EQUAL(m.verdict(), "");
-}
-
-TEST(the_memory_of_smm_under_the_ept_of_its_guest_is_a_report)
-{
-	Machine m;
-
-	m.enter_l1();
-	m.walk(guest_a, host_a);
-	m.exit(EXIT_INTERRUPT);
-	m.enter_l1();
-	m.walk(guest_a, host_b);
-	CHECK_EQUAL(m.verdict(), "stale other_host_page");
 }
