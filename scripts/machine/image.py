@@ -171,6 +171,22 @@ def write_iso(tree: Path, label: str, iso: Path) -> None:
     _run(["xorriso", "-as", "mkisofs", "-quiet", "-o", str(iso), *boot.split(), str(tree)])
 
 
+def host_tool(name: str) -> Path:
+    """The program NAME of the toolchain."""
+    tool = shutil.which(name)
+    if tool is None:
+        raise MachineError(f"{name} is not installed in the toolchain")
+    return Path(tool)
+
+
+def read_files(paths: dict[str, Path]) -> dict[str, bytes]:
+    """What is in PATHS, by the same names."""
+    try:
+        return {name: path.read_bytes() for name, path in paths.items()}
+    except OSError as error:
+        raise MachineError(f"{error.filename}: {error.strerror}") from error
+
+
 def _read(path: Path, source: str) -> bytes:
     try:
         return path.read_bytes()

@@ -5,14 +5,12 @@ module absent, then loaded. QEMU's VM in the machine is their L1."""
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import image
 from boots import Boot, Parts, run_boots
-from errors import MachineError
 from plan import Group, Plan, Step
 from results import Result, Status, stale_text
 
@@ -89,12 +87,10 @@ def judge(results: list[Result], cases: dict[str, str]) -> list[str]:
 
 def run_kvm_unit_tests(parts: Parts, flat: Path, filters: str) -> int:
     """0 if no check failed with the module loaded. FILTERS, if any, are in place of CASES."""
-    qemu = shutil.which(_QEMU)
-    if qemu is None:
-        raise MachineError(f"{_QEMU} is not installed in the toolchain")
+    qemu = image.host_tool(_QEMU)
     cases = {"chosen": filters} if filters else CASES
     plan = make_plan(cases)
-    boot = Boot("machine", plan, (), parts, host_tools=(Path(qemu),), files=_files(flat))
+    boot = Boot("machine", plan, (), parts, host_tools=(qemu,), files=_files(flat))
     [finished] = run_boots([boot])
     wrong = judge(finished.results(), cases)
     print("\n".join(f"WRONG: {line}" for line in wrong) or "no check failed with the module loaded")
@@ -106,7 +102,4 @@ def _files(flat: Path) -> dict[str, bytes]:
     """What the machine needs besides QEMU."""
     paths = {f"usr/share/{name}": _SHARE / name for name in _FIRMWARE}
     paths |= {_CONTROL: image.GUEST / "kvm-unit-test", "kvm-unit-tests/vmx.flat": flat}
-    try:
-        return {name: path.read_bytes() for name, path in paths.items()}
-    except OSError as error:
-        raise MachineError(f"{error.filename}: {error.strerror}") from error
+    return image.read_files(paths)

@@ -5,7 +5,6 @@ Rust, then in C again. That Linux runs on while the module is loaded and unloade
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -42,13 +41,11 @@ Table = dict[str, dict[str, Counter]]
 
 def run_linux_l1(parts: Parts) -> int:
     """Run all, print the table, write linux-l1.json; 0 if all is well."""
-    qemu = shutil.which(_QEMU)
-    if qemu is None:
-        raise MachineError(f"{_QEMU} is not installed in the toolchain")
+    qemu = image.host_tool(_QEMU)
     if not parts.emulator.has_witness:
         raise MachineError("linux-l1 counts by the emulator's witness: not with TLBSAN=0")
     plan = make_plan()
-    boot = Boot("machine", plan, (), parts, host_tools=(Path(qemu),), files=_files(parts))
+    boot = Boot("machine", plan, (), parts, host_tools=(qemu,), files=_files(parts))
     [finished] = run_boots([boot])
     rounds = rounds_of(finished)
     table = make_table(finished)
@@ -108,11 +105,7 @@ def _files(parts: Parts) -> dict[str, bytes]:
         _CONTROL: image.GUEST / "linux-l1",
         "l1/bzImage": parts.kernel / "arch/x86/boot/bzImage",
     }
-    try:
-        data = {name: path.read_bytes() for name, path in files.items()}
-    except OSError as error:
-        raise MachineError(f"{error.filename}: {error.strerror}") from error
-    return data | {"l1/initrd": _initrd(parts)}
+    return image.read_files(files) | {"l1/initrd": _initrd(parts)}
 
 
 def _initrd(parts: Parts) -> bytes:

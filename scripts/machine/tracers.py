@@ -5,13 +5,11 @@ of the tests runs, and reports them."""
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+import image
 from boots import Boot, Parts, run_boots
-from errors import MachineError
 from plan import MODULE, Group, Plan, Step
 from results import Status
 from session import console_tail
@@ -58,9 +56,7 @@ TRACERS = {
 
 def run_trace(parts: Parts, name: str, workload: list[str]) -> int:
     """Record WORKLOAD by the tracer NAME, and write the report to NAME.txt; 0 if all went well."""
-    tool = shutil.which(name)
-    if tool is None:
-        raise MachineError(f"{name} is not installed in the toolchain")
+    tool = image.host_tool(name)
     tracer = TRACERS[name]
     megabytes = max(tracer.megabytes, parts.emulator.megabytes)
     parts = replace(parts, emulator=replace(parts.emulator, megabytes=megabytes))
@@ -68,7 +64,7 @@ def run_trace(parts: Parts, name: str, workload: list[str]) -> int:
     commands = tracer.commands(name, (f"/tests/{program}", *arguments))
     steps = tuple(Step(step, command, _LIMIT) for step, command in commands.items())
     plan = Plan((Group("trace", name, "loaded", steps),))
-    [finished] = run_boots([Boot("machine", plan, (program,), parts, host_tools=(Path(tool),))])
+    [finished] = run_boots([Boot("machine", plan, (program,), parts, host_tools=(tool,))])
     results = finished.results()
     failed = [result for result in results if result.status is not Status.PASSED]
     if failed:
