@@ -212,7 +212,7 @@ int main(int argc, char *argv[])
 	}
 
 	witness_expect(parked_region, "vmentry.L2", ">=", 2 * rounds);
-	/* The oracle does not know what RSM owes: a use of the old page is a note to it. */
+	/* Nor a use of the old page for which the oracle blames the guest. */
 	witness_expect(parked_region, "tlbsan.guestowned", "==", 0);
 	/* Of the handler's root, and of the root that is loaded after RSM (H10). */
 	if (kvm_has_ept())

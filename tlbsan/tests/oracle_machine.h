@@ -108,9 +108,10 @@ public:
 		enter_l1();
 	}
 
-	/* An SMI that comes after an exit: L1 begins to run the handler. */
+	/* An SMI ends whoever runs: L1 begins to run the handler. */
 	void smi()
 	{
+		exit(EXIT_INTERRUPT);
 		registers.at_smi_handler = true;
 		enter(vmcs01, vpid01, root_smm);
 		registers.at_smi_handler = false;

@@ -23,7 +23,6 @@ TEST(rsm_owes_a_flush_of_l1s_own)
 	Machine m;
 
 	m.enter_l1();
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.exit(EXIT_INTERRUPT);
 	m.enter_l1();
@@ -41,7 +40,6 @@ TEST(rsm_owes_a_flush_of_every_vpid12)
 
 		m.nest(vpid12, 0xb000);
 		m.walk(guest_a, host_a);
-		m.exit(EXIT_INTERRUPT);
 		m.smi();
 		m.rsm();
 		m.enter_l2();
@@ -58,7 +56,6 @@ TEST(rsm_into_l1_owes_a_flush_of_its_l2s)
 	m.nest(7, 0xb000);
 	m.walk(guest_a, host_a);
 	m.in_l1([&] {
-		m.exit(EXIT_INTERRUPT);
 		m.smi();
 		m.rsm();
 		m.enter_l1();
@@ -73,7 +70,6 @@ TEST(rsm_that_was_flushed_is_no_report)
 
 	m.nest(7, 0xb000);
 	m.walk(guest_a, host_a);
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.rsm();
 	m.invvpid(1, vpid02);
@@ -87,7 +83,6 @@ TEST(rsm_owes_once)
 	Machine m;
 
 	m.nest(7, 0xb000);
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.rsm();
 	m.enter_l2();
@@ -132,7 +127,6 @@ TEST(an_smi_owes_a_flush_of_l1s_own)
 	m.ept = false;
 	m.enter_l1();
 	m.walk(guest_a, guest_a);
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.cr3 = 0xa000;
 	m.walk(guest_b, guest_b);
@@ -155,7 +149,6 @@ TEST(an_smi_of_an_l2_owes_a_flush_of_l1s_own_and_none_of_its_vpid12)
 		} else {
 			m.walk(guest_a, guest_a);
 		}
-		m.exit(EXIT_INTERRUPT);
 		m.smi();
 		m.cr3 = 0xa000;
 		if (!of_l1) {
@@ -174,7 +167,6 @@ TEST(an_smi_owes_once)
 
 	m.ept = false;
 	m.enter_l1();
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.walk(guest_a, guest_a);
 	m.registers.at_smi_handler = true;
@@ -209,7 +201,6 @@ TEST(rsm_leads_back_to_the_l2_of_an_enlightened_vmcs)
 
 	m.nest(3, 0);
 	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.rsm();
 	m.enter_l2();
@@ -226,7 +217,6 @@ TEST(after_rsm_an_ordinary_vmcs12_can_follow_an_enlightened_one)
 	m.nest(3, 0);
 	m.walk(guest_a, host_a);
 	m.in_l1([&] { m.oracle.virtual_cpus().launches_evmcs(0, enlightened(1)); });
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.rsm();
 	m.enter_l2();
@@ -263,7 +253,6 @@ TEST(rsm_into_an_l2_whose_state_was_set_leaves_it_unknown)
 	m.levels.cleared({ vmcs02 });
 	m.levels.cleared({ vmcs02 });
 	m.enter_l2();
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.rsm();
 	m.enter_l2();
@@ -277,7 +266,6 @@ TEST(the_memory_of_smm_is_another_under_the_same_address)
 
 	m.enter_l1();
 	m.walk(guest_a, host_a);
-	m.exit(EXIT_INTERRUPT);
 	m.smi();
 	m.walk(guest_a, host_b);
 	m.rsm();
