@@ -44,9 +44,7 @@ static void target_l1(u64 hypercall_gpa)
 {
 	u64 controls;
 
-	set_cr3(tables->cr3);
-	l1_hyperv_on(tables, hypercall_gpa);
-	rdmsr(HV_X64_MSR_VP_INDEX);
+	l1_hyperv_on_tables(tables, hypercall_gpa);
 	l1_vmxon(l2);
 	l1_load(l2, l2_code);
 	l1_run_to_vmcall(l2);

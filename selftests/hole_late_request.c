@@ -25,18 +25,11 @@ static struct hv_input input;
 static u64 begun, flushed;
 static bool stop;
 
-static void hyperv_on(u64 hypercall_gpa)
-{
-	set_cr3(tables->cr3);
-	l1_hyperv_on(tables, hypercall_gpa);
-	rdmsr(HV_X64_MSR_VP_INDEX);
-}
-
 static void target_code(u64 hypercall_gpa)
 {
 	u64 before, value;
 
-	hyperv_on(hypercall_gpa);
+	l1_hyperv_on_tables(tables, hypercall_gpa);
 	sti();
 	while (!READ_ONCE(stop)) {
 		guest_cr4(X86_CR4_PGE, false);
@@ -55,7 +48,7 @@ static void sender_code(u64 hypercall_gpa)
 {
 	u64 number;
 
-	hyperv_on(hypercall_gpa);
+	l1_hyperv_on_tables(tables, hypercall_gpa);
 	for (number = 1; number <= CALLS; number++) {
 		WRITE_ONCE(begun, number);
 		back_page(tables, 0, number & 1);

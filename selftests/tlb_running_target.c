@@ -28,13 +28,6 @@ static struct hv_input input;
 /* Counted up by the sender when the call has returned, by the target when it has looked. */
 static u64 returned, looked, ready;
 
-static void hyperv_on(u64 hypercall_gpa)
-{
-	set_cr3(tables->cr3);
-	l1_hyperv_on(tables, hypercall_gpa);
-	rdmsr(HV_X64_MSR_VP_INDEX);
-}
-
 static void wait_for(u64 *number, u64 value)
 {
 	while (READ_ONCE(*number) != value)
@@ -45,7 +38,7 @@ static void target_code(u64 hypercall_gpa)
 {
 	u64 round;
 
-	hyperv_on(hypercall_gpa);
+	l1_hyperv_on_tables(tables, hypercall_gpa);
 	asm volatile("sti");
 	for (round = 1; round <= ROUNDS; round++) {
 		check_page(tables, 0, (round - 1) & 1);
@@ -63,7 +56,7 @@ static void sender_code(u64 hypercall_gpa)
 	const u64 entry = (u64)backing_gva(0);
 	u64 round;
 
-	hyperv_on(hypercall_gpa);
+	l1_hyperv_on_tables(tables, hypercall_gpa);
 	asm volatile("sti");
 	for (round = 1; round <= ROUNDS; round++) {
 		wait_for(&ready, round);

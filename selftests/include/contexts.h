@@ -102,6 +102,9 @@ void l1_vmxon(struct l2_context *context);
 /* L1: what a Hyper-V guest does before it may use eVMCS or hypercalls. */
 void l1_hyperv_on(struct l2_context *context, u64 hypercall_gpa);
 
+/* The same on the page tables of @tables, and with a VP index that others may name. */
+void l1_hyperv_on_tables(struct l2_context *tables, u64 hypercall_gpa);
+
 /* L1: let L0 take the TLB flush hypercalls of this eVMCS's L2. */
 void l1_allow_direct_flush(struct l2_context *context, u64 vm_id, u32 vp_id);
 

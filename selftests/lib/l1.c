@@ -19,6 +19,13 @@ void l1_hyperv_on(struct l2_context *context, u64 hypercall_gpa)
 		enable_vp_assist(context->hv->vp_assist_gpa, context->hv->vp_assist);
 }
 
+void l1_hyperv_on_tables(struct l2_context *tables, u64 hypercall_gpa)
+{
+	set_cr3(tables->cr3);
+	l1_hyperv_on(tables, hypercall_gpa);
+	rdmsr(HV_X64_MSR_VP_INDEX);
+}
+
 /* The library has one of each; another vCPU may have used them. */
 static void use_vmcs_of(struct l2_context *context)
 {
