@@ -66,17 +66,21 @@ impl<'h> Vcpu<'h> {
         0..self.vm().read(fields::ONLINE_VCPUS).max(0) as usize
     }
 
-    /// Those of them that may run an L2 whose tag is one of `tags` (V22).
+    /// Those of them that may run an L2 whose tag is one of `tags` (V22); `None` stands for all.
     #[inline]
     pub(crate) fn vcpus_with_tag(
         self,
-        tags: impl FnOnce() -> Tags,
+        tags: impl FnOnce() -> Option<Tags>,
     ) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
         let indexes = self.vcpu_indexes();
-        let tags = Tags::worth_it(indexes.end, tags);
+        let tags = Tags::if_worth_it(indexes.end, tags);
+        let may_be_target = move |&index: &usize| {
+            tags.as_ref()
+                .is_none_or(|tags| tags.contain(self.tag_of_vcpu(index)))
+        };
 
         indexes
-            .filter(move |&index| tags.contain(self.tag_of_vcpu(index)))
+            .filter(may_be_target)
             .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
     }
 

@@ -26,7 +26,10 @@
 //! translation, and KVM's C code knows only two of them.
 
 use super::{
-    hv_call::Targets,
+    hv_call::{
+        set_bits,
+        Targets, //
+    },
     invalidate::VpidScope,
     types::Caps, //
 };
@@ -126,7 +129,8 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Bits 15:0 of a word are the calls that are under way, the others those that have begun.
-    const BEGUN: u64 = 1 << 16;
+    const SHIFT: u32 = 16;
+    const BEGUN: u64 = 1 << Self::SHIFT;
 
     /// What a call adds to each of its words before it looks for targets.
     pub(crate) const BEGIN: u64 = Self::BEGUN + 1;
@@ -144,20 +148,20 @@ impl Calls {
     #[inline]
     pub(crate) const fn of(one: u64, all: u64) -> Self {
         Self {
-            count: (one >> 16) + (all >> 16),
+            count: (one >> Self::SHIFT) + (all >> Self::SHIFT),
             under_way: (one | all) % Self::BEGUN != 0,
         }
     }
 }
 
 /// Words for single virtual processors.
-const ONES: usize = 64;
+const ONES: usize = u64::BITS as usize;
 /// Words for all virtual processors of a VM.
 const ALLS: usize = 16;
 /// All words.
 pub(crate) const WORDS: usize = ONES + ALLS;
-/// A call for more processors than this counts as one for all of the VM.
-const FEW: usize = 8;
+/// A call that has more words than this counts as one for all of the VM.
+const FEW: u32 = 8;
 
 /// The word that counts calls for one virtual processor. Others may share it, which costs a flush.
 #[inline]
@@ -179,70 +183,40 @@ pub(super) const fn mix(vm: u64) -> u64 {
 /// V9: the words that count a call: one for each processor that it names, or one for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallWords {
-    numbers: [u8; FEW],
-    used: usize,
+    /// The number of the word that bit 0 stands for.
+    first: usize,
+    /// A bit for each word.
+    bits: u64,
 }
 
 impl CallWords {
     /// Those of a call of the VM `vm` for `targets`.
     #[inline]
     pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Self {
-        Self::of_each(vm, targets).unwrap_or_else(|| {
-            let mut words = Self::none();
+        let processors = match *targets {
+            Targets::All => u64::MAX,
+            Targets::Mask(mask) => mask,
+            // All banks have the same words.
+            Targets::Sparse { banks, .. } => banks.iter().fold(0, |all, bank| all | bank),
+        };
 
-            // It is the first one, so there is room.
-            let _ = words.add(word_of_all(vm));
-            words
-        })
-    }
-
-    const fn none() -> Self {
-        Self {
-            numbers: [0; FEW],
-            used: 0,
-        }
-    }
-
-    /// One for each processor; `None` if there are more than [`FEW`].
-    #[inline(always)]
-    fn of_each(vm: u64, targets: &Targets<'_>) -> Option<Self> {
-        let mut words = Self::none();
-
-        match *targets {
-            Targets::All => return None,
-            Targets::Mask(mask) => words.add_bank(vm, 0, mask)?,
-            Targets::Sparse { mut valid, banks } => {
-                for &mask in banks {
-                    words.add_bank(vm, valid.trailing_zeros(), mask)?;
-                    valid &= valid.wrapping_sub(1);
-                }
+        if processors.count_ones() > FEW {
+            Self {
+                first: word_of_all(vm),
+                bits: 1,
+            }
+        } else {
+            Self {
+                first: 0,
+                bits: processors.rotate_left(word_of_one(vm, 0) as u32),
             }
         }
-        Some(words)
     }
 
+    /// Their numbers.
     #[inline(always)]
-    fn add_bank(&mut self, vm: u64, bank: u32, mut mask: u64) -> Option<()> {
-        while mask != 0 {
-            self.add(word_of_one(vm, bank << 6 | mask.trailing_zeros()))?;
-            mask &= mask.wrapping_sub(1);
-        }
-        Some(())
-    }
-
-    #[inline(always)]
-    fn add(&mut self, number: usize) -> Option<()> {
-        *self.numbers.get_mut(self.used)? = number as u8;
-        self.used = self.used.wrapping_add(1);
-        Some(())
-    }
-
-    /// Their numbers. Two processors may have one word, which is there twice then.
-    #[inline(always)]
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
-        let used = self.numbers.get(..self.used).unwrap_or(&[]);
-
-        used.iter().map(|&number| usize::from(number))
+    pub(crate) fn numbers(self) -> impl Iterator<Item = usize> {
+        set_bits(self.bits).map(move |bit| self.first.wrapping_add(bit as usize))
     }
 }
 

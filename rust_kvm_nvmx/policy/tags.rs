@@ -36,41 +36,39 @@ impl Tag {
 pub(crate) struct Tags([u64; 4]);
 
 impl Tags {
-    /// All tags.
-    const ALL: Self = Self([u64::MAX; 4]);
-
-    /// `tags` if there are so many vCPUs that it is worth to hash the targets.
+    /// `tags()`, if there are so many vCPUs that it is worth to hash the targets. `None` if all tags
+    /// may be theirs.
     #[inline]
-    pub(crate) fn worth_it(vcpus: usize, tags: impl FnOnce() -> Self) -> Self {
+    pub(crate) fn if_worth_it(vcpus: usize, tags: impl FnOnce() -> Option<Self>) -> Option<Self> {
         /// To look at a vCPU takes some 50 instructions, to hash a target some 20.
         const MANY: usize = 4;
 
         if vcpus > MANY {
             tags()
         } else {
-            Self::ALL
+            None
         }
     }
 
-    /// Those that the targets of a call of the VM `vm` may have.
+    /// Those that the targets of a call of the VM `vm` may have; `None` for all.
     #[inline(never)]
-    pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Self {
+    pub(crate) fn of(vm: u64, targets: &Targets<'_>) -> Option<Self> {
         /// For more targets than this it takes longer to hash them all than to look at more vCPUs.
         const FEW: usize = 16;
 
         if *targets == Targets::All {
-            return Self::ALL;
+            return None;
         }
         let mut tags = Self([0; 4]);
 
         tags.add(Tag::UNKNOWN);
         for (number, vp) in targets.indexes().enumerate() {
             if number == FEW {
-                return Self::ALL;
+                return None;
             }
             tags.add(Tag::of(vm, vp as u32));
         }
-        tags
+        Some(tags)
     }
 
     #[inline]

@@ -344,6 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn v9_a_call_for_more_than_eight_processors_counts_as_one_for_all() {
+        for vm in [0, 1, 7, u64::MAX] {
+            for number in 1..=64 {
+                let targets = Targets::Mask(u64::MAX >> (64 - number));
+                let words = || CallWords::of(vm, &targets).numbers();
+
+                if number <= 8 {
+                    check_eq!(words().count(), number, "{vm}");
+                    check!(words().all(|word| word < 64), "{vm} {number}");
+                } else {
+                    check!(words().eq([word_of_all(vm)]), "{vm} {number}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn v9_neighbours_do_not_share_a_word() {
         for vm in [0, 1, 7, u64::MAX] {
             for vp in 0..63 {
