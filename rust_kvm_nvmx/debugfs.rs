@@ -71,13 +71,19 @@ impl Files for Registration<NestedTlb> {
         }
     }
 
-    /// Accepts a mode's name, with or without a newline. For anything else `EINVAL`, and no change.
+    /// Accepts a mode's name, and 1 for `reset`, with or without a newline. For anything else
+    /// `EINVAL`, and no change.
     fn write(&self, number: usize, text: &[u8]) -> Result {
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+
         if number == RESET_FILE {
+            if text != b"1" {
+                return Err(EINVAL);
+            }
             counters::reset();
             return Ok(());
         }
-        let mode = match text.strip_suffix(b"\n").unwrap_or(text) {
+        let mode = match text {
             b"c" => Mode::C,
             b"rust" => Mode::Rust,
             b"check" => Mode::Check,

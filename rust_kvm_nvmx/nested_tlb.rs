@@ -5,14 +5,15 @@
 //! Functions of more than a few lines are in files of their own:
 //!
 //! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, V23, X3),
-//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V3, V16),
+//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V1, V3, V8, V9, V16,
+//!   X11),
 //! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13, V5, V18),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),
 //! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_send`]: a Hyper-V flush hypercall, from its input to the targets' queues (E5 to E9, E16,
-//!   E17),
-//! - [`hv_drain`]: a target handles its queue (E10, H8's purge),
+//!   E17, V9, V22, V24, X1, X2, X4, X5, X8, X9),
+//! - [`hv_drain`]: a target handles its queue (E10, V24, X4, X6, X8, X9, H8's purge),
 //! - [`hv_l2`]: which of L2's hypercalls L0 handles, and how they end (E1, E2, E11, E12, X10),
 //! - [`check`]: what the hooks would do, to compare it with C.
 //!

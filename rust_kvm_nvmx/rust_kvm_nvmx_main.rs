@@ -2,9 +2,8 @@
 
 //! Nested VMX's TLB flushes for KVM, in Rust.
 //!
-//! While it is loaded, the module decides which TLB flush KVM must do for a guest hypervisor on
-//! Intel CPUs, and executes it, in place of KVM's C code. Some hooks serve every VM. The steps of a
-//! flush:
+//! While it is loaded, the module decides which TLB flush KVM must do for nested VMX, and executes
+//! it, in place of KVM's C code. Some hooks serve every VMX VM. The steps of a flush:
 //!
 //! 1. KVM calls a hook, through the table of `patches/` ([`kvm::hooks`]).
 //! 2. The hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]).
@@ -125,7 +124,7 @@ module! {
         },
         skip_needless: u8 {
             default: 1,
-            description: "Leave out flushes that nothing can need",
+            description: "Leave out flushes that no guest is owed",
         },
     },
 }

@@ -93,7 +93,8 @@ impl Vcpu<'_> {
     /// Ends L1's VMX instruction with success (SDM, "VMsucceed").
     #[inline]
     pub(crate) fn vm_succeed(self) -> Handled {
-        // SAFETY: kvm_intel's function, for an instruction that L1 has just executed.
+        // SAFETY: kvm_intel's function, on a vCPU that this thread holds. It changes flags of the
+        // guest and its instruction pointer.
         unsafe { call!(self.vmx_functions.nested_vmx_succeed(self.as_ptr())) }
     }
 
@@ -103,8 +104,8 @@ impl Vcpu<'_> {
     pub(crate) fn vm_fail_operand(self) -> Handled {
         let error = bindings::NVMX_INVALID_OPERAND;
 
-        // SAFETY: kvm_intel's function, for an instruction of L1's that has no effect; the number
-        // is one of the SDM's error numbers.
+        // SAFETY: kvm_intel's function, on a vCPU that this thread holds. It changes flags of the
+        // guest and writes the number, which is one of the SDM's, to its VMCS.
         unsafe { call!(self.vmx_functions.nested_vmx_fail(self.as_ptr(), error)) }
     }
 
@@ -160,7 +161,8 @@ impl Vcpu<'_> {
     /// Determines again how to walk the guest's page tables.
     #[inline]
     pub(crate) fn reread_mmu(self) {
-        // SAFETY: kvm's function; the vCPU's registers have their new values.
+        // SAFETY: kvm's function, which reads the vCPU's registers and writes its walker. Both are
+        // this thread's.
         unsafe { call!(self.kvm_functions.kvm_init_mmu(self.as_ptr())) };
     }
 
@@ -258,7 +260,8 @@ impl Vcpu<'_> {
     /// Continues after the emulated instruction. Returns what KVM's exit handlers return.
     #[inline]
     pub(crate) fn skip_instruction(self) -> Handled {
-        // SAFETY: kvm's function, for the exit that this vCPU is handling.
+        // SAFETY: kvm's function, on a vCPU outside of its guest. It changes the guest's instruction
+        // pointer and flags; at another time they would be wrong for the guest, and for it alone.
         unsafe {
             call!(self
                 .kvm_functions
@@ -299,31 +302,6 @@ impl Vcpu<'_> {
             bindings::nvmx_hypercall_set_result(self.as_ptr(), is_64_bit, result);
         }
         self.add(fields::STAT_HYPERCALLS, 1);
-    }
-
-    /// Bits 31:0 of the control word of the hypercall that the running guest makes, from its
-    /// registers.
-    #[inline]
-    pub(crate) fn hypercall_control(self, is_64_bit: bool) -> u32 {
-        let [rax, rcx, ..] = self.get(fields::REGS);
-
-        (if is_64_bit { rcx } else { rax }) as u32
-    }
-
-    /// Of the #DB that is queued, what it will put into DR6; 0 if there is none.
-    #[inline]
-    pub(crate) fn queued_db(self) -> u64 {
-        let mut queued = self.get(fields::EXCEPTION);
-
-        if !queued.pending {
-            // L1 intercepts it.
-            queued = self.get(fields::EXCEPTION_VMEXIT);
-        }
-        if queued.pending && queued.vector == bindings::NVMX_DB_VECTOR {
-            queued.payload as u64
-        } else {
-            0
-        }
     }
 
     /// If L2 is active, has it get a #DB before its next instruction, even after an exit to L1.

@@ -201,6 +201,7 @@ pub(super) unsafe extern "C" fn invalidates(
     }
     let invalidation = insn::of_operands(ept, kind, id, gva as u64);
 
-    // SAFETY: As above. Nobody uses it from `Watch::begin` to `Watch::end`.
+    // SAFETY: It is not NULL, so `Watch::begin` has set it, and `Watch::end` has not run. Nobody
+    // else uses it between them.
     unsafe { (*watch).invalidations.add(invalidation) };
 }

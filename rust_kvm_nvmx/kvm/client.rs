@@ -268,7 +268,7 @@ fn say_why_there_is_no_table() -> Error {
     }
     // Any kernel's KVM has this one, if it is not trimmed.
     if Symbol::get(c"kvm_get_kvm").is_some() {
-        pr_err!("KVM has no hook table: apply the kernel's patches, build with KVM_HYPERV=y\n");
+        pr_err!("KVM has no hook table: apply the project's patches, build with KVM_HYPERV=y\n");
         unsupported()
     } else {
         pr_err!("KVM is not loaded: load kvm_intel first (modprobe kvm_intel)\n");

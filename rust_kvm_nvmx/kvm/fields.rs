@@ -68,6 +68,8 @@ fields! {
     Field ASYNC_PF: kvm_vcpu.arch.apf.msr_en_val as u64;
     /// The requests, a bit each.
     SharedField REQUESTS: kvm_vcpu.requests as u64;
+    /// The CPU that the vCPU is loaded on. It changes when the scheduler moves the vCPU's thread.
+    SharedField VCPU_CPU: kvm_vcpu.cpu as i32;
 
     /// The root in use, by its host-physical address.
     Field ROOT_HPA: kvm_mmu.root.hpa as u64;

@@ -69,16 +69,6 @@ u64 nvmx_dummy_root(void)
 	return PFN_PHYS(page_to_pfn(ZERO_PAGE(0)));
 }
 
-int nvmx_get_cpu(void)
-{
-	return get_cpu();
-}
-
-void nvmx_put_cpu(void)
-{
-	put_cpu();
-}
-
 const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm)
 {
 	struct kvm_memory_slot *slot =

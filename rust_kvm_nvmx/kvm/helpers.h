@@ -93,9 +93,6 @@ static const u32 NVMX_5_LEVELS = PT64_ROOT_5LEVEL;
 unsigned long *nvmx_private_of_first_page(void);
 u64 nvmx_dummy_root(void);
 
-int nvmx_get_cpu(void);
-void nvmx_put_cpu(void);
-
 /* The slot of L1's APIC-access page; NULL if there is none, or an invalid one. */
 const struct kvm_memory_slot *nvmx_apic_slot(struct kvm *kvm);
 bool nvmx_gfn_invalidated_since(struct kvm *kvm, unsigned long sequence, u64 gfn);

@@ -225,11 +225,12 @@ macro_rules! hooks {
                         $(, $arg: <$t as Argument>::Raw)*,
                         c_fn: c_function!($($t,)* => $($answer)?)
                     ) $(-> <$answer as Answer>::Raw)? {
-                        // SAFETY: As in `entry`: KVM is calling.
+                        // SAFETY: KVM passes its registered client and a loaded vCPU, and `scope`
+                        // ends with this call.
                         let scope = unsafe { Scope::new(client, vcpu) };
 
                         $(
-                            // SAFETY: As in `entry`: the argument is this call's.
+                            // SAFETY: `$arg` is an argument of the call that `scope` stands for.
                             let [<kept_ $arg>] = unsafe { <$t as Argument>::keep($arg) };
                         )*
                         let expected = || <T as NestedTlbChecks>::$hook(

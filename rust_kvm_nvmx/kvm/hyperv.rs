@@ -69,9 +69,7 @@ impl<'h> Vcpu<'h> {
 
         Some(control & NESTED_FLUSH_HYPERCALL != 0)
     }
-}
 
-impl<'h> Vcpu<'h> {
     /// What flush calls of other vCPUs name the L2 by that this vCPU runs, or enters.
     #[inline]
     pub(crate) fn l2_is_named(self) -> Named {

@@ -32,7 +32,6 @@ pub(crate) mod calls;
 mod check;
 mod client;
 pub(crate) mod counters;
-pub(crate) mod cpu;
 pub(crate) mod debugfs;
 mod example;
 mod fields;

@@ -209,9 +209,10 @@ impl<T: NestedTlbChecks> Registration<T> {
     /// all hooks are `T`'s.
     ///
     /// Errors, each with one line in the kernel log that says what to do: `ENODEV` without VMX,
-    /// KVM or kvm_intel; `EOPNOTSUPP` on a kernel without the hook table or with nested=0; `EPERM`
-    /// if KVM itself runs on Hyper-V with enlightened VMCSs; `EBUSY` if there is another client;
-    /// `ENOEXEC` if the module was built for another kernel.
+    /// KVM or kvm_intel; `EOPNOTSUPP` on a kernel without the hook table, with TRIM_UNUSED_KSYMS,
+    /// or with nested=0; `EPERM` if KVM itself runs on Hyper-V with enlightened VMCSs; `EBUSY` if
+    /// there is another client; `ENOEXEC` if the module was built for another kernel, or if a
+    /// function is missing in KVM's table.
     pub(crate) fn new(mode: Mode, options: Options) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             shared <- Shared::new(

@@ -121,7 +121,8 @@ impl Vcpu<'_> {
 
     /// Makes requests that were taken away.
     pub(super) fn put_requests(self, taken: u64) {
-        // SAFETY: As in `take_requests`.
+        // SAFETY: By the type's invariant the word exists. Setting bits of it is atomic, as other
+        // threads set others.
         unsafe {
             asm!(
                 "lock orq {taken}, {word}({vcpu})";

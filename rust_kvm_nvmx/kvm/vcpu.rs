@@ -254,12 +254,44 @@ impl<'h> Vcpu<'h> {
         self.shared().pages().of_root(root)
     }
 
+    /// The CPU that this thread runs on. Unless preemption is disabled, the thread may move to
+    /// another one at any time. Then the vCPU is loaded there, which flushes everything there (H9).
+    #[inline]
+    pub(crate) fn cpu(self) -> i32 {
+        self.own().live().read(fields::VCPU_CPU)
+    }
+
     /// The CPU that vmcs02 was last loaded on; negative for none.
     #[inline]
     pub(crate) fn cpu_of_vmcs02(self) -> i32 {
         let vmcs02 = self.vmx.part(fields::NESTED.then(fields::VMCS02));
 
         vmcs02.live().read(fields::VMCS_CPU)
+    }
+
+    /// Bits 31:0 of the control word of the hypercall that the running guest makes, from its
+    /// registers.
+    #[inline]
+    pub(crate) fn hypercall_control(self, is_64_bit: bool) -> u32 {
+        let [rax, rcx, ..] = self.get(fields::REGS);
+
+        (if is_64_bit { rcx } else { rax }) as u32
+    }
+
+    /// Of the #DB that is queued, what it will put into DR6; 0 if there is none.
+    #[inline]
+    pub(crate) fn queued_db(self) -> u64 {
+        let mut queued = self.get(fields::EXCEPTION);
+
+        if !queued.pending {
+            // L1 intercepts it.
+            queued = self.get(fields::EXCEPTION_VMEXIT);
+        }
+        if queued.pending && queued.vector == bindings::NVMX_DB_VECTOR {
+            queued.payload as u64
+        } else {
+            0
+        }
     }
 
     /// L2's VMCS is an enlightened one, be it mapped or not yet. (`nested_vmx_is_evmptr12_set`.)

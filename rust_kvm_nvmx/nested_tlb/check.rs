@@ -150,7 +150,7 @@ impl NestedTlbChecks for NestedTlb {
 
         effects.requests.hyperv = requests_hyperv(vcpu, Level::L2);
         effects.last_vpid = owner;
-        // X11: C writes it only if vmcs12 is dirty. It is most often the one that is there already.
+        // X11: C writes it only if vmcs12 is dirty. Otherwise it is not compared.
         let vpid = if dirty { vpid } else { VpidToWrite::NONE };
         effects.answer = VpidToWrite::as_number(vpid.into_raw());
         Expected::Effects(effects, None)

@@ -61,6 +61,7 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request
         make_room(vcpu);
         None
     };
+    // The counts are asked for only if the ids are known.
     let kept = rest.is_some_and(|rest| {
         rest.missed_nothing(named, || match named {
             Named::Ids { vm, vp } => vcpu.flush_calls_after_ids(vm, vp),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A Hyper-V flush hypercall of the running guest, from its input to the targets' queues: rules E5
-//! to E9, E16, E17, V9, V22, V24, X1, X2, X4 to X6, X8, X9.
+//! to E9, E16, E17, V9, V22, V24, X1, X2, X4, X5, X8, X9.
 //!
 //! The steps of a flush between two vCPUs:
 //!
@@ -152,7 +152,7 @@ fn send_to_l1s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
             }
         }
     } else {
-        // X6: only vCPUs in the set are looked at.
+        // Only vCPUs in the set are looked at.
         for index in call.targets.indexes() {
             if let Some(target) = vcpu.vcpu_at(index) {
                 queue(index, target);

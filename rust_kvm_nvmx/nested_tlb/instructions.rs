@@ -6,7 +6,6 @@ use crate::{
     flush,
     kvm::{
         calls::Asked,
-        cpu::ThisCpu,
         hooks::Handled,
         mmu::{
             CachedRoot,
@@ -64,10 +63,12 @@ fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Hand
 }
 
 /// T6, V5: flushes the translations of L2s that are named. L1's own need no flush.
+///
+/// If this thread moves to another CPU meanwhile, all of them are flushed there (H9), and again
+/// when it comes back to this one.
 #[inline(always)]
 fn flush_l2(vcpu: Vcpu<'_>, scope: VpidScope) -> Outcome {
-    let cpu = ThisCpu::stay();
-    let place = invalidate::where_vpid02_is(cpu.number(), vcpu.cpu_of_vmcs02());
+    let place = invalidate::where_vpid02_is(vcpu.cpu(), vcpu.cpu_of_vmcs02());
 
     if history::is_on(vcpu) {
         history::invvpid_of_parked(vcpu, scope, place == Where::Now);
@@ -127,9 +128,9 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
             decided(&asked, Outcome::InvalidOperand);
             return vcpu.vm_fail_operand();
         }
-        roots_of(vcpu, eptp)
+        roots(vcpu, |kept| invalidate::same_ept(kept, eptp))
     } else {
-        RootSet::ALL
+        roots(vcpu, |_| true)
     };
     if roots.is_empty() {
         decided(&asked, Outcome::NoRoot);
@@ -152,17 +153,17 @@ pub(super) fn vmcs12_released(vcpu: Vcpu<'_>) {
     }
 }
 
-/// T13: the roots that KVM keeps for an EPT pointer of L1's. They are in the context for an L2 with
-/// EPT, whichever level is active.
-fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
+/// T13: the roots that KVM keeps for EPT pointers of L1's that are `named`. They are in the context
+/// for an L2 with EPT, whichever level is active.
+#[inline(always)]
+fn roots(vcpu: Vcpu<'_>, named: impl Fn(u64) -> bool) -> RootSet {
     let mmu = vcpu.guest_mmu();
-    let same =
-        |root: CachedRoot<'_>| root.hpa().is_some() && invalidate::same_ept(root.pgd(), eptp);
+    let is_named = |root: CachedRoot<'_>| root.hpa().is_some() && named(root.pgd());
     let mut roots = RootSet::default();
 
-    roots.add_current(same(mmu.current()));
+    roots.add_current(is_named(mmu.current()));
     for (number, root) in mmu.previous().enumerate() {
-        roots.add_previous(number, same(root));
+        roots.add_previous(number, is_named(root));
     }
     roots
 }

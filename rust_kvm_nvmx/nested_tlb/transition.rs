@@ -154,6 +154,7 @@ fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> VpidToWrite {
     flush_on_entry(vcpu, vpid12).1
 }
 
+/// The same as [`enter`], step by step.
 #[cold]
 #[inline(never)]
 fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {

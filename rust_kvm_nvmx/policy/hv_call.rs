@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a flush hypercall asks for (rules E2, E5 to E7, E9, X2, X5, X6).
+//! What a flush hypercall asks for (rules E2, E5 to E7, E9, E17, X2, X5).
 //!
 //! The four calls (TLFS, `HvCallFlushVirtualAddressSpace[Ex]`, `HvCallFlushVirtualAddressList[Ex]`)
 //! have their input as 8-byte words in the same order, be it in one page of memory ("slow") or in
@@ -318,7 +318,7 @@ impl<'a> Targets<'a> {
         self.bank(vp / 64) >> (vp % 64) & 1 != 0
     }
 
-    /// X6: all of them, in no order. For [`Targets::All`] these are 4,096, so avoid it.
+    /// E17: all of them, in no order. For [`Targets::All`] these are 4,096, so avoid it.
     pub(crate) fn indexes(self) -> impl Iterator<Item = usize> + use<'a> {
         let banks = match self {
             Self::All => u64::MAX,
@@ -333,7 +333,8 @@ impl<'a> Targets<'a> {
 }
 
 /// The numbers of the bits that are set, the highest first.
-fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
+#[inline(always)]
+pub(super) fn set_bits(mut bits: u64) -> impl Iterator<Item = u32> {
     iter::from_fn(move || {
         let bit = bits.checked_ilog2()?;
         bits ^= 1 << bit;

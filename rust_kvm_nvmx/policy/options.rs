@@ -28,7 +28,7 @@ impl Options {
     /// V24: ranges of addresses that overlap or adjoin are joined.
     pub(crate) const JOIN_RANGES: Self = Self(1 << 13);
 
-    /// All that leave out flushes which nothing can need.
+    /// All that leave out flushes that no guest is owed.
     pub(crate) const SKIP_NEEDLESS: Self = Self(
         Self::NO_EXIT_FLUSH.0
             | Self::SKIP_EMPTY_QUEUE.0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E2, E5 to E7, E9, X1, X2, X5, X6: the input of the flush hypercalls.
+//! E2, E5 to E7, E9, E17, X1, X2, X5: the input of the flush hypercalls.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_hv_call))]
 mod tests {
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn x6_the_indexes_are_those_contained() {
+    fn e17_the_indexes_are_those_contained() {
         let banks = [1 << 63, 0, 5, u64::MAX];
         let sparse = Targets::Sparse {
             valid: 1 << 63 | 1 << 20 | 1 << 1 | 1,

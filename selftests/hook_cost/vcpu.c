@@ -185,7 +185,7 @@ static void init_vcpu(struct kvm_vcpu *vcpu)
 {
 	vcpu->kvm = &vm.kvm;
 	atomic_set(&vm.kvm.online_vcpus, 1);
-	vcpu->cpu = -1;
+	vcpu->cpu = 0;
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
 	init_root(&vcpu->arch.root_mmu, ROOT_OF_L1);
 	init_root(&vcpu->arch.guest_mmu, ROOT_OF_L2);
