@@ -5,8 +5,8 @@
 check_structure.py FILE...: all Rust files of the module, by their path in the checkout.
 
 - The folders and files at the top of rust_kvm_nvmx/ import each other in no circle.
-- Only kvm/ has `unsafe`. Each block and each `unsafe impl` has a SAFETY comment above it, and no
-  two have the same.
+- Only kvm/ has `unsafe`. Each block and each `unsafe impl` has a SAFETY comment above it. No two
+  are the same, and none refers to another one.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ def _safety(sources: list[Source]) -> Iterator[str]:
         for number, line in enumerate(lines):
             if line.strip().startswith(_SAFETY):
                 place = f"{source.path}:{number + 1}"
-                texts.setdefault(_comment(lines, number), []).append(place)
+                text = _comment(lines, number)
+                texts.setdefault(text, []).append(place)
+                if re.match(r"As (in|above)\b", text):
+                    yield f"{MODULE}/{place}: a SAFETY comment that refers to another one"
     for text, places in texts.items():
         if len(places) > 1:
             yield f"{MODULE}/{', '.join(places)}: the same SAFETY comment: {text}"

@@ -69,15 +69,19 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         _common(command)
         if name == "kselftest":
-            command.add_argument("--installed", type=Path, required=True, help="by kselftest")
+            command.add_argument(
+                "--installed", type=Path, required=True, help="what it has installed"
+            )
         if name == "kvm-unit-tests":
             command.add_argument("--flat", type=Path, required=True, help="its x86/vmx.flat")
         if name == "fuzz":
             _fuzz(command)
         if name == "soak":
             command.add_argument("--hours", type=float, default=1, help="how long")
-            command.add_argument("--plant", choices=PLANTS, default="", help="lose this")
-            command.add_argument("--edit", default="", metavar="NAME", help="of the module")
+            command.add_argument(
+                "--plant", choices=PLANTS, default="", help="do this wrong on purpose"
+            )
+            command.add_argument("--edit", default="", metavar="NAME", help="of mutants.toml")
         if name in _CHOOSE:
             command.add_argument("--test", metavar="NAME", help="this alone")
         if name == "tlbsan":
@@ -115,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
                 "--workload", default="nested_workload", metavar="'NAME ARG...'", help="what runs"
             )
         if name == "trace":
-            command.add_argument("--tracer", choices=TRACERS, default="trace-cmd", help="by what")
+            command.add_argument(
+                "--tracer", choices=TRACERS, default="trace-cmd", help="what records"
+            )
         if name == "bench":
             command.add_argument("--stock", type=Path, required=True, help="the unpatched kernel")
             command.add_argument(
@@ -126,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
                 help="what is measured; may be repeated",
             )
             command.add_argument(
-                "--options", default="", metavar="'NAME=N ...'", help="the module's, for Rust"
+                "--options", default="", metavar="'NAME=N ...'", help="parameters of the module"
             )
     return parser
 

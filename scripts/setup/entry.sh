@@ -23,7 +23,8 @@ prune() {
 	local old
 	find "$cache/$1" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn |
 		tail -n +4 | cut -d' ' -f2- | while read -r old; do
-		[ -z "$(find "$old" -maxdepth 0 -mmin +60)" ] || rm -rf "$old"
+		[ -z "$(find "$old" -maxdepth 0 -mmin +60)" ] ||
+			run "removing an old $1" 0 rm -rf "$old"
 	done
 }
 

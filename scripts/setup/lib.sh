@@ -41,7 +41,8 @@ clock() { printf '%dm%02ds' $(($1 / 60)) $(($1 % 60)); }
 # hash_of: a short name for what is read from stdin.
 hash_of() { sha256sum | cut -c1-16; }
 
-# hash_files FILE...: of their names (within the checkout) and contents.
+# hash_files FILE...: of their names and contents. Names are those within the checkout; a file
+# outside of it has its full path.
 hash_files() {
 	local f
 	for f; do

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # setup.sh NAME: see that NAME exists, making what is missing, and print its path.
-# All but the modules, in build/ of the checkout, is in the cache; kill this at any time.
+# What it makes is in the cache, but for the modules, which are in build/ of the checkout. It may be
+# killed at any time.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$here/entry.sh"

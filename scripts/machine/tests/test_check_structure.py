@@ -139,6 +139,11 @@ class Structure(unittest.TestCase):
         self.assertIn("kvm/vcpu.rs:5, kvm/mmu.rs:1", found)
         self.assertEqual(self.found(kvm__mmu=text.replace("type", "other type")), "")
 
+    def test_a_safety_comment_that_refers_to_another_one(self) -> None:
+        for text in ("As above.", "As in `f`."):
+            found = self.found(kvm__mmu=f"// SAFETY: {text}\nunsafe {{ g() }}\n")
+            self.assertIn("kvm/mmu.rs:1: a SAFETY comment that refers to another one", found)
+
 
 if __name__ == "__main__":
     unittest.main()
