@@ -66,22 +66,21 @@ impl<'h> Vcpu<'h> {
         0..self.vm().read(fields::ONLINE_VCPUS).max(0) as usize
     }
 
-    /// Those of them that may run an L2 whose tag is one of `tags` (V22); `None` stands for all.
+    /// Those of them whose tag is one of `tags` (V22); `None` stands for all tags.
     #[inline]
-    pub(crate) fn vcpus_with_tag(
+    pub(crate) fn vcpus_with_tag<'t>(
         self,
-        tags: impl FnOnce() -> Option<Tags>,
-    ) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> {
-        let indexes = self.vcpu_indexes();
-        let tags = Tags::if_worth_it(indexes.end, tags);
-        let may_be_target = move |&index: &usize| {
-            tags.as_ref()
-                .is_none_or(|tags| tags.contain(self.tag_of_vcpu(index)))
-        };
-
-        indexes
-            .filter(may_be_target)
+        tags: Option<&'t Tags>,
+    ) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> + use<'h, 't> {
+        self.vcpu_indexes()
+            .filter(move |&index| tags.is_none_or(|tags| tags.contain(self.tag_of_vcpu(index))))
             .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
+    }
+
+    /// How many vCPUs there are.
+    #[inline]
+    pub(crate) fn number_of_vcpus(self) -> usize {
+        self.vcpu_indexes().end
     }
 
     /// The tag of the vCPU with that index.

@@ -184,7 +184,9 @@ fn send_to_l2s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
     let mut set = hv.empty_vcpu_set();
 
     // V22: a vCPU with another tag need not be looked at.
-    for (index, target) in vcpu.vcpus_with_tag(|| Tags::of(vm, &call.targets)) {
+    let tags = Tags::if_worth_it(vcpu.number_of_vcpus(), || Tags::of(vm, &call.targets));
+
+    for (index, target) in vcpu.vcpus_with_tag(tags.as_ref()) {
         let (Some(identity), Some(queue)) = (target.identity(), target.queue(Level::L2)) else {
             continue;
         };

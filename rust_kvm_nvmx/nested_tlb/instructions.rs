@@ -128,9 +128,11 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
             decided(&asked, Outcome::InvalidOperand);
             return vcpu.vm_fail_operand();
         }
-        roots(vcpu, |kept| invalidate::same_ept(kept, eptp))
+        roots_of(vcpu, eptp)
+    } else if has_roots(vcpu) {
+        RootSet::ALL
     } else {
-        roots(vcpu, |_| true)
+        RootSet::default()
     };
     if roots.is_empty() {
         decided(&asked, Outcome::NoRoot);
@@ -153,17 +155,26 @@ pub(super) fn vmcs12_released(vcpu: Vcpu<'_>) {
     }
 }
 
-/// T13: the roots that KVM keeps for EPT pointers of L1's that are `named`. They are in the context
-/// for an L2 with EPT, whichever level is active.
+/// T13: KVM keeps a root for any EPT pointer of L1's. They are in the context for an L2 with EPT,
+/// whichever level is active.
 #[inline(always)]
-fn roots(vcpu: Vcpu<'_>, named: impl Fn(u64) -> bool) -> RootSet {
+fn has_roots(vcpu: Vcpu<'_>) -> bool {
     let mmu = vcpu.guest_mmu();
-    let is_named = |root: CachedRoot<'_>| root.hpa().is_some() && named(root.pgd());
+
+    mmu.current().hpa().is_some() || mmu.previous().any(|root| root.hpa().is_some())
+}
+
+/// T13: the roots that KVM keeps for this EPT pointer of L1's.
+#[inline(always)]
+fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
+    let mmu = vcpu.guest_mmu();
+    let same =
+        |root: CachedRoot<'_>| root.hpa().is_some() && invalidate::same_ept(root.pgd(), eptp);
     let mut roots = RootSet::default();
 
-    roots.add_current(is_named(mmu.current()));
+    roots.add_current(same(mmu.current()));
     for (number, root) in mmu.previous().enumerate() {
-        roots.add_previous(number, is_named(root));
+        roots.add_previous(number, same(root));
     }
     roots
 }
