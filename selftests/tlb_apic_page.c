@@ -3,7 +3,8 @@
  * The page of the local APIC.  While its xAPIC mode is off, L1 has it as ordinary
  * memory and may have cached that; once the mode is on, by a WRMSR of L1 or of an
  * L2 that L1 lets do it, accesses must reach the APIC.  So must they when the
- * host has moved the page, for whichever level it did.
+ * host has moved the page, for whichever level it did.  What takes the page away is a
+ * flush, and the new page is none.
  *
  * Needs APICv: without, KVM maps the page for no guest.
  */
@@ -13,6 +14,7 @@
 #include "apic.h"
 #include "apic_page.h"
 #include "backing.h"
+#include "witness.h"
 
 #define PLAIN_VALUE	0x5a5a5a5au
 #define OTHER_PAGES	64
@@ -23,6 +25,7 @@ enum { DONE, MOVE_PAGE, KEEP_MOVING };
 static u32 apic_version;
 /* L0 has EPT and L2 has none: C then flushes another root than L1's (X7). */
 static bool flushes_l2_root;
+static const char moved[] = "apic_page.moved";
 /* The host's thread is done moving the page. */
 static bool moved_enough;
 
@@ -66,8 +69,10 @@ static void l1_code(struct l2_context *context)
 	guest_set_apic(MSR_IA32_APICBASE_ENABLE);
 	check_apic();
 
+	witness_mark(moved);
 	GUEST_SYNC(MOVE_PAGE);
 	check_apic();
+	witness_mark(UNJUDGED);
 
 	l1_vmxon(context);
 	l1_load(context, l2_code);
@@ -159,6 +164,8 @@ static void try_apic_page(enum l2_ept ept)
 
 int main(int argc, char *argv[])
 {
+	struct flushes want = {};
+
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(get_kvm_intel_param_bool("enable_apicv"),
 		       "kvm_intel has enable_apicv=0: KVM maps the APIC's page for no guest");
@@ -167,5 +174,12 @@ int main(int argc, char *argv[])
 	try_apic_page(L2_EPT_OFF);
 	if (kvm_cpu_has_ept())
 		try_apic_page(L2_EPT_SHARED);
+
+	/* One in each VM. */
+	if (kvm_has_ept())
+		want.invept_all = 1 + kvm_cpu_has_ept();
+	else
+		want.all_contexts = kvm_has_vpid();
+	witness_flushes(moved, "vmentry.L1", &want);
 	return 0;
 }
