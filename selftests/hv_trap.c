@@ -5,6 +5,7 @@
  * for it, and the code is that of a flush.  A call that says that it is not for L1 but for
  * the hypervisor below ("Is Nested") is L1's in Rust; C takes it and fails it.  L1 gets an
  * exit, after the VMCALL, only if the TLB lock count in the partition assist page is not 0.
+ * A call from user mode is #UD.
  * All from 64-bit and from 32-bit code; with --moves again and again, while the vCPU is
  * moved from CPU to CPU.
  */
@@ -22,6 +23,9 @@
 #define NOWHERE_GPA	0x70000000ul
 #define NOT_RUN		(-1ul)
 #define TIMES_MOVED	2
+/* In a segment's access rights. */
+#define AR_DPL_SHIFT	5
+#define AR_DPL		(3ul << AR_DPL_SHIFT)
 
 static struct hv_input input;
 static bool offered, in_32_bits, nested_is_l1s;
@@ -173,6 +177,29 @@ static void l1_try_who_serves(struct l2_context *context)
 	l1_served(context, SPACE, 0);
 }
 
+static void l1_set_cpl(u64 cpl)
+{
+	vmwrite(GUEST_CS_SELECTOR, (vmreadz(GUEST_CS_SELECTOR) & ~3ul) | cpl);
+	vmwrite(GUEST_SS_SELECTOR, (vmreadz(GUEST_SS_SELECTOR) & ~3ul) | cpl);
+	vmwrite(GUEST_CS_AR_BYTES, (vmreadz(GUEST_CS_AR_BYTES) & ~AR_DPL) | cpl << AR_DPL_SHIFT);
+	vmwrite(GUEST_SS_AR_BYTES, (vmreadz(GUEST_SS_AR_BYTES) & ~AR_DPL) | cpl << AR_DPL_SHIFT);
+}
+
+/* The call is one for L0.  L1 gets the exception, and lets L2 skip the call. */
+static void l1_try_user_mode(struct l2_context *context)
+{
+	vmwrite(EXCEPTION_BITMAP, BIT(UD_VECTOR));
+	l1_set_cpl(3);
+	WRITE_ONCE(code, SPACE);
+	GUEST_ASSERT_EQ(l1_enter(context), EXIT_REASON_EXCEPTION_NMI);
+	GUEST_ASSERT_EQ((u8)vmreadz(VM_EXIT_INTR_INFO), UD_VECTOR);
+	GUEST_ASSERT_EQ(vmreadz(GUEST_RIP), READ_ONCE(l2_vmcall));
+	vmwrite(EXCEPTION_BITMAP, 0);
+	l1_set_cpl(0);
+	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + VMCALL_LENGTH);
+	l1_run_to_vmcall(context);
+}
+
 static void l1_use_assist_page(gpa_t gpa)
 {
 	current_evmcs->partition_assist_page = gpa;
@@ -214,12 +241,31 @@ static void l1_code(struct l2_context *context, u64 hypercall_gpa)
 	l1_hyperv_on(context, hypercall_gpa);
 	l1_vmxon(context);
 	l1_load(context, l2_code);
+	/* L1's tables, which are for user mode, too. */
+	vmwrite(GUEST_CR3, get_cr3());
 	l1_allow_direct_flush(context, VM_ID, 0);
 
 	l1_try_who_serves(context);
 	if (offered)
 		l1_try_lock_counts(context);
+	if (offered && !in_32_bits)
+		l1_try_user_mode(context);
 	GUEST_DONE();
+}
+
+/* Leave all that @table maps, at @level, to user mode as well. */
+static void allow_user_mode(struct kvm_vm *vm, gpa_t table, int level)
+{
+	u64 *entry = addr_gpa2hva(vm, table);
+	int i;
+
+	for (i = 0; i < PAGE_SIZE / sizeof(*entry); i++) {
+		if (!(entry[i] & BIT_ULL(0)))
+			continue;
+		entry[i] |= BIT_ULL(2);
+		if (level > PG_LEVEL_4K)
+			allow_user_mode(vm, entry[i] & PHYSICAL_PAGE_MASK, level - 1);
+	}
 }
 
 static void try_vm(enum l2_ept ept, bool offer)
@@ -233,6 +279,7 @@ static void try_vm(enum l2_ept ept, bool offer)
 	input = hv_input_create(vm);
 	offered = offer;
 	contexts_finish(vm);
+	allow_user_mode(vm, vm->mmu.pgd, vm->mmu.pgtable_levels);
 	sync_global_to_guest(vm, input);
 	sync_global_to_guest(vm, offered);
 	sync_global_to_guest(vm, in_32_bits);
