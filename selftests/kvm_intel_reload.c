@@ -2,8 +2,8 @@
 /*
  * kvm_intel goes and comes back with other parameters, and rust_kvm_nvmx with it, which
  * must see each time what there is now: it executes INVEPT and INVVPID only where KVM
- * has EPT and VPIDs, and what L1 and L2 read is right.  As long as it is loaded,
- * kvm_intel cannot go.
+ * has EPT and VPIDs, and what L1 and L2 read is right.  User space is told of the same
+ * CPU as without it.  As long as it is loaded, kvm_intel cannot go.
  *
  *   kvm_intel_reload MODULES/rust_kvm_nvmx.ko     it is not loaded; kvm_intel, which is
  *                                                 next to it, is
@@ -138,8 +138,34 @@ static void run_workload_in_c(void)
 	TEST_ASSERT(entries_handled_by(HOOK_C) > before, "C has handled nothing");
 }
 
+/* Not the library's, which asks KVM only once. */
+static struct kvm_cpuid2 *supported_cpuid(unsigned long request)
+{
+	struct kvm_cpuid2 *cpuid = allocate_kvm_cpuid2(MAX_NR_CPUID_ENTRIES);
+	int kvm = open_kvm_dev_path_or_exit();
+
+	TEST_ASSERT(!ioctl(kvm, request, cpuid), "no CPUID: %s", strerror(errno));
+	close(kvm);
+	return cpuid;
+}
+
+static void must_be_same_cpuid(struct kvm_cpuid2 *before, struct kvm_cpuid2 *now)
+{
+	struct kvm_cpuid_entry2 *entry = before->entries;
+	int i;
+
+	TEST_ASSERT_EQ(now->nent, before->nent);
+	for (i = 0; i < now->nent; i++)
+		TEST_ASSERT(!memcmp(&now->entries[i], &entry[i], sizeof(*entry)),
+			    "CPUID %x.%x is another one with the module", entry[i].function,
+			    entry[i].index);
+	free(before);
+	free(now);
+}
+
 static void try_setting(int number)
 {
+	struct kvm_cpuid2 *cpuid, *hv_cpuid;
 	u64 in_c;
 
 	module_must_unload("kvm_intel");
@@ -148,7 +174,11 @@ static void try_setting(int number)
 	TEST_ASSERT(kvm_has_vpid() == settings[number].vpid, "kvm_intel has another vpid");
 
 	run_workload_in_c();
+	cpuid = supported_cpuid(KVM_GET_SUPPORTED_CPUID);
+	hv_cpuid = supported_cpuid(KVM_GET_SUPPORTED_HV_CPUID);
 	must(load("rust_kvm_nvmx", ""), "loading rust_kvm_nvmx");
+	must_be_same_cpuid(cpuid, supported_cpuid(KVM_GET_SUPPORTED_CPUID));
+	must_be_same_cpuid(hv_cpuid, supported_cpuid(KVM_GET_SUPPORTED_HV_CPUID));
 	in_c = entries_handled_by(HOOK_C);
 	witness_mark(settings[number].region);
 	run_workload();
