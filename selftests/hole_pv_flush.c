@@ -2,6 +2,7 @@
 /*
  * KVM's paravirtual TLB flush of a vCPU that was preempted while it ran an L2 is for L1's
  * translations: when L1 runs again, they must be gone.  Those of an L2 with a VPID need not.
+ * With ept=0 the shadow tables of both are the same ones, and the flush must sync them.
  */
 #include "options.h"
 #include "pv_flush.h"
