@@ -10,11 +10,11 @@ Upstream's tests, one a line:
 where a long one runs in `make test-full`, or if it is named, and a KVM bug may let one fail if C
 handles the hooks and kvm_intel has this parameter. Kernels before RELEASE have no such test.
 Our own runs, one a line:
-  NAME | kvm_intel parameters | SECONDS | ARGUMENTS | rules
+  NAME | kvm_intel parameters | SECONDS | ARGUMENTS | mark
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
-Before the rules, "long" if it runs in `make test-full`, or if the run itself is named; or
-"fails:C" if it shows a bug of KVM. It must fail where C handles the hooks then, and one more field
-has the FAILURES, which expected.py names.
+The mark is "long" if it runs in `make test-full`, or if the run itself is named; or "fails:C BUG"
+if it shows a bug of KVM. It must fail where C handles the hooks then, and one more field has the
+FAILURES, which expected.py names.
 SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
 
@@ -31,7 +31,7 @@ from errors import MachineError
 from plan import CHECKED, MODULE, TRACED, Step
 
 _FAILS = "fails:C"
-_LONG = "long "
+_LONG = "long"
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,15 @@ def read_own_plan(path: Path) -> TestList:
     for where, line in _lines(path):
         fields = [field.strip() for field in line.split("|")]
         if len(fields) not in (5, 6) or not all(fields):
-            raise MachineError(f"{where}: expected `NAME|parameters|SECONDS|ARGUMENTS|rules`")
-        program, parameters, seconds, arguments, rules, *failures = fields
+            raise MachineError(f"{where}: expected `NAME|parameters|SECONDS|ARGUMENTS|mark`")
+        program, parameters, seconds, arguments, mark, *failures = fields
         parameters = "" if parameters == "-" else parameters
         words = [] if arguments == "-" else arguments.split()
         name = _run_name(program, parameters, words)
         if any(entry.step.name == name for entry in entries):
             raise MachineError(f"{where}: {name} is there twice")
         needs_module = f"MODULES/{MODULE}.ko" in words
-        long = rules.startswith(_LONG)
-        rules = rules.removeprefix(_LONG)
+        long = mark == _LONG
         words = [word.replace("MODULES/", "/modules/") for word in words]
         step = Step(
             name,
@@ -133,7 +132,7 @@ def read_own_plan(path: Path) -> TestList:
             _seconds(seconds, where),
             # What loads the module itself runs both C and Rust.
             takeover=not needs_module,
-            fails_in_c=_fails_in_c(rules, failures, where),
+            fails_in_c=_fails_in_c(mark, failures, where),
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         if not (needs_module or parameters or step.fails_in_c or long):
@@ -181,13 +180,13 @@ def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
     return f"{program}[{','.join(shown)}]" if shown else program
 
 
-def _fails_in_c(rules: str, failures: list[str], where: str) -> tuple[str, ...]:
+def _fails_in_c(mark: str, failures: list[str], where: str) -> tuple[str, ...]:
     """What a run must fail with where C handles the hooks."""
-    mark, *named = rules.split()
-    if not mark.startswith("fails:") and not failures:
+    if mark in ("-", _LONG) and not failures:
         return ()
-    if mark != _FAILS or not named or not failures:
-        raise MachineError(f"{where}: expected `{_FAILS} RULE | FAILURES`, not `{rules}`")
+    fails, *bugs = mark.split()
+    if fails != _FAILS or not bugs or not failures:
+        raise MachineError(f"{where}: expected `{_FAILS} BUG | FAILURES`, not `{mark}`")
     return expected.read(failures[0], where)
 
 

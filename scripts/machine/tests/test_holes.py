@@ -218,21 +218,24 @@ class ByChance(unittest.TestCase):
 class InThePlan(unittest.TestCase):
     """How the plan says so."""
 
-    def _read(self, rules: str) -> Entry:
+    def _read(self, mark: str) -> Entry:
         with tempfile.NamedTemporaryFile("w", suffix=".list") as file:
-            file.write(f"a | - | 60 | - | {rules}\n")
+            file.write(f"a | - | 60 | - | {mark}\n")
             file.flush()
             return read_own_plan(Path(file.name)).entries[0]
 
     def test_marks(self) -> None:
-        self.assertFalse(self._read("X1").step.fails_in_c)
+        self.assertFalse(self._read("-").step.fails_in_c)
         listed = self._read(f"fails:C X1 X4 | {SAYS}; {COUNTS};{STALE}").step.fails_in_c
         self.assertEqual(listed, (SAYS, COUNTS, STALE))
 
     def test_bad_marks(self) -> None:
-        for rules in ("fails:Rust X1", "fails:C,Rust X1", "fails: X1", "fails:C", "X1"):
-            with self.assertRaises(MachineError, msg=rules):
-                self._read(f"{rules} | {SAYS}")
+        for mark in ("fails:Rust X1", "fails:C,Rust X1", "fails: X1", "fails:C", "X1", "-", "long"):
+            with self.assertRaises(MachineError, msg=mark):
+                self._read(f"{mark} | {SAYS}")
+        for mark in ("X1", "short"):
+            with self.assertRaises(MachineError, msg=mark):
+                self._read(mark)
         for failures in (
             "",
             " | ",
@@ -246,7 +249,7 @@ class InThePlan(unittest.TestCase):
                 self._read(f"fails:C X1{failures}")
 
     def test_only_with_its_own_parameters(self) -> None:
-        entries = [self._read(f"fails:C X1 | {SAYS}"), self._read("X1")]
+        entries = [self._read(f"fails:C X1 | {SAYS}"), self._read("-")]
         self.assertFalse(with_parameters(entries, "ept=0")[0].step.fails_in_c)
         self.assertEqual(len(with_parameters(entries, "ept=0")), 1)
         self.assertEqual(with_parameters(entries, ""), entries)

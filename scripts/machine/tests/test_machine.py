@@ -95,10 +95,10 @@ class Lists(unittest.TestCase):
 
     def test_own(self) -> None:
         tests = self._read(
-            "a | - | 60 | - | H1\n"
-            "a | ept=0 vpid=0 | 60 | --contexts 8 --evmcs | H1\n"
-            "b | - | 60 | MODULES/x.ko | H1\n"
-            "c | - | 60 | MODULES/rust_kvm_nvmx.ko 200 | all\n",
+            "a | - | 60 | - | -\n"
+            "a | ept=0 vpid=0 | 60 | --contexts 8 --evmcs | -\n"
+            "b | - | 60 | MODULES/x.ko | -\n"
+            "c | - | 60 | MODULES/rust_kvm_nvmx.ko 200 | -\n",
             own=True,
         )
         names = [entry.step.name for entry in tests.entries]
@@ -109,13 +109,13 @@ class Lists(unittest.TestCase):
         self.assertFalse(tests.entries[0].step.may_skip)
 
     def test_bad_own(self) -> None:
-        one = "a | - | 60 | - | H1\n"
-        for text in (one * 2, "a | - | 60 | -", "a | - | soon | - | H1", " | - | 60 | - | H1"):
+        one = "a | - | 60 | - | -\n"
+        for text in (one * 2, "a | - | 60 | -", "a | - | soon | - | -", " | - | 60 | - | -"):
             with self.assertRaises(MachineError, msg=text):
                 self._read(text, own=True)
 
     def test_long_own(self) -> None:
-        tests = self._read("a | - | 60 | - | H1\na | - | 900 | --vms 9 | long H1\n", own=True)
+        tests = self._read("a | - | 60 | - | -\na | - | 900 | --vms 9 | long\n", own=True)
         short, long = tests.entries
         self.assertEqual((short.long, long.long), (False, True))
         self.assertEqual(long.groups, ("absent", "loaded"))
@@ -130,7 +130,7 @@ class Lists(unittest.TestCase):
         self.assertTrue(read_own_plan(OWN_PLAN).entries)
 
     def test_other_parameters_are_other_machines(self) -> None:
-        tests = self._read("a | - | 60 | - | H1\na | ept=0 vpid=0 | 60 | - | H1\n", own=True)
+        tests = self._read("a | - | 60 | - | -\na | ept=0 vpid=0 | 60 | - | -\n", own=True)
         here = Path("/")
         parts = Parts(here, here, Emulator(here), here, Limits(), False)
         boots = make_boots(parts, tests.entries)
@@ -138,9 +138,7 @@ class Lists(unittest.TestCase):
         self.assertIn("load kvm-intel ept=0 vpid=0\n", guest_script(boots[1].plan))
 
     def test_the_module_in_the_kernel_is_never_absent(self) -> None:
-        tests = self._read(
-            "a | - | 60 | - | H1\nb | - | 60 | MODULES/rust_kvm_nvmx.ko | all\n", True
-        )
+        tests = self._read("a | - | 60 | - | -\nb | - | 60 | MODULES/rust_kvm_nvmx.ko | -\n", True)
         with tempfile.TemporaryDirectory() as scratch:
             kernel = Path(scratch)
             (kernel / ".config").write_text("CONFIG_RUST_KVM_NVMX=y\n", encoding="utf-8")
