@@ -10,12 +10,12 @@
 //!
 //! KVM calls a hook in process context, on the thread of the vCPU that the hook is about, with the
 //! vCPU loaded on this CPU. Preemption is enabled. If the thread moves to another CPU during the
-//! hook, the vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm-intel's half
+//! hook, the vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm_intel's half
 //! are never called for a TD (H7).
 //!
 //! The call is inside an SRCU read-side section. C enters it before it checks whether a client is
 //! registered. [`Registration`](super::registration::Registration) waits for a grace period before
-//! it goes away. So the client, its code, kvm-intel and the vCPU stay for as long as a hook runs.
+//! it goes away. So the client, its code, kvm_intel and the vCPU stay for as long as a hook runs.
 //! [`Scope`] stands for this: the views that a hook is given borrow from it and cannot outlive the
 //! call.
 //!
