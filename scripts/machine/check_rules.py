@@ -6,7 +6,7 @@ a function of the policy by cargo-mutants, which policy_mutants.py sees to. Each
 selftests/nets.toml, can be made.
 
 A section begins with "### X1: What the rule says" and ends at the next heading. What it names is in
-a list of fields, such as "- Machine test: `hole_hv_calls`, `hv_forms`". A field may continue in
+a list of fields, such as "- Machine test: `bug_hv_calls`, `hv_forms`". A field may continue in
 lines that are indented.
 """
 

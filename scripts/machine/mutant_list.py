@@ -24,8 +24,8 @@ class Mutant:
     # The kind of fault, if it is one that the fuzzer is to find.
     planted: str = ""
     caught_by: list[str] = field(default_factory=list)
-    # The tests that failed where C decides, as listed for those that show a hole.
-    holes: list[str] = field(default_factory=list)
+    # The tests that failed where C decides, as listed for those that show a bug.
+    fails_in_c: list[str] = field(default_factory=list)
 
     def survived(self) -> bool:
         """Whether a test that should have noticed did not."""

@@ -163,7 +163,7 @@ def _collect(finished: Finished, share: list[Trial]) -> list[Trial]:
         if result.status is Status.FAILED:
             mutants[result.group].caught_by.append(result.name)
         elif result.proof:
-            mutants[result.group].holes.append(result.name)
+            mutants[result.group].fails_in_c.append(result.name)
     return [trial for trial in share if trial.mutant.name not in began]
 
 
@@ -203,4 +203,4 @@ def _passed(unbroken: Mutant, mutant: Mutant) -> str:
 
     if own(unbroken.caught_by):
         return "FAIL: " + ", ".join(own(unbroken.caught_by))
-    return "XFAIL" if own(unbroken.holes) else "pass"
+    return "XFAIL" if own(unbroken.fails_in_c) else "pass"

@@ -161,7 +161,7 @@ class Lists(unittest.TestCase):
         self.assertEqual({run.parameters for run in runs}, {"", "ept=0"})
 
     def test_a_run_that_cannot_be(self) -> None:
-        for name in ("no_such", "load_cycle", "hole_pv_flush"):
+        for name in ("no_such", "load_cycle", "bug_pv_flush"):
             with self.assertRaises(MachineError):
                 _entries((replace(FIX, runs=(name,)),))
 

@@ -37,7 +37,7 @@ class Guests(unittest.TestCase):
     """A few tests, run as on both kinds of hosts."""
 
     # Two of upstream's, one of ours that shows a bug, and one that loads modules.
-    _TESTS = "nested_set_state_test state_test hole_pv_flush flush_all"
+    _TESTS = "nested_set_state_test state_test bug_pv_flush flush_all"
 
     def setUp(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
@@ -75,7 +75,7 @@ class Guests(unittest.TestCase):
         return code, out.getvalue() + err.getvalue(), report
 
     def test_with_vmx_all_pass(self) -> None:
-        code, said, report = self._run(_WITH, {"hole_pv_flush": [254, "stale"]})
+        code, said, report = self._run(_WITH, {"bug_pv_flush": [254, "stale"]})
         self.assertEqual((code, report["settings"]["exit_code"]), (0, 0))
         self.assertIn(" 0 failed, 0 skipped\n", said)
         machines = {machine["name"] for machine in report["machines"]}
@@ -100,7 +100,7 @@ class Guests(unittest.TestCase):
     def test_a_bug_that_only_the_oracle_sees_is_skipped(self) -> None:
         _, _, report = self._run(_WITH, {})
         ends = {r["name"]: r["status"] for r in report["results"]}
-        self.assertEqual(ends["hole_pv_flush"], "skipped")
+        self.assertEqual(ends["bug_pv_flush"], "skipped")
 
     def test_a_skip_with_vmx_is_no_failure(self) -> None:
         code, said, _ = self._run(_WITH, {"state_test": _SKIPS})

@@ -17,7 +17,7 @@
 
 enum { DONE, READY };
 
-static const char region[] = "hole.released";
+static const char region[] = "bug.released";
 /* Without it, to see that the rest is right. */
 static bool release = true, without_vpid, renamed;
 

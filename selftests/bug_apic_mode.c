@@ -18,7 +18,7 @@
 
 enum { DONE };
 
-static const char region[] = "hole.apic_mode";
+static const char region[] = "bug.apic_mode";
 
 static void l2_code(void)
 {

@@ -8,7 +8,7 @@
 #include "pv_flush.h"
 #include "witness.h"
 
-static const char region[] = "hole.pv_flush";
+static const char region[] = "bug.pv_flush";
 
 int main(int argc, char *argv[])
 {

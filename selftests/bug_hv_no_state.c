@@ -21,7 +21,7 @@
 enum { DONE, WAITING, SENT };
 
 static struct l2_context *tables;	/* of both L1s */
-static const char region[] = "hole.no_state", first_region[] = "hole.no_state.first";
+static const char region[] = "bug.no_state", first_region[] = "bug.no_state.first";
 
 static void target_l2(void)
 {

@@ -34,7 +34,7 @@ enum { DONE, CALL, CALLED };
 static struct l2_context *context;
 static struct hv_input input;
 static enum form form;
-static const char region[] = "hole.call";
+static const char region[] = "bug.call";
 
 static void check_status(u16 status)
 {

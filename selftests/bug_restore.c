@@ -19,7 +19,7 @@ static const char *const form_names[NR_FORMS] = { "caller", "clean-evmcs", "wait
 enum { DONE, SAVE, WAIT };
 
 static enum form form;
-static const char region[] = "hole.restored";
+static const char region[] = "bug.restored";
 
 static void target_l2(void)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Runs that prove a hole: listed to fail where C decides."""
+"""Runs that show a bug of KVM: listed to fail where C decides."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ enum { DONE, USED, CHANGED, WAITING, SENT, RESUMED };
 static struct l2_context *tables;	/* of both L1s */
 static bool used_again;
 static u64 faults;
-static const char region[] = "hole.shadow";
+static const char region[] = "bug.shadow";
 
 /* Back to where the page would have gone. */
 static void page_fault(struct ex_regs *regs)
