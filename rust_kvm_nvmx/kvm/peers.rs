@@ -73,7 +73,7 @@ impl<'h> Vcpu<'h> {
         tags: Option<&'t Tags>,
     ) -> impl Iterator<Item = (usize, AnyVcpu<'h>)> + use<'h, 't> {
         self.vcpu_indexes()
-            .filter(move |&index| tags.is_none_or(|tags| tags.contain(self.tag_of_vcpu(index))))
+            .filter(move |&index| Tags::may_have(tags, || self.tag_of_vcpu(index)))
             .filter_map(move |index| Some((index, self.vcpu_at(index)?)))
     }
 

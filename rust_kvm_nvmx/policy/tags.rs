@@ -78,9 +78,15 @@ impl Tags {
         }
     }
 
+    /// The vCPU with that tag has to be looked at. `None` stands for all tags.
+    #[inline]
+    pub(crate) fn may_have(tags: Option<&Self>, tag: impl FnOnce() -> Tag) -> bool {
+        tags.is_none_or(|tags| tags.contain(tag()))
+    }
+
     /// `tag` is among them.
     #[inline]
-    pub(crate) fn contain(&self, tag: Tag) -> bool {
+    fn contain(&self, tag: Tag) -> bool {
         self.0
             .get(usize::from(tag.0 / 64))
             .is_none_or(|word| word >> (tag.0 % 64) & 1 != 0)

@@ -48,6 +48,17 @@ else
 	dirty+=(clippy)
 fi
 
+# What else is built from the rules. `make test` builds the model.
+for package in properties parser_fuzz; do
+	if crates=$("$here/setup.sh" "$package-crates") &&
+		in_tools env "CARGO_HOME=$crates" cargo check --quiet --offline --locked --tests \
+			--manifest-path "selftests/$package/Cargo.toml" --target-dir "build/check-$package" >&2; then
+		say "$package: builds"
+	else
+		dirty+=("$package")
+	fi
+done
+
 if KDIR='' ROW='' "$here/setup.sh" rustdoc >/dev/null; then
 	say "rustdoc: clean"
 else
