@@ -5,8 +5,8 @@
 //! Functions of more than a few lines are in files of their own:
 //!
 //! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, V23, X3),
-//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V1, V3, V8, V9, V16,
-//!   X11),
+//! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V1, V3, V8, V9,
+//!   V16, X11),
 //! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13, V5, V18),
 //! - [`apic`]: L1's APIC-access page (A1 to A4),

@@ -260,8 +260,8 @@ impl Vcpu<'_> {
     /// Continues after the emulated instruction. Returns what KVM's exit handlers return.
     #[inline]
     pub(crate) fn skip_instruction(self) -> Handled {
-        // SAFETY: kvm's function, on a vCPU outside of its guest. It changes the guest's instruction
-        // pointer and flags; at another time they would be wrong for the guest, and for it alone.
+        // SAFETY: kvm's function, on a vCPU outside of its guest. It changes the guest's flags and
+        // instruction pointer; at another time they would be wrong for the guest, and for it alone.
         unsafe {
             call!(self
                 .kvm_functions

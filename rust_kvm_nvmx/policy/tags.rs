@@ -36,8 +36,8 @@ impl Tag {
 pub(crate) struct Tags([u64; 4]);
 
 impl Tags {
-    /// `tags()`, if there are so many vCPUs that it is worth to hash the targets. `None` if all tags
-    /// may be theirs.
+    /// `tags()`, if there are so many vCPUs that it is worth to hash the targets. `None` stands for
+    /// all tags.
     #[inline]
     pub(crate) fn if_worth_it(vcpus: usize, tags: impl FnOnce() -> Option<Self>) -> Option<Self> {
         /// To look at a vCPU takes some 50 instructions, to hash a target some 20.

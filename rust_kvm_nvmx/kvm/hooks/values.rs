@@ -234,8 +234,8 @@ impl VpidToWrite {
     /// Nothing is written.
     pub(crate) const NONE: Self = Self(-1);
 
-    /// `vpid` is written, or 0 if none could be allocated, as C does. For a vmcs12 without a VPID, KVM
-    /// has turned VPIDs off in the VMCS then. With one, the CPU refuses the entry.
+    /// `vpid` is written, or 0 if none could be allocated, as C does. For a vmcs12 without a VPID,
+    /// KVM has turned VPIDs off in the VMCS then. With one, the CPU refuses the entry.
     #[inline(always)]
     pub(crate) fn new(vpid: Option<Vpid>) -> Self {
         Self(vpid.map_or(0, |vpid| c_int::from(vpid.get())))
