@@ -35,7 +35,8 @@ use crate::{
         hypercall::Hypercall,
         vcpu::{
             Vcpu,
-            Vmcs12, //
+            Vmcs12,
+            WithSlots, //
         },
     },
     policy::types::Gva,
@@ -83,7 +84,7 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn set_apic_access_page_addr(vcpu: Vcpu<'_>) {
+    fn set_apic_access_page_addr(vcpu: WithSlots<'_>) {
         apic::set_page(vcpu);
     }
 
@@ -103,12 +104,12 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn handle_invvpid(vcpu: Vcpu<'_>) -> Handled {
+    fn handle_invvpid(vcpu: WithSlots<'_>) -> Handled {
         instructions::invvpid(vcpu)
     }
 
     #[inline(always)]
-    fn handle_invept(vcpu: Vcpu<'_>) -> Handled {
+    fn handle_invept(vcpu: WithSlots<'_>) -> Handled {
         instructions::invept(vcpu)
     }
 
@@ -118,7 +119,7 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn vmcs12_released(vcpu: Vcpu<'_>) {
+    fn vmcs12_released(vcpu: WithSlots<'_>) {
         instructions::vmcs12_released(vcpu);
     }
 
@@ -138,7 +139,7 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn hv_flush_tlb(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
+    fn hv_flush_tlb(vcpu: WithSlots<'_>, call: Hypercall<'_>) -> u64 {
         hv_send::flush(vcpu, call)
     }
 
@@ -153,22 +154,22 @@ impl NestedTlbHooks for NestedTlb {
     }
 
     #[inline(always)]
-    fn hv_hypercall_complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
+    fn hv_hypercall_complete(vcpu: WithSlots<'_>, result: u64) -> Handled {
         hv_l2::complete(vcpu, result)
     }
 
     #[inline(always)]
-    fn post_set_cr0(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) {
+    fn post_set_cr0(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) {
         control_regs::cr0(vcpu, old as u64, new as u64);
     }
 
     #[inline(always)]
-    fn post_set_cr4(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) {
+    fn post_set_cr4(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) {
         control_regs::cr4(vcpu, old as u64, new as u64);
     }
 
     #[inline(always)]
-    fn steal_time_tlb_flush(vcpu: Vcpu<'_>) {
+    fn steal_time_tlb_flush(vcpu: WithSlots<'_>) {
         flushes::steal_time(vcpu);
     }
 }

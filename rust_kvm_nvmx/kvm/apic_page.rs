@@ -14,11 +14,11 @@ use super::{
     calls::call,
     fields,
     live::Own,
-    vcpu::Vcpu, //
+    vcpu::{
+        Vcpu,
+        WithSlots, //
+    }, //
 };
-
-/// A field of a VMCS (SDM volume 3C, appendix "Field Encoding in VMCS").
-const APIC_ACCESS_ADDR: c_ulong = 0x2014;
 
 /// The host page that was found for L1's APIC-access page.
 ///
@@ -27,7 +27,7 @@ const APIC_ACCESS_ADDR: c_ulong = 0x2014;
 /// The MMU lock of the vCPU's VM is held for reading, so no page of the VM is taken away without
 /// being counted as invalidated. `page` is NULL or a page with a reference that is this value's.
 pub(crate) struct ApicPage<'h> {
-    vcpu: Vcpu<'h>,
+    vcpu: WithSlots<'h>,
     page: *mut bindings::page,
     pfn: u64,
     sequence: u64,
@@ -37,10 +37,9 @@ impl<'h> ApicPage<'h> {
     /// Looks up the page. `None` if there is none. It need not be looked up again then, because the
     /// slot is deleted only if APICv is turned off for the VM. Sleeps.
     #[inline]
-    pub(crate) fn find(vcpu: Vcpu<'h>) -> Option<Self> {
+    pub(crate) fn find(vcpu: WithSlots<'h>) -> Option<Self> {
         let kvm = vcpu.kvm();
-        // SAFETY: It is the vCPU's VM, and the vCPU's thread is in the SRCU section that protects
-        // the slots.
+        // SAFETY: It is the vCPU's VM, and the slots stay by the invariant of `WithSlots`.
         let slot = unsafe { bindings::nvmx_apic_slot(kvm) };
         if slot.is_null() {
             return None;
@@ -49,7 +48,7 @@ impl<'h> ApicPage<'h> {
         let sequence = vcpu.vm().acquire(fields::INVALIDATIONS);
         let mut writable = false;
         let mut page = ptr::null_mut();
-        // SAFETY: The slot was just found, and stays until the thread leaves the SRCU section.
+        // SAFETY: The slot was just found, and stays as long as `vcpu`.
         let pfn = unsafe {
             call!(vcpu.kvm_functions.__kvm_faultin_pfn(
                 slot,
@@ -103,17 +102,23 @@ impl Drop for ApicPage<'_> {
     }
 }
 
-/// vmcs01 is the current VMCS for as long as the value lives, also while L2 is active (rule A1).
+/// vmcs01, also while L2 is active (rule A1).
+///
+/// # Invariants
+///
+/// It is the current VMCS.
 pub(crate) struct Vmcs01<'h> {
     vcpu: Vcpu<'h>,
 }
 
 impl<'h> Vmcs01<'h> {
-    /// Switches to vmcs01. While L1 runs it is current anyway.
-    #[inline]
-    pub(crate) fn load(vcpu: Vcpu<'h>) -> Self {
+    /// Calls `act` with vmcs01 as the current VMCS. While L1 runs it is current anyway.
+    #[inline(always)]
+    pub(crate) fn with(vcpu: Vcpu<'h>, act: impl FnOnce(&Self)) {
         vcpu.load_vmcs01();
-        Self { vcpu }
+        // INVARIANT: It was just loaded, and stays until `act` has ended.
+        act(&Self { vcpu });
+        vcpu.put_vmcs01();
     }
 
     /// Whether L1's accesses to its APIC-access page are virtualized.
@@ -132,19 +137,14 @@ impl<'h> Vmcs01<'h> {
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
         let vcpu = self.vcpu;
 
-        // SAFETY: vmcs01 is the current VMCS. If the CPU has no such field, KVM's function warns.
+        // SAFETY: By the type invariant vmcs01 is the current VMCS. If the CPU has no such field, KVM's function warns.
         // The CPU compares addresses with this one, and accesses no memory because of it (SDM
         // volume 3C, "Virtualizing Memory-Mapped APIC Accesses").
         unsafe {
             let hpa = bindings::nvmx_pfn_to_hpa(page.pfn);
-            call!(vcpu.vmx_functions.vmcs_write64(APIC_ACCESS_ADDR, hpa));
+            call!(vcpu
+                .vmx_functions
+                .vmcs_write64(bindings::NVMX_APIC_ACCESS_ADDR, hpa));
         }
-    }
-}
-
-impl Drop for Vmcs01<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.vcpu.put_vmcs01();
     }
 }

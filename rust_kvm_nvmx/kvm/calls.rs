@@ -2,7 +2,8 @@
 
 //! KVM's own functions that a hook's decision leads to, as methods of the hook's vCPU.
 //!
-//! They come as pointers, in the tables of [`Shared`](super::registration::Shared).
+//! They come as pointers, in the tables of [`Shared`](super::registration::Shared). Those that use
+//! the VM's memory slots are methods of [`WithSlots`].
 
 use core::{
     mem::MaybeUninit,
@@ -12,22 +13,25 @@ use core::{
 use kernel::ffi::c_ulong;
 
 use super::{
-    bindings, compat, fields,
+    bindings,
+    compat,
+    fields,
     hooks::Handled,
     hyperv::INVALID_GPA,
     mmu::RootSet,
     vcpu::{
         Offer,
-        Vcpu, //
+        Vcpu,
+        WithSlots, //
     },
-    words::Words,
+    words::Words, //
 };
 use crate::policy::{
     hv_call::{
         Header,
         Processors, //
     },
-    types::Gva,
+    types::Gva, //
 };
 
 /// Calls a function of one of the tables. The SAFETY comment of the use argues for the arguments.
@@ -49,47 +53,6 @@ pub(crate) struct Asked {
 }
 
 impl Vcpu<'_> {
-    /// Checks L1's INVVPID in the order of the SDM's pseudocode (existence, privilege, type), and
-    /// then reads its operand, once. Sleeps.
-    ///
-    /// `Err` has the return value for the exit's handler: the instruction has failed, or an
-    /// exception was injected.
-    #[inline]
-    pub(crate) fn read_invvpid(self) -> Result<Asked, Handled> {
-        self.read_invalidation(self.invvpid_offer())
-    }
-
-    /// The same for L1's INVEPT.
-    #[inline]
-    pub(crate) fn read_invept(self) -> Result<Asked, Handled> {
-        self.read_invalidation(self.invept_offer())
-    }
-
-    #[inline]
-    fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
-        let mut ret = 0;
-        let mut asked = MaybeUninit::<bindings::vmx_invalidation>::uninit();
-
-        // SAFETY: kvm_intel's function, for the instruction whose exit this vCPU is handling. If it
-        // returns true, it has filled in `asked`.
-        unsafe {
-            if !call!(self.vmx_functions.nested_vmx_get_invalidation(
-                self.as_ptr(),
-                offer.exists,
-                offer.types,
-                asked.as_mut_ptr(),
-                &mut ret,
-            )) {
-                return Err(ret);
-            }
-            let asked = asked.assume_init();
-            Ok(Asked {
-                kind: asked.type_ as u64,
-                operand: asked.operand,
-            })
-        }
-    }
-
     /// Ends L1's VMX instruction with success (SDM, "VMsucceed").
     #[inline]
     pub(crate) fn vm_succeed(self) -> Handled {
@@ -132,32 +95,6 @@ impl Vcpu<'_> {
             }
     }
 
-    /// Drops some roots of an L2 with EPT in its vmcs12.
-    #[inline]
-    pub(crate) fn free_guest_mmu_roots(self, roots: RootSet) {
-        let mmu = self.guest_mmu();
-
-        // SAFETY: kvm's function, on one of this vCPU's contexts and roots that it has.
-        unsafe {
-            call!(self
-                .kvm_functions
-                .kvm_mmu_free_roots(self.kvm(), mmu.as_ptr(), roots.0))
-        };
-    }
-
-    /// Drops L2's roots in L1's context.
-    #[inline]
-    pub(crate) fn free_l2_roots(self) {
-        let mmu = self.root_mmu();
-
-        // SAFETY: kvm's function, on the context of this vCPU that it is for.
-        unsafe {
-            call!(self
-                .kvm_functions
-                .kvm_mmu_free_guest_mode_roots(self.kvm(), mmu.as_ptr()));
-        }
-    }
-
     /// Determines again how to walk the guest's page tables.
     #[inline]
     pub(crate) fn reread_mmu(self) {
@@ -166,95 +103,11 @@ impl Vcpu<'_> {
         unsafe { call!(self.kvm_functions.kvm_init_mmu(self.as_ptr())) };
     }
 
-    /// Rebuilds the MMU context.
-    #[inline]
-    pub(crate) fn reset_mmu(self) {
-        // SAFETY: kvm's function, which drops the context's roots. The vCPU is outside of its
-        // guest, so the CPU does not use them.
-        unsafe { call!(self.kvm_functions.kvm_mmu_reset_context(self.as_ptr())) };
-    }
-
-    /// Drops all roots.
-    #[inline]
-    pub(crate) fn unload_mmu(self) {
-        // SAFETY: kvm's function, which drops all roots of the vCPU. KVM loads new ones before it
-        // enters the guest.
-        unsafe { call!(self.kvm_functions.kvm_mmu_unload(self.as_ptr())) };
-    }
-
-    /// KVM's whole guest flush (H8). It counts the flush, syncs shadow tables, calls the hook for
-    /// the TLB (H4), and purges the queue of Hyper-V flushes.
-    #[inline]
-    pub(crate) fn flush_guest_in_kvm(self) {
-        // SAFETY: kvm's function, on a vCPU that is outside of its guest.
-        unsafe { call!(self.kvm_functions.kvm_vcpu_flush_tlb_guest(self.as_ptr())) };
-    }
-
     /// The running guest makes hypercalls in 64-bit mode.
     #[inline]
     pub(crate) fn is_64_bit_hypercall(self) -> bool {
         // SAFETY: kvm's function, which reads the vCPU's state.
         unsafe { call!(self.kvm_functions.is_64_bit_hypercall(self.as_ptr())) }
-    }
-
-    /// L1's guest-physical address for that of the running guest. Sleeps.
-    #[inline]
-    pub(crate) fn translate(self, gpa: u64) -> Option<u64> {
-        // SAFETY: kvm's function, with the vCPU's own description of the walk. NULL means that no
-        // description of an exception is wanted.
-        let translated = unsafe {
-            call!(self.kvm_functions.kvm_translate_gpa(
-                self.as_ptr(),
-                compat::gva_walk(self),
-                gpa,
-                bindings::NVMX_FINAL_ACCESS,
-                ptr::null_mut(),
-                0,
-            ))
-        };
-
-        (translated != INVALID_GPA).then_some(translated)
-    }
-
-    /// Reads the `len` words at L1's guest-physical address `gpa` into `buffer`, once. `None` if
-    /// there is no memory, or no room in the buffer. Sleeps.
-    #[inline]
-    pub(crate) fn read_words<const N: usize>(
-        self,
-        gpa: u64,
-        buffer: &mut Words<N>,
-        len: usize,
-    ) -> Option<&mut [u64]> {
-        if len > N {
-            return None;
-        }
-        let bytes = len.wrapping_mul(size_of::<u64>()) as c_ulong;
-
-        // SAFETY: kvm's function. The buffer has that many bytes. If there is no error, all of them
-        // have been written, and any value is a valid word. The thread is inside KVM's SRCU section
-        // while it handles an exit, as reading guest memory demands.
-        unsafe {
-            (call!(self.kvm_functions.kvm_read_guest(
-                self.kvm(),
-                gpa,
-                buffer.as_mut_ptr().cast(),
-                bytes
-            )) == 0)
-                .then(|| buffer.written(len))
-        }
-    }
-
-    /// Reads the 32-bit word at L1's guest-physical address `gpa`. `None` if there is no memory.
-    /// Sleeps.
-    #[inline]
-    pub(crate) fn read_u32(self, gpa: u64) -> Option<u32> {
-        let mut word = 0u32;
-        let to = (&raw mut word).cast();
-        // SAFETY: kvm's function; `word` has the four bytes. The thread is inside KVM's SRCU
-        // section while it handles an exit.
-        let error = unsafe { call!(self.kvm_functions.kvm_read_guest(self.kvm(), gpa, to, 4)) };
-
-        (error == 0).then_some(word)
     }
 
     /// Continues after the emulated instruction. Returns what KVM's exit handlers return.
@@ -307,9 +160,9 @@ impl Vcpu<'_> {
     /// If L2 is active, has it get a #DB before its next instruction, even after an exit to L1.
     #[inline]
     pub(crate) fn set_pending_debug(self, dr6: u64) {
-        if self.runs_l2() {
-            // SAFETY: kvm_intel's function. L2 is active, so vmcs02 is the current VMCS. It has
-            // the field, which is as wide as a register.
+        if self.is_on_vmcs02() {
+            // SAFETY: kvm_intel's function. vmcs02 is the current VMCS. It has the field, which is
+            // as wide as a register.
             unsafe {
                 call!(self
                     .vmx_functions
@@ -322,10 +175,10 @@ impl Vcpu<'_> {
     /// L2 exited with, and no other information.
     #[inline]
     pub(crate) fn exit_to_l1(self, reason: u32) {
-        if !self.runs_l2() {
+        if !self.is_on_vmcs02() {
             return;
         }
-        // SAFETY: kvm_intel's functions. L2 is active, so vmcs02 is the current VMCS.
+        // SAFETY: kvm_intel's functions. L2 is active, and vmcs02 is the current VMCS.
         unsafe {
             let len = call!(self
                 .vmx_functions
@@ -340,8 +193,8 @@ impl Vcpu<'_> {
     /// `exit_after_l2_tlb_flush` for it, which may be C's or Rust's.
     #[inline]
     pub(crate) fn end_flush_with_exit(self) {
-        if self.runs_l2() {
-            // SAFETY: kvm_intel's function, which leaves the L2 that is active.
+        if self.is_on_vmcs02() {
+            // SAFETY: kvm_intel's function, which leaves the L2 that is active, from its VMCS.
             unsafe {
                 call!(self
                     .vmx_functions
@@ -354,14 +207,171 @@ impl Vcpu<'_> {
     /// it there first.
     #[inline]
     pub(super) fn load_vmcs01(self) {
-        // SAFETY: kvm_intel's function; `Vmcs01` undoes it before the hook returns.
+        // SAFETY: kvm_intel's function. Only `Vmcs01::with` calls this, and undoes it.
         unsafe { call!(self.vmx_functions.vmx_load_vmcs01(self.as_ptr())) };
     }
 
     /// Undoes [`Vcpu::load_vmcs01`].
     #[inline]
     pub(super) fn put_vmcs01(self) {
-        // SAFETY: Only `Vmcs01` calls this, once for each `load_vmcs01`.
+        // SAFETY: `Vmcs01::with` calls this, once for each `load_vmcs01`.
         unsafe { call!(self.vmx_functions.vmx_put_vmcs01(self.as_ptr())) };
+    }
+}
+
+impl WithSlots<'_> {
+    /// Checks L1's INVVPID in the order of the SDM's pseudocode (existence, privilege, type), and
+    /// then reads its operand, once. Sleeps.
+    ///
+    /// `Err` has the return value for the exit's handler: the instruction has failed, or an
+    /// exception was injected.
+    #[inline]
+    pub(crate) fn read_invvpid(self) -> Result<Asked, Handled> {
+        self.read_invalidation(self.invvpid_offer())
+    }
+
+    /// The same for L1's INVEPT.
+    #[inline]
+    pub(crate) fn read_invept(self) -> Result<Asked, Handled> {
+        self.read_invalidation(self.invept_offer())
+    }
+
+    #[inline]
+    fn read_invalidation(self, offer: Offer) -> Result<Asked, Handled> {
+        let mut ret = 0;
+        let mut asked = MaybeUninit::<bindings::vmx_invalidation>::uninit();
+
+        // SAFETY: kvm_intel's function, which reads the operand from guest memory. The slots stay by
+        // the type invariant. If it returns true, it has filled in `asked`.
+        unsafe {
+            if !call!(self.vmx_functions.nested_vmx_get_invalidation(
+                self.as_ptr(),
+                offer.exists,
+                offer.types,
+                asked.as_mut_ptr(),
+                &mut ret,
+            )) {
+                return Err(ret);
+            }
+            let asked = asked.assume_init();
+            Ok(Asked {
+                kind: asked.type_ as u64,
+                operand: asked.operand,
+            })
+        }
+    }
+
+    /// Drops some roots of an L2 with EPT in its vmcs12.
+    #[inline]
+    pub(crate) fn free_guest_mmu_roots(self, roots: RootSet) {
+        let mmu = self.guest_mmu();
+
+        // SAFETY: kvm's function, on one of this vCPU's contexts and roots that it has. Pages of a
+        // root are accounted in the slots, which stay by the type invariant.
+        unsafe {
+            call!(self
+                .kvm_functions
+                .kvm_mmu_free_roots(self.kvm(), mmu.as_ptr(), roots.0))
+        };
+    }
+
+    /// Drops L2's roots in L1's context.
+    #[inline]
+    pub(crate) fn free_l2_roots(self) {
+        let mmu = self.root_mmu();
+
+        // SAFETY: kvm's function, on the context of this vCPU that it is for. The slots stay by the
+        // type invariant.
+        unsafe {
+            call!(self
+                .kvm_functions
+                .kvm_mmu_free_guest_mode_roots(self.kvm(), mmu.as_ptr()));
+        }
+    }
+
+    /// Rebuilds the MMU context.
+    #[inline]
+    pub(crate) fn reset_mmu(self) {
+        // SAFETY: kvm's function, which drops the context's roots. The vCPU is outside of its
+        // guest, so the CPU does not use them. Nor do the slots go, by the type invariant.
+        unsafe { call!(self.kvm_functions.kvm_mmu_reset_context(self.as_ptr())) };
+    }
+
+    /// Drops all roots.
+    #[inline]
+    pub(crate) fn unload_mmu(self) {
+        // SAFETY: kvm's function, which drops all roots of the vCPU. KVM loads new ones before it
+        // enters the guest. The type invariant keeps the slots.
+        unsafe { call!(self.kvm_functions.kvm_mmu_unload(self.as_ptr())) };
+    }
+
+    /// KVM's whole guest flush (H8). It counts the flush, syncs shadow tables, calls the hook for
+    /// the TLB (H4), and purges the queue of Hyper-V flushes.
+    #[inline]
+    pub(crate) fn flush_guest_in_kvm(self) {
+        // SAFETY: kvm's function, on a vCPU that is outside of its guest. To sync, it reads the
+        // guest's tables, whose slots stay by the type invariant.
+        unsafe { call!(self.kvm_functions.kvm_vcpu_flush_tlb_guest(self.as_ptr())) };
+    }
+
+    /// L1's guest-physical address for that of the running guest. Sleeps.
+    #[inline]
+    pub(crate) fn translate(self, gpa: u64) -> Option<u64> {
+        // SAFETY: kvm's function, with the vCPU's own description of the walk. It reads L1's tables
+        // for L2, whose slots stay by the type invariant. NULL means that no description of an
+        // exception is wanted.
+        let translated = unsafe {
+            call!(self.kvm_functions.kvm_translate_gpa(
+                self.as_ptr(),
+                compat::gva_walk(*self),
+                gpa,
+                bindings::NVMX_FINAL_ACCESS,
+                ptr::null_mut(),
+                0,
+            ))
+        };
+
+        (translated != INVALID_GPA).then_some(translated)
+    }
+
+    /// Reads the `len` words at L1's guest-physical address `gpa` into `buffer`, once. `None` if
+    /// there is no memory, or no room in the buffer. Sleeps.
+    #[inline]
+    pub(crate) fn read_words<const N: usize>(
+        self,
+        gpa: u64,
+        buffer: &mut Words<N>,
+        len: usize,
+    ) -> Option<&mut [u64]> {
+        if len > N {
+            return None;
+        }
+        let bytes = len.wrapping_mul(size_of::<u64>()) as c_ulong;
+
+        // SAFETY: kvm's function. The buffer has that many bytes. If there is no error, all of them
+        // have been written, and any value is a valid word. By the type invariant the memory slots
+        // stay.
+        unsafe {
+            (call!(self.kvm_functions.kvm_read_guest(
+                self.kvm(),
+                gpa,
+                buffer.as_mut_ptr().cast(),
+                bytes
+            )) == 0)
+                .then(|| buffer.written(len))
+        }
+    }
+
+    /// Reads the 32-bit word at L1's guest-physical address `gpa`. `None` if there is no memory.
+    /// Sleeps.
+    #[inline]
+    pub(crate) fn read_u32(self, gpa: u64) -> Option<u32> {
+        let mut word = 0u32;
+        let to = (&raw mut word).cast();
+        // SAFETY: kvm's function; `word` has the four bytes, and the slots stay by the type
+        // invariant.
+        let error = unsafe { call!(self.kvm_functions.kvm_read_guest(self.kvm(), gpa, to, 4)) };
+
+        (error == 0).then_some(word)
     }
 }

@@ -48,8 +48,7 @@ fn watched(expected: &Expected) -> u64 {
 
 /// What was true before the call, for a message.
 #[derive(Clone, Copy, Debug)]
-// Only printed.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "only printed")]
 struct Facts {
     runs_l2: bool,
     vpid01: Option<Vpid>,
@@ -74,47 +73,64 @@ impl Facts {
     }
 }
 
+/// Calls `act`, which is C's function of hook `number`, and compares what it does with `expected`.
+/// `as_number` makes a number of its answer.
+#[inline(always)]
+pub(super) fn watch<R: Copy>(
+    vcpu: Vcpu<'_>,
+    number: usize,
+    expected: &dyn Fn() -> Expected,
+    act: impl FnOnce() -> R,
+    as_number: fn(R) -> u64,
+) -> R {
+    let mut watch = Watch::new(vcpu, expected());
+
+    watch.begin();
+    // SAFETY: `watch` stays where it is, unused, until the second call puts back what was there.
+    let answer = unsafe {
+        let outer = vcpu.watch_with((&raw mut watch).cast());
+        let answer = act();
+
+        vcpu.watch_with(outer);
+        answer
+    };
+    watch.end(number, as_number(answer), expected);
+    answer
+}
+
 /// One call of C's function of a hook, and what was seen of it so far.
-///
-/// While it runs, the vCPU has a pointer to this. So it stays where it is from [`Watch::begin`] to
-/// [`Watch::end`].
-pub(super) struct Watch<'h> {
+struct Watch<'h> {
     vcpu: Vcpu<'h>,
     expected: Expected,
     facts: Facts,
     invalidations: Invalidations,
     /// The requests that were there before, of those that are compared.
     before: u64,
-    /// The call around this one.
-    outer: *mut c_void,
 }
 
 impl<'h> Watch<'h> {
     /// Before the call, which is `expected` to do this.
     #[inline(never)]
-    pub(super) fn new(vcpu: Vcpu<'h>, expected: Expected) -> Self {
+    fn new(vcpu: Vcpu<'h>, expected: Expected) -> Self {
         Self {
             vcpu,
             expected,
             facts: Facts::of(vcpu),
             invalidations: Invalidations::default(),
             before: 0,
-            outer: vcpu.get_vmx(fields::NESTED.then(fields::HOOKS_CHECK)),
         }
     }
 
-    /// From now on C acts.
+    /// C is about to act.
     #[inline(never)]
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.before = self.vcpu.take_requests(watched(&self.expected));
-        self.vcpu.watch_with((&raw mut *self).cast());
     }
 
     /// C has acted as hook `number`, and returned `answer`. Compares; `again` says what is expected
     /// now.
     #[inline(never)]
-    pub(super) fn end(&mut self, number: usize, answer: u64, again: &dyn Fn() -> Expected) {
-        self.vcpu.watch_with(self.outer);
+    fn end(&mut self, number: usize, answer: u64, again: &dyn Fn() -> Expected) {
         let made = self.vcpu.requests() & watched(&self.expected);
         self.vcpu.put_requests(self.before);
 
@@ -167,13 +183,21 @@ fn judge(
 }
 
 impl Vcpu<'_> {
-    /// What C invalidates from now on goes to `watch`, or nowhere.
-    fn watch_with(self, watch: *mut c_void) {
+    /// What C invalidates from now on goes to `watch`, or nowhere. Returns where it went before.
+    ///
+    /// # Safety
+    ///
+    /// `watch` is NULL, or a [`Watch`] that stays, and that nobody else uses, until this is called
+    /// with another one.
+    #[inline(never)]
+    unsafe fn watch_with(self, watch: *mut c_void) -> *mut c_void {
         let field = fields::NESTED.then(fields::HOOKS_CHECK);
+        let outer = self.get_vmx(field);
 
         // SAFETY: KVM has the field for its client alone, which is this module, and it is this
-        // thread's. `Watch::end` puts the former value back.
+        // thread's.
         unsafe { field.of(self.vmx().as_ptr()).write(watch) };
+        outer
     }
 }
 
@@ -193,15 +217,15 @@ pub(super) unsafe extern "C" fn invalidates(
     let vmx = fields::VCPU.container(vcpu);
     let field = fields::NESTED.then(fields::HOOKS_CHECK);
 
-    // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`, and
-    // `watch_with` has set the pointer to NULL or to a `Watch` on this thread's stack.
+    // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`. The pointer
+    // is NULL as KVM allocates it, or what `watch_with` was last called with.
     let watch = unsafe { field.of(vmx).read().cast::<Watch<'_>>() };
     if watch.is_null() {
         return;
     }
     let invalidation = insn::of_operands(ept, kind, id, gva as u64);
 
-    // SAFETY: It is not NULL, so `Watch::begin` has set it, and `Watch::end` has not run. Nobody
-    // else uses it between them.
+    // SAFETY: It is not NULL, so it is a `Watch` that stays, and that nobody else uses now, as the
+    // caller of `watch_with` promised.
     unsafe { (*watch).invalidations.add(invalidation) };
 }

@@ -27,14 +27,15 @@ use kernel::{
 };
 
 use super::{
-    bindings, check,
+    bindings,
+    check,
     compat::unsupported,
     fields::{
         Layout,
         LAYOUT, //
     },
     hooks::LEFT_TO_C,
-    insn,
+    insn, //
 };
 use crate::policy::types::Caps;
 
@@ -79,7 +80,7 @@ type Register = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client) -> c_int;
 ///
 /// # Safety
 ///
-/// The client must be registered, and the calling thread in no hook.
+/// The client must be registered. It must stay until this returns, which it never does in a hook.
 type Unregister = unsafe extern "C" fn(*mut bindings::kvm_nvmx_client);
 
 /// `kvm_nvmx_register` and `kvm_nvmx_unregister`.
@@ -112,12 +113,20 @@ pub(super) struct Client {
     unregister: Symbol,
 }
 
+// What KVM has registered comes first: `Scope` relies on it.
+const _: () = assert!(offset_of!(Client, client) == 0);
+
+// SAFETY: KVM's functions on a client may be called from any thread; the rest is constant.
+unsafe impl Send for Client {}
+// SAFETY: After registration nothing in it changes but by KVM's functions, which take a lock.
+unsafe impl Sync for Client {}
+
 impl Client {
     /// Registers a client whose hooks call C's functions, until [`Client::set_ops`]. VMs may be
     /// running.
     ///
-    /// A thread that was preempted after it saw a hook to be a former client's finds this client as
-    /// soon as KVM knows it, before there is all that a hook needs.
+    /// KVM may call a hook as soon as it knows the client, before there is all that a hook needs: a
+    /// thread may have seen that the hook was a former client's, and gets there only now.
     pub(super) fn register(checks: &'static bindings::kvm_nvmx_ops) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             let (register, unregister) = find_functions()?;
@@ -221,7 +230,7 @@ impl Client {
     /// C's code at all others. Sleeps.
     pub(super) fn set_hooks(&self, called: u32, checked: u32) {
         if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {
-            // SAFETY: KVM knows the client, and this thread is in no hook.
+            // SAFETY: KVM knows the client by the type invariant. In a hook this would never return.
             unsafe { set_hooks(self.client.get(), called, checked) };
         }
     }
@@ -231,7 +240,7 @@ impl Client {
 impl PinnedDrop for Client {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariant the address is `kvm_nvmx_unregister`'s, which has this
-        // type, and KVM knows the client. This thread is in no hook.
+        // type, and KVM knows the client, which stays meanwhile.
         unsafe {
             let unregister: Unregister = transmute(self.unregister.address);
             unregister(self.client.get());

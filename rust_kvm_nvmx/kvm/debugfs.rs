@@ -3,15 +3,12 @@
 //! A debugfs directory that shows a value and owns it.
 //!
 //! The files of the `kernel` crate's debugfs have no owner: closing one after the module is gone
-//! would call code that is gone. `debugfs.c` has file operations with an owner, which call this
-//! file.
+//! would read file operations that are gone. `debugfs.c` has file operations with an owner, which
+//! call this file.
 
 use core::{
     marker::PhantomData,
-    ptr::{
-        self,
-        NonNull, //
-    },
+    ptr, //
 };
 
 use kernel::{
@@ -19,6 +16,7 @@ use kernel::{
         dentry,
         seq_file, //
     },
+    container_of,
     ffi::{
         c_int,
         c_ulong,
@@ -27,6 +25,7 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     str::CStrExt,
+    types::Opaque,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -57,12 +56,12 @@ pub(crate) trait Files: Sync + 'static {
 ///
 /// # Invariants
 ///
-/// `directory` is what `debugfs_create_dir` returned. `operations` come first in the structure and
-/// are `T`'s.
+/// `directory` is what `debugfs_create_dir` returned. `operations` are `T`'s.
 #[pin_data(PinnedDrop)]
-#[repr(C)]
 pub(crate) struct Directory<T> {
-    operations: bindings::nvmx_files,
+    /// The files have a pointer to this.
+    #[pin]
+    operations: Opaque<bindings::nvmx_files>,
     directory: *mut dentry,
     #[pin]
     value: T,
@@ -79,19 +78,20 @@ impl<T: Files> Directory<T> {
         name: &'static CStr,
         value: impl PinInit<T, Error>,
     ) -> impl PinInit<Self, Error> {
-        try_pin_init!(&this in Self {
+        try_pin_init!(Self {
             value <- value,
             // INVARIANT: These are `T`'s.
-            operations: bindings::nvmx_files {
+            operations: Opaque::new(bindings::nvmx_files {
                 show: Some(show::<T>),
                 write: Some(write::<T>),
-            },
+            }),
             // INVARIANT: The function returns what `debugfs_create_dir` returned.
             directory: subdirectory(name, ptr::null_mut()),
             _: {
+                // INVARIANT: They are pinned. Dropping them removes the directory first.
                 T::make(&Maker {
                     directory: *directory,
-                    files: this.cast(),
+                    files: operations.get(),
                     _value: PhantomData,
                 });
             },
@@ -114,7 +114,7 @@ impl<T> PinnedDrop for Directory<T> {
 /// `files` stays until the directory is removed, and its value is initialized.
 pub(crate) struct Maker<'a> {
     directory: *mut dentry,
-    files: NonNull<bindings::nvmx_files>,
+    files: *mut bindings::nvmx_files,
     _value: PhantomData<&'a bindings::nvmx_files>,
 }
 
@@ -130,8 +130,6 @@ impl Maker<'_> {
 
     /// Makes a file with these permissions.
     pub(crate) fn file(&self, name: &'static CStr, permissions: u16, number: usize) {
-        let files = self.files.as_ptr();
-
         // SAFETY: `files` outlives the file by the type invariant. If the parent could not be made,
         // it is an error pointer, which debugfs accepts.
         unsafe {
@@ -139,7 +137,7 @@ impl Maker<'_> {
                 name.as_char_ptr(),
                 permissions,
                 self.directory.cast(),
-                files,
+                self.files,
                 number as c_ulong,
             );
         }
@@ -155,11 +153,14 @@ fn subdirectory(name: &'static CStr, parent: *mut dentry) -> *mut dentry {
 ///
 /// # Safety
 ///
-/// `files` starts a `Directory<T>` that has not been dropped.
+/// `files` are the `operations` of a `Directory<T>` that has not been dropped.
 unsafe fn value<'a, T>(files: *mut bindings::nvmx_files) -> &'a T {
-    // SAFETY: The caller promises that the directory has not been dropped. Only `value` is
-    // referenced, which is `Sync`.
-    unsafe { &(*files.cast::<Directory<T>>()).value }
+    // SAFETY: The caller promises that it is in such a directory. Only `value` is referenced, which
+    // is `Sync`.
+    unsafe {
+        let operations = Opaque::cast_from(files).cast_mut();
+        &(*container_of!(operations, Directory<T>, operations)).value
+    }
 }
 
 /// What reading a file shows.

@@ -29,7 +29,7 @@ use crate::policy::types::{
     Invalidation, //
 };
 
-#[allow(dead_code)]
+#[expect(dead_code, reason = "no module registers it")]
 struct OneVpid02;
 
 // What `Registration::new` would give KVM.
@@ -40,9 +40,9 @@ impl NestedTlbChecks for OneVpid02 {}
 
 #[vtable]
 impl NestedTlbHooks for OneVpid02 {
+    /// From the facts to a request. Nothing is flushed yet. If the entry fails after this, or the
+    /// thread moves to another CPU, the request is still pending.
     #[inline]
-    // From the facts to a request. Nothing is flushed yet. If the entry fails after this, or the
-    // thread moves to another CPU, the request is still pending.
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, _dirty: bool) -> VpidToWrite {
         match vmcs12.vpid12() {
             Some(vpid12) if vpid12 != vcpu.last_vpid() => {
@@ -65,9 +65,9 @@ impl NestedTlbHooks for OneVpid02 {
         }
     }
 
+    /// From the request to INVVPID. KVM handles the request before the vCPU next runs a guest. L2
+    /// is active then, so the VPID is vpid02.
     #[inline]
-    // From the request to INVVPID. KVM handles the request before the vCPU next runs a guest. L2 is
-    // active then, so the VPID is vpid02.
     fn flush_tlb_guest(vcpu: Vcpu<'_>) {
         let vpid = match vcpu.vmcs12_uses_vpid() {
             Some(true) => vcpu.vpid02().or(vcpu.vpid01()),

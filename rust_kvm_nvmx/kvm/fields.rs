@@ -12,10 +12,7 @@
 //! bits within a word, e.g. the level in an MMU role, come from the headers that the module is
 //! built with and are not compared.
 
-use core::{
-    marker::PhantomData,
-    mem::offset_of, //
-};
+use core::mem::offset_of;
 
 use super::bindings::{
     self,
@@ -80,7 +77,7 @@ fields! {
     /// The roots that are kept for later use.
     Field PREVIOUS_ROOTS: kvm_mmu.prev_roots as [bindings::kvm_mmu_root_info; super::mmu::PREVIOUS];
     /// What kind of page it is.
-    SharedField ROLE: kvm_mmu_page.role as bindings::kvm_mmu_page_role;
+    SharedField ROLE: kvm_mmu_page.role as u32;
 
     /// The vCPU in VMX's structure for it.
     Field VCPU: vcpu_vmx.vcpu as bindings::kvm_vcpu;
@@ -229,14 +226,6 @@ pub(super) const L2_FLUSH_QUEUE: Field<
     bindings::kvm_vcpu_hv,
     bindings::kvm_vcpu_hv_tlb_flush_fifo,
 > = element(FLUSH_QUEUES, 1);
-
-// An enlightened VMCS starts a page, so each of these can be read in one access.
-const _: () = assert!(
-    ENLIGHTENMENTS.offset % 4 == 0
-        && EVMCS_VP_ID.offset % 4 == 0
-        && EVMCS_VM_ID.offset % 8 == 0
-        && EVMCS_ASSIST_PAGE.offset % 8 == 0
-);
 
 used_by_helpers! {
     kvm_vcpu.vcpu_id;

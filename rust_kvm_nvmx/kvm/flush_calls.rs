@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Counts of the flush calls that L2s of a VM make (V9). All vCPUs of the VM write them.
+//!
+//! They are read and written by asm. The atomics of the `kernel` crate call C for this, unless the
+//! kernel has RUST_INLINE_HELPERS, and a call costs more than the access.
 
 use core::marker::PhantomData;
 

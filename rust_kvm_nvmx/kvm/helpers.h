@@ -78,6 +78,7 @@ static const unsigned long NVMX_ROOT_PREVIOUS_0 = KVM_MMU_ROOT_PREVIOUS(0);
 static const u32 NVMX_NESTED_DIRECT_FLUSH = HV_X64_NESTED_DIRECT_FLUSH;
 static const u64 NVMX_FINAL_ACCESS = PFERR_GUEST_FINAL_MASK;
 static const unsigned long NVMX_EXIT_INSTRUCTION_LEN = VM_EXIT_INSTRUCTION_LEN;
+static const unsigned long NVMX_APIC_ACCESS_ADDR = APIC_ACCESS_ADDR;
 static const unsigned long NVMX_PENDING_DEBUG = GUEST_PENDING_DBG_EXCEPTIONS;
 
 bool nvmx_cpu_has_vmx(void);

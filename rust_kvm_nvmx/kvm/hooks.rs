@@ -13,15 +13,19 @@
 //! hook, the vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm_intel's half
 //! are never called for a TD (H7).
 //!
-//! The call is inside an SRCU read-side section. C enters it before it checks whether a client is
+//! Some hooks are only called while a vCPU runs or its VM exit is handled. KVM holds the VM's `srcu`
+//! then, so the memory slots stay. These hooks get a [`WithSlots`], all others a [`Vcpu`].
+//!
+//! The call is inside a read-side section of `kvm_nvmx_srcu`. C enters it before it checks whether a client is
 //! registered. [`Registration`](super::registration::Registration) waits for a grace period before
 //! it goes away. So the client, its code, kvm_intel and the vCPU stay for as long as a hook runs.
 //! [`Scope`] stands for this: the views that a hook is given borrow from it and cannot outlive the
 //! call.
 //!
 //! No hook depends on what another one did, because both C and Rust keep all state in KVM's own
-//! fields. So any hook may be C's at any time. Some bugs of C's are fixed only if several hooks are
-//! Rust's: `docs/rules.md` lists them.
+//! fields. So any hook may be C's at any time. (Pairs are parked only while all hooks are Rust's:
+//! [`Registration`](super::registration::Registration) sees to that.) Some bugs of C's are fixed
+//! only if several hooks are Rust's: `docs/rules.md` lists them.
 
 use core::{
     marker::PhantomData,
@@ -37,14 +41,19 @@ use kernel::{
 };
 
 use super::{
-    bindings, check, counters, fields,
+    bindings,
+    check,
+    counters,
+    fields,
     hypercall::Hypercall,
     live::Own,
     registration::Shared,
     vcpu::{
+        HookVcpu,
         Vcpu,
-        Vmcs12, //
-    },
+        Vmcs12,
+        WithSlots, //
+    }, //
 };
 use crate::policy::{
     check::Expected,
@@ -73,6 +82,8 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
+    /// The call with these arguments.
+    ///
     /// # Safety
     ///
     /// Only for the arguments of a hook that KVM is calling, and for no longer than that call.
@@ -95,6 +106,13 @@ impl Scope {
         // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. While
         // hooks may run, nothing in `Shared` changes but the options, which are atomic.
         unsafe { Vcpu::new(self.shared.as_ref(), Own::from_raw(self.vmx)) }
+    }
+
+    /// The same as the hook is given it.
+    #[inline(always)]
+    fn hook_vcpu<'h, V: HookVcpu<'h>>(&'h self) -> V {
+        // SAFETY: `hooks!` asks for what its list says of the hook, which is what KVM holds then.
+        unsafe { V::in_hook(self.vcpu()) }
     }
 }
 
@@ -124,7 +142,7 @@ macro_rules! c_function {
 macro_rules! hooks {
     ($(
         $(#[$doc:meta])*
-        fn $hook:ident(vcpu $(, $arg:ident: $t:ty)*) $(-> $answer:ty)?;
+        fn $hook:ident(vcpu: $vcpu:ident $(, $arg:ident: $t:ty)*) $(-> $answer:ty)?;
     )*) => {
         /// Decides and executes nested VMX's TLB flushes in place of KVM's C code.
         ///
@@ -136,7 +154,7 @@ macro_rules! hooks {
                 $(#[$doc])*
                 #[allow(unused_variables)]
                 fn $hook(
-                    vcpu: Vcpu<'_>
+                    vcpu: $vcpu<'_>
                     $(, $arg: <$t as Argument>::View<'_>)*
                 ) $(-> $answer)? {
                     build_error!(VTABLE_DEFAULT_ERROR)
@@ -154,7 +172,7 @@ macro_rules! hooks {
                 #[doc = concat!("What `", stringify!($hook), "` would do.")]
                 #[allow(unused_variables)]
                 #[inline(always)]
-                fn $hook(vcpu: Vcpu<'_> $(, $arg: <$t as Argument>::View<'_>)*) -> Expected {
+                fn $hook(vcpu: $vcpu<'_> $(, $arg: <$t as Argument>::View<'_>)*) -> Expected {
                     Expected::Unknown
                 }
             )*
@@ -166,6 +184,8 @@ macro_rules! hooks {
                 use super::*;
 
                 $(
+                    #[doc = concat!("The client's `", stringify!($hook), "`.")]
+                    ///
                     /// # Safety
                     ///
                     /// Only KVM's `kvm_nvmx_call()` calls this.
@@ -180,7 +200,7 @@ macro_rules! hooks {
 
                         count::$hook();
                         T::$hook(
-                            scope.vcpu()
+                            scope.hook_vcpu::<$vcpu<'_>>()
                             // SAFETY: It is an argument of the call that `scope` stands for.
                             $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
                         )
@@ -195,6 +215,8 @@ macro_rules! hooks {
                 use super::*;
 
                 $(
+                    #[doc = concat!("C's `", stringify!($hook), "`.")]
+                    ///
                     /// # Safety
                     ///
                     /// Only KVM's `kvm_nvmx_call()` calls this.
@@ -216,6 +238,8 @@ macro_rules! hooks {
                 use super::*;
 
                 $(
+                    #[doc = concat!("C's `", stringify!($hook), "`, compared.")]
+                    ///
                     /// # Safety
                     ///
                     /// Only KVM's `kvm_nvmx_call()` calls this.
@@ -234,31 +258,27 @@ macro_rules! hooks {
                             let [<kept_ $arg>] = unsafe { <$t as Argument>::keep($arg) };
                         )*
                         let expected = || <T as NestedTlbChecks>::$hook(
-                            scope.vcpu()
+                            scope.hook_vcpu::<$vcpu<'_>>()
                             // SAFETY: What was kept is as valid, and stays until the call ends.
                             $(, unsafe {
                                 let raw = <$t as Argument>::again(&[<kept_ $arg>]);
                                 <$t as Argument>::from_raw(&scope, raw)
                             })*
                         );
-                        let mut watch = check::Watch::new(scope.vcpu(), expected());
-
-                        watch.begin();
-                        // SAFETY: KVM passes the function that the hook replaces, and the arguments
-                        // are those that KVM calls it with.
-                        let answer = unsafe { c_fn.unwrap_unchecked()(vcpu $(, $arg)*) };
-                        watch.end(
+                        check::watch(
+                            scope.vcpu(),
                             counters::hook(bindings::[<kvm_nvmx_hook_KVM_NVMX_ $hook>]),
-                            <answer!($($answer)?) as Answer>::as_number(answer),
                             &expected,
-                        );
-                        answer
+                            // SAFETY: KVM passes the function that the hook replaces, and the
+                            // arguments are those that KVM calls it with.
+                            || unsafe { c_fn.unwrap_unchecked()(vcpu $(, $arg)*) },
+                            <answer!($($answer)?) as Answer>::as_number,
+                        )
                     }
                 )*
             }
 
             /// Counts a decision of one hook, also if the client makes it inside another hook.
-            #[allow(dead_code)]
             pub(crate) mod count {
                 use super::*;
 
@@ -314,79 +334,78 @@ pub(super) struct Table<T>(PhantomData<T>);
 
 hooks! {
     /// Any translation of the vCPU may be stale (H1).
-    fn flush_tlb_all(vcpu);
+    fn flush_tlb_all(vcpu: Vcpu);
 
     /// The page tables that KVM keeps for the current context have changed (H2).
-    fn flush_tlb_current(vcpu);
+    fn flush_tlb_current(vcpu: Vcpu);
 
-    /// The current context's translation of `gva` has changed (H3). An implementation that flushes
-    /// more than that may say so in `full`.
-    fn flush_tlb_gva(vcpu, gva: Gva, full: Ignored<*mut bool>);
+    /// The current context's translation of `gva` has changed (H3).
+    fn flush_tlb_gva(vcpu: Vcpu, gva: Gva, full: Ignored<*mut bool>);
 
     /// The running guest's own translations may be stale (H4).
-    fn flush_tlb_guest(vcpu);
+    fn flush_tlb_guest(vcpu: Vcpu);
 
     /// The vCPU is being reset; it has left nested operation (H15).
-    fn flush_tlb_reset(vcpu);
+    fn flush_tlb_reset(vcpu: Vcpu);
 
     /// The host may have moved L1's APIC-access page (A1 to A3). May sleep.
-    fn set_apic_access_page_addr(vcpu);
+    fn set_apic_access_page_addr(vcpu: WithSlots);
 
     /// L1's APIC-access page was turned on, by L1 or by an L2 that L1 allows to write the MSR (A4).
     /// vmcs01 is the current VMCS, also while L2 is active.
-    fn flush_tlb_apic_access(vcpu);
+    fn flush_tlb_apic_access(vcpu: Vcpu);
 
     /// L1 enters L2 (T1 to T5). KVM handles the requests that are made here before L2 runs. Returns
     /// the VPID that must be written to vmcs02, if any (T8). `dirty`: KVM takes vmcs12 for changed
     /// since vmcs02 was last written. Its primary controls may have changed without that (X11).
-    fn enter_tlb_flush(vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> VpidToWrite;
+    fn enter_tlb_flush(vcpu: Vcpu, vmcs12: Vmcs12<'static>, dirty: bool) -> VpidToWrite;
 
     /// L2 exits to L1 (T1, T2, T5).
-    fn exit_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);
+    fn exit_tlb_flush(vcpu: Vcpu, vmcs12: Vmcs12<'static>);
 
     /// L1 executes INVVPID (T6). May sleep.
-    fn handle_invvpid(vcpu) -> Handled;
+    fn handle_invvpid(vcpu: WithSlots) -> Handled;
 
     /// L1 executes INVEPT (T13). May sleep.
-    fn handle_invept(vcpu) -> Handled;
+    fn handle_invept(vcpu: WithSlots) -> Handled;
 
     /// L2 has switched to another EPT pointer by VMFUNC; the new EPT is in place (T11).
-    fn vmfunc_tlb_flush(vcpu, vmcs12: Vmcs12<'static>);
+    fn vmfunc_tlb_flush(vcpu: Vcpu, vmcs12: Vmcs12<'static>);
 
     /// L1 leaves a VMCS, by VMPTRLD of another one or by VMCLEAR (V18). May sleep.
-    fn vmcs12_released(vcpu);
+    fn vmcs12_released(vcpu: WithSlots);
 
     /// L2's VM id or VP id has changed, or it has none any more (X6). The new ids are in place.
-    fn evmcs_ids_changed(vcpu);
+    fn evmcs_ids_changed(vcpu: Vcpu);
 
     /// Whether L0 handles the VMCALL that L2 has just executed (E1, E2). The vCPU has Hyper-V
     /// state.
-    fn l2_tlb_flush_wanted(vcpu) -> bool;
+    fn l2_tlb_flush_wanted(vcpu: Vcpu) -> bool;
 
     /// L2's flush hypercall is done and L1 must be told: exit to it (E12). L2 is active.
-    fn exit_after_l2_tlb_flush(vcpu);
+    fn exit_after_l2_tlb_flush(vcpu: Vcpu);
 
     /// A Hyper-V flush hypercall of the running guest (E5 to E9, E16, E17). Returns its result
     /// value. May sleep.
-    fn hv_flush_tlb(vcpu, call: Hypercall<'static>) -> u64;
+    fn hv_flush_tlb(vcpu: WithSlots, call: Hypercall<'static>) -> u64;
 
     /// The vCPU handles its queue of Hyper-V flushes (E10). On an error, KVM flushes all of the
     /// running guest's own translations.
-    fn hv_vcpu_flush_tlb(vcpu) -> Result;
+    fn hv_vcpu_flush_tlb(vcpu: Vcpu) -> Result;
 
     /// All of the running guest's own translations were flushed. There is a request to handle the
     /// queue of Hyper-V flushes, which may be redundant now (H8).
-    fn hv_purge_flush_tlb(vcpu);
+    fn hv_purge_flush_tlb(vcpu: Vcpu);
 
     /// A Hyper-V hypercall ends with `result` (E11). May sleep.
-    fn hv_hypercall_complete(vcpu, result: u64) -> Handled;
+    fn hv_hypercall_complete(vcpu: WithSlots, result: u64) -> Handled;
 
     /// CR0 was changed by the guest, from `old` to `new` (R1, R5, R6).
-    fn post_set_cr0(vcpu, old: c_ulong, new: c_ulong);
+    fn post_set_cr0(vcpu: WithSlots, old: c_ulong, new: c_ulong);
 
     /// CR4 was changed by the guest, from `old` to `new` (R2 to R5).
-    fn post_set_cr4(vcpu, old: c_ulong, new: c_ulong);
+    fn post_set_cr4(vcpu: WithSlots, old: c_ulong, new: c_ulong);
 
     /// L1 asked in the steal time for a flush of its own translations (X3). The request is gone.
-    fn steal_time_tlb_flush(vcpu);
+    fn steal_time_tlb_flush(vcpu: WithSlots);
 }

@@ -29,6 +29,7 @@ impl<'h> Hypercall<'h> {
     /// The type's invariant.
     #[inline]
     pub(super) unsafe fn new(call: Own<'h, bindings::kvm_hv_hcall>) -> Self {
+        // INVARIANT: As the caller promises.
         Self(call)
     }
 

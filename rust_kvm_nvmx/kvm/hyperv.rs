@@ -70,9 +70,9 @@ impl<'h> Vcpu<'h> {
         Some(control & NESTED_FLUSH_HYPERCALL != 0)
     }
 
-    /// What flush calls of other vCPUs name the L2 by that this vCPU runs, or enters.
+    /// What other vCPUs' flush calls name the L2 by that this vCPU runs, or enters.
     #[inline]
-    pub(crate) fn l2_is_named(self) -> Named {
+    pub(crate) fn l2_name(self) -> Named {
         if !self.has_evmcs() {
             return Named::Nobody;
         }

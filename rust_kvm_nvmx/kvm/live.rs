@@ -3,8 +3,10 @@
 //! C's structures, for as long as a hook may use them: all reads and writes of their fields.
 //!
 //! No reference is made to any of them, because C writes neighbouring fields at the same time.
-//! Memory of KVM's may depend on a number that is written. So `set` and `write` are for VPIDs,
-//! vpid12s, ids and tags of L2s, sets of vCPUs and counts. (Of previous roots there is room for
+//!
+//! `set` and `write` take numbers only: what converts to a `u64`, and neither pointers nor
+//! structures. Memory of KVM's may depend on a number. So they are for VPIDs, vpid12s, ids and tags
+//! of L2s, sets of vCPUs and counts. (Of previous roots there is room for
 //! [`PREVIOUS`](super::mmu::PREVIOUS).)
 
 use core::{
@@ -30,8 +32,8 @@ use super::fields::{
 ///
 /// There is an initialized `S` at `at` for all of `'h`.
 pub(super) struct Live<'h, S> {
-    // Not `NonNull`: `None` would then be NULL, and an `Option` of what C gave would be compared
-    // with it.
+    // Not `NonNull`: `Option<Live>` would then use NULL for `None`, and the compiler would test C's
+    // pointer.
     at: *mut S,
     _lives: PhantomData<&'h S>,
 }
@@ -69,6 +71,7 @@ impl<'h, S> Live<'h, S> {
     /// The type's invariant.
     #[inline(always)]
     pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
+        // INVARIANT: As the caller promises.
         Self {
             at: at.as_ptr(),
             _lives: PhantomData,
@@ -95,8 +98,8 @@ impl<'h, S> Live<'h, S> {
     /// The value of a field at this moment.
     #[inline(always)]
     pub(super) fn read<T: Word>(self, field: SharedField<S, T>) -> T {
-        // SAFETY: By `SharedField`'s invariant the field exists. By `Word`'s, one access reads all
-        // of it.
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. What `Word` promises
+        // is that one access reads all of it, and that any value is one.
         unsafe { field.of(self.as_ptr()).read_volatile() }
     }
 
@@ -119,8 +122,8 @@ impl<'h, S> Live<'h, S> {
     where
         u64: From<T>,
     {
-        // SAFETY: By `SharedField`'s invariant the field exists. By `Word`'s, one access writes all
-        // of it.
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. One access writes
+        // all of a `Word`.
         unsafe { field.of(self.as_ptr()).write_volatile(number) };
     }
 }
@@ -133,6 +136,7 @@ impl<'h, S> Own<'h, S> {
     /// The invariants of both types.
     #[inline(always)]
     pub(super) const unsafe fn from_raw(at: NonNull<S>) -> Self {
+        // INVARIANT: As the caller promises.
         // SAFETY: The caller promises what `Live` asks, too.
         Self(unsafe { Live::from_raw(at) })
     }

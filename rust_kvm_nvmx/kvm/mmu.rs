@@ -2,13 +2,18 @@
 
 //! A vCPU's MMU contexts and the roots in them.
 
+use core::ptr::NonNull;
+
 use super::{
     bindings,
     fields::{
         self,
         Field, //
     },
-    live::Own, //
+    live::{
+        Live,
+        Own, //
+    }, //
 };
 use crate::policy::eptp::RootPage;
 
@@ -65,6 +70,11 @@ pub(super) struct Pages {
     dummy_root: u64,
 }
 
+// SAFETY: The field of pfn 0 is the kernel's, and not of one thread.
+unsafe impl Send for Pages {}
+// SAFETY: Nothing in it changes.
+unsafe impl Sync for Pages {}
+
 impl Pages {
     /// Asks the kernel.
     pub(super) fn new() -> Self {
@@ -88,14 +98,16 @@ impl Pages {
         let offset = page.wrapping_mul(bindings::NVMX_SIZE_OF_PAGE);
         // SAFETY: By the invariants this is the field of the page of a root that the context has
         // now. Only this thread frees the context's roots, and it does not while it is here. The
-        // field is NULL, or constant and points to what the MMU knows.
+        // field is NULL, or constant and points to what the MMU knows. Any word is a role.
         let role = unsafe {
             let known = self.private_of_first.wrapping_byte_add(offset).read();
-            if known.is_null() {
+            let Some(known) = NonNull::new(known) else {
                 return self.of_unknown(hpa);
-            }
+            };
             // Other threads may mark the root as invalid, which is another bit.
-            fields::ROLE.of(known).read_volatile().__bindgen_anon_1
+            let word = Live::from_raw(known).read(fields::ROLE);
+
+            bindings::kvm_mmu_page_role { word }.__bindgen_anon_1
         };
 
         RootPage {

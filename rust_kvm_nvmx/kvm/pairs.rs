@@ -48,6 +48,15 @@ impl<'h> Vcpu<'h> {
         usize::from(self.get_vmx(fields::NESTED.then(fields::NR_PARKED))).min(MAX_PARKED)
     }
 
+    /// Parked pair `number`; `None` if not as many are parked.
+    #[inline]
+    fn parked(self, number: usize) -> Option<Place> {
+        if number >= self.nr_parked() {
+            return None;
+        }
+        place(number)
+    }
+
     /// The owners of the parked pairs, [`NOBODY`] for none.
     #[inline]
     pub(crate) fn owners(self) -> impl Iterator<Item = u16> + 'h {
@@ -59,21 +68,24 @@ impl<'h> Vcpu<'h> {
     /// The VPID of parked pair `number`.
     #[inline]
     pub(crate) fn parked_vpid(self, number: usize) -> Option<Vpid> {
-        Vpid::new(self.get_vmx(place(number)?.then(fields::PAIR_VPID)))
+        Vpid::new(self.get_vmx(self.parked(number)?.then(fields::PAIR_VPID)))
     }
 
     /// Takes the owner from parked pair `number`.
     #[inline]
     pub(crate) fn forget_parked(self, number: usize) {
-        if let Some(pair) = place(number) {
+        if let Some(pair) = self.parked(number) {
             self.set_vmx(pair.then(fields::PAIR_OWNER), NOBODY);
         }
     }
 
     /// Parks one more VPID, without an owner. False if there is no room, or VPIDs are scarce (V15).
+    ///
+    /// Only for a vCPU in VMX operation: KVM frees parked VPIDs when that ends.
     #[inline]
     pub(crate) fn park_vpid(self) -> bool {
-        // SAFETY: kvm_intel's function, for a vCPU in VMX operation whose thread this is.
+        // SAFETY: kvm_intel's function, for a vCPU whose thread this is. It allocates a number, and
+        // writes it where there is room.
         unsafe { call!(self.vmx_functions.nested_vmx_park_vpid(self.as_ptr())) }
     }
 
@@ -82,7 +94,7 @@ impl<'h> Vcpu<'h> {
     #[inline]
     #[must_use]
     pub(crate) fn exchange_pair(self, number: usize) -> Option<Rest> {
-        let pair = place(number)?;
+        let pair = self.parked(number)?;
         let vpid02 = fields::NESTED.then(fields::VPID02);
         let (vpid, rest) = (self.get_vmx(pair.then(fields::PAIR_VPID)), self.rest(pair));
 
@@ -163,7 +175,7 @@ impl<'h> Vcpu<'h> {
     fn rest(self, pair: Place) -> Rest {
         match self.get_vmx(pair.then(fields::PAIR_CALLS)) {
             NAMED_NOBODY => Rest::running(Named::Nobody),
-            NAMED_UNKNOWN => Rest::UNKNOWN,
+            NAMED_UNKNOWN => Rest::running(Named::Unknown),
             calls => {
                 let vm = self.get_vmx(pair.then(fields::PAIR_VM));
                 let vp = self.get_vmx(pair.then(fields::PAIR_VP));

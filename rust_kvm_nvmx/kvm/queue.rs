@@ -17,16 +17,21 @@ use super::{
 };
 use crate::policy::{
     hv_ranges::{
+        self,
         Queued,
         EVERYTHING, //
     },
-    types::Level,
+    types::Level, //
 };
 
 /// Entries that a queue holds.
 pub(crate) const LEN: usize = bindings::NVMX_KVM_HV_TLB_FLUSH_FIFO_SIZE as usize;
 
 /// A queue of any vCPU of the VM, to write to.
+///
+/// # Invariants
+///
+/// It has been initialized.
 #[derive(Clone, Copy)]
 pub(crate) struct Queue<'h>(Live<'h, bindings::kvm_vcpu_hv_tlb_flush_fifo>);
 
@@ -34,29 +39,27 @@ impl<'h> Queue<'h> {
     /// The queue for `level` in a vCPU's Hyper-V state.
     #[inline]
     pub(super) fn of(hv: Live<'h, bindings::kvm_vcpu_hv>, level: Level) -> Self {
+        // INVARIANT: A vCPU's queues are initialized before its Hyper-V state is known.
         Self(hv.part(match level {
             Level::L1 => fields::L1_FLUSH_QUEUE,
             Level::L2 => fields::L2_FLUSH_QUEUE,
         }))
     }
 
-    /// Queues what must be flushed, or [`EVERYTHING`] if it does not fit.
-    ///
-    /// `fits` is the rule. It gets the number of entries and the room, and is called with the
-    /// queue's lock held, because the room is known only then.
+    /// Queues what must be flushed, or [`EVERYTHING`] if it does not fit. The room is known only
+    /// while the queue's lock is held.
     #[inline]
-    pub(crate) fn push(self, what: Queued<'_>, fits: impl FnOnce(usize, usize) -> bool) {
+    pub(crate) fn push(self, what: Queued<'_>) {
         let everything = [EVERYTHING];
         let wanted = match what {
             Queued::Entries(entries) => entries,
             Queued::Everything => &[],
         };
 
-        // SAFETY: A vCPU's queues are initialized before its Hyper-V state is known. The call below
-        // releases the lock that this takes.
+        // SAFETY: By the type invariant it has a lock to take. The call below releases it.
         let room = unsafe { bindings::nvmx_hv_queue_open(self.0.as_ptr()) } as usize;
         let entries = match wanted {
-            [_, ..] if fits(wanted.len(), room) => wanted,
+            [_, ..] if hv_ranges::may_be_queued(wanted.len(), room) => wanted,
             // A full queue has this entry already.
             _ => &everything,
         };
@@ -67,7 +70,11 @@ impl<'h> Queue<'h> {
     }
 }
 
-/// A queue of the vCPU whose thread this is, to read from. No other thread does.
+/// A queue of the vCPU whose thread this is, to read from.
+///
+/// # Invariants
+///
+/// No other thread reads from it.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnQueue<'h>(Queue<'h>);
 
@@ -75,6 +82,7 @@ impl<'h> OwnQueue<'h> {
     /// The queue for `level` in the vCPU's Hyper-V state.
     #[inline]
     pub(super) fn of(hv: Own<'h, bindings::kvm_vcpu_hv>, level: Level) -> Self {
+        // INVARIANT: It is the queue of the vCPU that this thread's hook is about.
         Self(Queue::of(hv.live(), level))
     }
 
@@ -83,8 +91,8 @@ impl<'h> OwnQueue<'h> {
     pub(crate) fn take(self, entries: &mut Words<LEN>) -> &mut [u64] {
         let Self(Queue(queue)) = self;
 
-        // SAFETY: No other thread reads from the queue, which is this vCPU's own. The buffer has
-        // room for all entries, and C writes as many as it returns.
+        // SAFETY: By the type invariant no other thread reads from the queue. The buffer has room
+        // for all entries, and C writes as many as it returns.
         unsafe {
             let taken =
                 bindings::nvmx_hv_queue_out(queue.as_ptr(), entries.as_mut_ptr(), LEN as u32);
@@ -107,7 +115,8 @@ impl<'h> OwnQueue<'h> {
     pub(crate) fn discard(self) {
         let Self(Queue(queue)) = self;
 
-        // SAFETY: This thread is the only reader, and only the reader's end of the queue moves.
+        // SAFETY: By the type invariant this thread is the only reader. Only the reader's end of
+        // the queue moves.
         unsafe { bindings::nvmx_hv_queue_discard(queue.as_ptr()) };
     }
 }

@@ -3,7 +3,10 @@
 //! The registration of a client's hooks, for as long as one value lives; and which side decides at
 //! each hook.
 
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
 
 use kernel::{
     prelude::*,
@@ -29,7 +32,7 @@ use crate::policy::{
     types::Caps, //
 };
 
-/// What hooks need of the registration. It begins with the client, so both have one address.
+/// What hooks need of the registration. It begins with KVM's client, whose address hooks are given.
 ///
 /// # Invariants
 ///
@@ -43,6 +46,9 @@ pub(super) struct Shared {
     options: Atomic<u32>,
     pages: Pages,
 }
+
+// `Scope` makes this of the client's address.
+const _: () = assert!(offset_of!(Shared, client) == 0);
 
 impl Shared {
     /// Registers a client with these tables, of which no hook is called yet.
@@ -143,7 +149,7 @@ pub(crate) enum Mode {
 }
 
 /// The sides of all hooks, a bit for each.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Modes {
     /// The client's function is called.
     called: u32,
@@ -152,6 +158,12 @@ struct Modes {
 }
 
 impl Modes {
+    /// All hooks are C's.
+    const C: Self = Self {
+        called: 0,
+        checked: 0,
+    };
+
     /// With the hooks of `bits` in `mode`.
     const fn with(self, bits: u32, mode: Mode) -> Self {
         let (called, checked) = match mode {
@@ -180,8 +192,8 @@ impl Modes {
 
 /// KVM calls `T`'s hooks.
 ///
-/// Dropping it gives all hooks back to C, waits until no CPU is in one of `T`'s, and flushes
-/// everything.
+/// Dropping it gives all hooks back to C, flushes everything, and waits until no CPU is in one of
+/// `T`'s. A hook must not drop it, nor call [`Registration::set_mode`]: it would wait for itself.
 #[pin_data(PinnedDrop)]
 pub(crate) struct Registration<T> {
     #[pin]
@@ -189,24 +201,29 @@ pub(crate) struct Registration<T> {
     #[pin]
     modes: kernel::sync::Mutex<Modes>,
     options: Options,
-    _hooks: PhantomData<T>,
+    /// No `T` is made.
+    _hooks: PhantomData<fn() -> T>,
 }
 
-// SAFETY: KVM's functions on a client may be called from any thread; the rest is constant.
-unsafe impl<T> Send for Registration<T> {}
-// SAFETY: After registration, only `modes` and the options in `shared` change. A mutex protects the
-// one, and the others are atomic.
-unsafe impl<T> Sync for Registration<T> {}
-
 impl<T: NestedTlbChecks> Registration<T> {
-    /// Each hook that `T` implements is `T`'s.
-    const ALL_RUST: Modes = Modes {
-        called: Table::<T>::IMPLEMENTED,
-        checked: 0,
-    };
+    /// All of KVM's hooks.
+    const EVERY: u32 = u32::MAX >> (u32::BITS - HOOKS as u32);
 
-    /// Registers `T` with KVM, with each hook in `mode`. VMs may be running. `options` apply while
-    /// all hooks are `T`'s.
+    /// All of KVM's hooks are `T`'s.
+    const ALL_RUST: Modes = Modes::C.with(Self::EVERY, Mode::Rust);
+
+    /// Each hook that may be in `mode` is.
+    const fn all_in(mode: Mode) -> Modes {
+        let bits = match mode {
+            Mode::C | Mode::Check => Self::EVERY,
+            Mode::Rust => Table::<T>::IMPLEMENTED,
+        };
+
+        Modes::C.with(bits, mode)
+    }
+
+    /// Registers `T` with KVM, with each hook in `mode` that may be. VMs may be running. `options`
+    /// apply while all of KVM's hooks are `T`'s.
     ///
     /// Errors, each with one line in the kernel log that says what to do: `ENODEV` without VMX,
     /// KVM or kvm_intel; `EOPNOTSUPP` on a kernel without the hook table, with TRIM_UNUSED_KSYMS,
@@ -220,11 +237,13 @@ impl<T: NestedTlbChecks> Registration<T> {
                 &Table::<T>::CHECKS,
                 options.while_a_hook_is_c_s(),
             ),
-            modes <- kernel::new_mutex!(Modes::default()),
+            modes <- kernel::new_mutex!(Modes::C),
             _: {
-                if mode == Mode::Rust {
-                    *modes.lock() = Self::ALL_RUST;
-                    shared.set_hooks(Self::ALL_RUST);
+                let first = Self::all_in(mode);
+
+                *modes.lock() = first;
+                shared.set_hooks(first);
+                if first == Self::ALL_RUST {
                     shared.set_options(options);
                 }
             },
@@ -281,6 +300,6 @@ impl<T> PinnedDrop for Registration<T> {
         // V14. The hooks become C's one by one.
         self.shared.set_options(self.options.while_a_hook_is_c_s());
         // While KVM knows the client: a hook that is compared must be told of all to the end.
-        self.shared.set_hooks(Modes::default());
+        self.shared.set_hooks(Modes::C);
     }
 }

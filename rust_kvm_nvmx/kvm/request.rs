@@ -15,18 +15,25 @@ use super::{
     vcpu::Vcpu,
 };
 
-/// The number of a request's bit; the other bits say how it is made.
+/// The number of a request's bit in the word; the other bits say how it is made.
 pub(super) const fn bit(request: u32) -> u8 {
-    (request & bindings::NVMX_REQUEST_MASK) as u8
+    let bit = request & bindings::NVMX_REQUEST_MASK;
+
+    assert!(bit < u64::BITS);
+    bit as u8
 }
+
+const GUEST_BIT: u8 = bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32);
+const CURRENT_BIT: u8 = bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32);
+const HYPERV_BIT: u8 = bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
 
 // Requests that hooks make of their own vCPU, as bits of the word.
 /// KVM_REQ_TLB_FLUSH_GUEST.
-pub(super) const GUEST: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32);
+pub(super) const GUEST: u64 = 1 << GUEST_BIT;
 /// KVM_REQ_TLB_FLUSH_CURRENT.
-pub(super) const CURRENT: u64 = 1 << bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32);
+pub(super) const CURRENT: u64 = 1 << CURRENT_BIT;
 /// KVM_REQ_HV_TLB_FLUSH.
-pub(super) const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32);
+pub(super) const HYPERV: u64 = 1 << HYPERV_BIT;
 
 /// Sets a bit of a vCPU's requests. (`kvm_make_request`.)
 ///
@@ -34,8 +41,10 @@ pub(super) const HYPERV: u64 = 1 << bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u
 /// and the asm block is a barrier for the compiler.
 #[inline(always)]
 pub(super) fn request<const BIT: u8>(vcpu: Live<'_, bindings::kvm_vcpu>) {
-    // SAFETY: The operand is the byte of the requests that the bit is in. Setting it is atomic, as
-    // other threads set and clear other bits of the same word.
+    const { assert!((BIT as u32) < u64::BITS) };
+
+    // SAFETY: By the assertion the operand is the byte of the requests that the bit is in. Setting
+    // it is atomic, as other threads set and clear other bits of the same word.
     unsafe {
         asm!(
             "lock orb ${bit}, {byte}({vcpu})";
@@ -56,21 +65,21 @@ impl Vcpu<'_> {
     /// KVM_REQ_TLB_FLUSH_CURRENT: the translations of the context that the vCPU then has.
     #[inline(always)]
     pub(crate) fn request_flush_current(self) {
-        self.request::<{ bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_CURRENT as u32) }>();
+        self.request::<CURRENT_BIT>();
         count::<{ Counter::RequestCurrent.number() }>();
     }
 
     /// KVM_REQ_TLB_FLUSH_GUEST: the guest's own translations, and a sync of shadow page tables.
     #[inline(always)]
     pub(crate) fn request_flush_guest(self) {
-        self.request::<{ bit(bindings::NVMX_KVM_REQ_TLB_FLUSH_GUEST as u32) }>();
+        self.request::<GUEST_BIT>();
         count::<{ Counter::RequestGuest.number() }>();
     }
 
     /// KVM_REQ_HV_TLB_FLUSH: the addresses in the queue of the level that then runs.
     #[inline(always)]
     pub(crate) fn request_hyperv_flush(self) {
-        self.request::<{ bit(bindings::NVMX_KVM_REQ_HV_TLB_FLUSH as u32) }>();
+        self.request::<HYPERV_BIT>();
         count::<{ Counter::RequestHyperv.number() }>();
     }
 

@@ -29,6 +29,9 @@ use crate::policy::{
 ///
 /// The asm is the kernel's own for a static key that is off most of the time. Unlike the macro
 /// around it in the `kernel` crate, it says that it leaves the stack alone.
+#[cfg(all(CONFIG_TRACEPOINTS, not(CONFIG_JUMP_LABEL)))]
+compile_error!("tracepoints need CONFIG_JUMP_LABEL");
+
 macro_rules! is_on {
     ($tracepoint:ident) => {'on: {
         #[cfg(CONFIG_TRACEPOINTS)]
@@ -190,7 +193,7 @@ named_facts! {
     }
 
     /// L1's APIC-access page.
-    ApicPage {
+    ApicOutcome {
         /// Its address is written.
         Written = 0,
         /// It is looked up again.
@@ -256,7 +259,6 @@ macro_rules! tracepoints {
                 $(
                     /// Whether the tracepoint of this name is on.
                     #[inline(always)]
-                    #[allow(dead_code)]
                     pub(crate) fn [<traces_ $name>](self) -> bool {
                         is_on!([<__tracepoint_nvmx_ $name>])
                     }
@@ -312,5 +314,5 @@ tracepoints! {
     /// CR0 or CR4 was changed.
     fn cr(cr: u8, old: u64, new: u64, request: Option<Request>, context: Context);
     /// L1's APIC-access page.
-    fn apic_page(outcome: ApicPage);
+    fn apic_page(outcome: ApicOutcome);
 }

@@ -2,7 +2,10 @@
 
 //! The vCPU that a hook is about, and its vmcs12.
 
-use core::ptr::NonNull;
+use core::{
+    ops::Deref,
+    ptr::NonNull, //
+};
 
 use super::{
     bindings,
@@ -44,9 +47,55 @@ const EVMPTR_INVALID: u64 = u64::MAX;
 /// its mutex (or no other thread knows it yet, or any more).
 #[derive(Clone, Copy)]
 pub(crate) struct Vcpu<'h> {
-    // Not a reference, for the reason that `Live` has.
+    // Not a reference: the compiler would then test it for NULL in an `Option`, as in `Live`.
     shared: *const Shared,
     vmx: Own<'h, bindings::vcpu_vmx>,
+}
+
+/// A vCPU whose hook may use the VM's memory slots, e.g. to read guest memory. In all other respects
+/// it is the [`Vcpu`].
+///
+/// # Invariants
+///
+/// For all of `'h` this thread is in a read-side section of the VM's `srcu`, which KVM entered to
+/// run the vCPU.
+#[derive(Clone, Copy)]
+pub(crate) struct WithSlots<'h>(Vcpu<'h>);
+
+impl<'h> Deref for WithSlots<'h> {
+    type Target = Vcpu<'h>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Vcpu<'h> {
+        let Self(vcpu) = self;
+
+        vcpu
+    }
+}
+
+/// What a hook is given for its vCPU.
+pub(super) trait HookVcpu<'h> {
+    /// The vCPU of a hook.
+    ///
+    /// # Safety
+    ///
+    /// What the type's invariant says in addition to [`Vcpu`]'s.
+    unsafe fn in_hook(vcpu: Vcpu<'h>) -> Self;
+}
+
+impl<'h> HookVcpu<'h> for Vcpu<'h> {
+    #[inline(always)]
+    unsafe fn in_hook(vcpu: Vcpu<'h>) -> Self {
+        vcpu
+    }
+}
+
+impl<'h> HookVcpu<'h> for WithSlots<'h> {
+    #[inline(always)]
+    unsafe fn in_hook(vcpu: Vcpu<'h>) -> Self {
+        // INVARIANT: As the caller promises.
+        Self(vcpu)
+    }
 }
 
 /// Which types of INVVPID or INVEPT L1 is offered.
@@ -65,6 +114,7 @@ impl<'h> Vcpu<'h> {
     /// The type's invariant.
     #[inline(always)]
     pub(super) unsafe fn new(shared: &'h Shared, vmx: Own<'h, bindings::vcpu_vmx>) -> Self {
+        // INVARIANT: As the caller promises.
         Self { shared, vmx }
     }
 
@@ -156,8 +206,17 @@ impl<'h> Vcpu<'h> {
         self.get(fields::HFLAGS) & bindings::NVMX_HF_GUEST_MASK as u32 != 0
     }
 
-    /// In an exit to L1: it ends a VM entry that has failed. (KVM clears the mark of an entry that
-    /// is pending when L2 has run, or after the exit.)
+    /// L2 is active, and vmcs02 is the current VMCS.
+    #[inline]
+    pub(super) fn is_on_vmcs02(self) -> bool {
+        let vmcs02 = self.vmx.part(fields::NESTED.then(fields::VMCS02));
+
+        self.runs_l2() && self.get_vmx(fields::LOADED_VMCS) == vmcs02.as_ptr()
+    }
+
+    /// In an exit to L1: it may end a VM entry that has failed, so L2 may not have run. KVM clears
+    /// the mark of an entry that is pending when L2 has run, or after the exit. If the CPU itself
+    /// fails the entry the mark is clear, but the flush of the entry was executed.
     #[inline(always)]
     pub(crate) fn entry_has_failed(self) -> bool {
         self.get(fields::NESTED_RUN_PENDING) != 0

@@ -34,13 +34,8 @@ impl<const N: usize> Words<N> {
 
     /// The first `len` words of `first` and `then`, one after the other; `None` if there are not as
     /// many, or no room for them.
-    pub(super) fn fill<const FIRST: usize>(
-        &mut self,
-        first: [u64; FIRST],
-        then: &[u64],
-        len: usize,
-    ) -> Option<&mut [u64]> {
-        if len > FIRST.checked_add(then.len())? {
+    pub(super) fn fill(&mut self, first: [u64; 2], then: &[u64], len: usize) -> Option<&mut [u64]> {
+        if len > first.len().checked_add(then.len())? {
             return None;
         }
         let words = self.0.get_mut(..len)?;
@@ -48,7 +43,7 @@ impl<const N: usize> Words<N> {
         for (word, value) in words.iter_mut().zip(first) {
             word.write(value);
         }
-        for (word, &value) in words.iter_mut().skip(FIRST).zip(then) {
+        for (word, &value) in words.iter_mut().skip(first.len()).zip(then) {
             word.write(value);
         }
         // SAFETY: The loops above have written `len` words.

@@ -10,7 +10,10 @@ use crate::{
             Vmcs01, //
         },
         trace,
-        vcpu::Vcpu, //
+        vcpu::{
+            Vcpu,
+            WithSlots, //
+        }, //
     },
     policy::{
         self,
@@ -29,7 +32,7 @@ use crate::{
 pub(super) fn turned_on(vcpu: Vcpu<'_>) {
     match required_when_turned_on(vcpu) {
         Required::Request => {
-            vcpu.trace_apic_page(|| (trace::ApicPage::Requested,));
+            vcpu.trace_apic_page(|| (trace::ApicOutcome::Requested,));
             vcpu.request_flush_current();
         }
         required => flush_now(vcpu, required),
@@ -39,7 +42,7 @@ pub(super) fn turned_on(vcpu: Vcpu<'_>) {
 #[cold]
 #[inline(never)]
 fn flush_now(vcpu: Vcpu<'_>, required: Required) {
-    vcpu.trace_apic_page(|| (trace::ApicPage::Flushed,));
+    vcpu.trace_apic_page(|| (trace::ApicOutcome::Flushed,));
     for_each_invalidation(vcpu, required, |invalidation| {
         flush::execute_rare(vcpu, Some(invalidation));
     });
@@ -80,8 +83,12 @@ pub(super) fn for_each_invalidation(
 }
 
 /// A1 to A3: the host may have moved the page, so its address is looked up again. Sleeps.
-pub(super) fn set_page(vcpu: Vcpu<'_>) {
-    let vmcs01 = Vmcs01::load(vcpu);
+pub(super) fn set_page(vcpu: WithSlots<'_>) {
+    Vmcs01::with(*vcpu, |vmcs01| set_page_in(vcpu, vmcs01));
+}
+
+#[inline(always)]
+fn set_page_in(vcpu: WithSlots<'_>, vmcs01: &Vmcs01<'_>) {
     if !vmcs01.virtualizes_apic_accesses() {
         return;
     }
@@ -91,11 +98,11 @@ pub(super) fn set_page(vcpu: Vcpu<'_>) {
 
     match apic_access::address(page.invalidated_since()) {
         Address::Write => {
-            vcpu.trace_apic_page(|| (trace::ApicPage::Written,));
+            vcpu.trace_apic_page(|| (trace::ApicOutcome::Written,));
             vmcs01.set_apic_access_page(&page);
         }
         Address::LookAgain => {
-            vcpu.trace_apic_page(|| (trace::ApicPage::LookAgain,));
+            vcpu.trace_apic_page(|| (trace::ApicOutcome::LookAgain,));
             vcpu.request_apic_page_reload();
         }
     }

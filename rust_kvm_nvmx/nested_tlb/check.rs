@@ -31,7 +31,8 @@ use crate::{
         hypercall::Hypercall,
         vcpu::{
             Vcpu,
-            Vmcs12, //
+            Vmcs12,
+            WithSlots, //
         },
     },
     policy::{
@@ -190,34 +191,34 @@ impl NestedTlbChecks for NestedTlb {
     }
 
     #[inline(never)]
-    fn hv_flush_tlb(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Expected {
+    fn hv_flush_tlb(vcpu: WithSlots<'_>, call: Hypercall<'_>) -> Expected {
         let (result, known) = hv_send::result_without_sending(vcpu, call);
 
         Expected::Answer(result, known)
     }
 
     #[inline(never)]
-    fn post_set_cr0(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) -> Expected {
+    fn post_set_cr0(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) -> Expected {
         let change = roles::cr0(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
         let request = change.guest_flush.then_some(Request::Guest);
 
-        Expected::Effects(requests(vcpu, request), None)
+        Expected::Effects(requests(*vcpu, request), None)
     }
 
     #[inline(never)]
-    fn post_set_cr4(vcpu: Vcpu<'_>, old: c_ulong, new: c_ulong) -> Expected {
+    fn post_set_cr4(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) -> Expected {
         let change = roles::cr4(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
 
-        Expected::Effects(requests(vcpu, change.request), None)
+        Expected::Effects(requests(*vcpu, change.request), None)
     }
 
     /// C's function leads to [`flush_tlb_guest`](NestedTlbChecks::flush_tlb_guest), which is
     /// compared by itself.
     #[inline(never)]
-    fn steal_time_tlb_flush(vcpu: Vcpu<'_>) -> Expected {
-        let required = flushes::required_by_steal_time(vcpu);
-        let c = required.map(|_| (Known::X3, nothing(vcpu)));
+    fn steal_time_tlb_flush(vcpu: WithSlots<'_>) -> Expected {
+        let required = flushes::required_by_steal_time(*vcpu);
+        let c = required.map(|_| (Known::X3, nothing(*vcpu)));
 
-        Expected::Effects(executes(vcpu, required), c)
+        Expected::Effects(executes(*vcpu, required), c)
     }
 }

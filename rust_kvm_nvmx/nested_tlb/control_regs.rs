@@ -6,7 +6,7 @@ use crate::{
     flush,
     kvm::{
         trace,
-        vcpu::Vcpu, //
+        vcpu::WithSlots, //
     },
     policy::{
         roles::{
@@ -24,7 +24,7 @@ use crate::{
 
 /// R1, R5, R6.
 #[inline(always)]
-pub(super) fn cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
+pub(super) fn cr0(vcpu: WithSlots<'_>, old: u64, new: u64) {
     if vcpu.traces_cr() {
         trace_cr0(vcpu, old, new);
     } else {
@@ -33,7 +33,7 @@ pub(super) fn cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
 }
 
 #[inline(always)]
-fn act_on_cr0(vcpu: Vcpu<'_>, change: Cr0Change) {
+fn act_on_cr0(vcpu: WithSlots<'_>, change: Cr0Change) {
     if change.guest_flush {
         vcpu.request_flush_guest();
     }
@@ -49,7 +49,7 @@ fn act_on_cr0(vcpu: Vcpu<'_>, change: Cr0Change) {
 
 /// R2 to R5.
 #[inline(always)]
-pub(super) fn cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
+pub(super) fn cr4(vcpu: WithSlots<'_>, old: u64, new: u64) {
     if vcpu.traces_cr() {
         trace_cr4(vcpu, old, new);
     } else {
@@ -58,8 +58,8 @@ pub(super) fn cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
 }
 
 #[inline(always)]
-fn act_on_cr4(vcpu: Vcpu<'_>, change: Cr4Change) {
-    flush::request(vcpu, change.request);
+fn act_on_cr4(vcpu: WithSlots<'_>, change: Cr4Change) {
+    flush::request(*vcpu, change.request);
     if change.reset {
         vcpu.reset_mmu();
     }
@@ -72,7 +72,7 @@ fn act_on_cr4(vcpu: Vcpu<'_>, change: Cr4Change) {
 
 #[cold]
 #[inline(never)]
-fn trace_cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
+fn trace_cr0(vcpu: WithSlots<'_>, old: u64, new: u64) {
     let change = roles::cr0(old, new, vcpu.caps().has(Caps::EPT));
     let request = change.guest_flush.then_some(Request::Guest);
     let context = match change.context {
@@ -87,7 +87,7 @@ fn trace_cr0(vcpu: Vcpu<'_>, old: u64, new: u64) {
 
 #[cold]
 #[inline(never)]
-fn trace_cr4(vcpu: Vcpu<'_>, old: u64, new: u64) {
+fn trace_cr4(vcpu: WithSlots<'_>, old: u64, new: u64) {
     let change = roles::cr4(old, new, vcpu.caps().has(Caps::EPT));
     let context = match change {
         Cr4Change { unload: true, .. } => trace::Context::Unload,

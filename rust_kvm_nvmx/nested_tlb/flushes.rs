@@ -10,7 +10,10 @@ use crate::{
             self,
             Cause, //
         },
-        vcpu::Vcpu,
+        vcpu::{
+            Vcpu,
+            WithSlots, //
+        },
     },
     policy::{
         self,
@@ -116,11 +119,13 @@ pub(super) fn required_by_reset(vcpu: Vcpu<'_>) -> Option<Invalidation> {
 /// X3: L1's translations are not used until L1 runs again, but the bit in the steal time that asked
 /// for the flush is already cleared. So flush now.
 #[inline(always)]
-pub(super) fn steal_time(vcpu: Vcpu<'_>) {
-    execute(vcpu, Cause::StealTime, move || required_by_steal_time(vcpu));
+pub(super) fn steal_time(vcpu: WithSlots<'_>) {
+    execute(*vcpu, Cause::StealTime, move || {
+        required_by_steal_time(*vcpu)
+    });
     if policy::flush::l1_flush_concerns_running_guest(
         vcpu.caps(),
-        flush::current_vpid(vcpu),
+        flush::current_vpid(*vcpu),
         vcpu.vpid01(),
         vcpu.options(),
     ) {

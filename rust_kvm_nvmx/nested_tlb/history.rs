@@ -13,7 +13,6 @@ use crate::{
         self,
         history::{
             self,
-            Calls,
             Choice,
             Named,
             Parked,
@@ -61,13 +60,8 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vpid12: u16, named: Named) -> Option<Request
         make_room(vcpu);
         None
     };
-    // The counts are asked for only if the ids are known.
-    let kept = rest.is_some_and(|rest| {
-        rest.missed_nothing(named, || match named {
-            Named::Ids { vm, vp } => vcpu.flush_calls_after_ids(vm, vp),
-            Named::Nobody | Named::Unknown => Calls::NONE,
-        })
-    });
+    let now = |vm, vp| vcpu.flush_calls_after_ids(vm, vp);
+    let kept = rest.is_some_and(|rest| rest.missed_nothing(named, now));
 
     vcpu.set_owner_in_use(vpid12, Rest::running(named));
     (!kept).then_some(Request::Guest)
@@ -82,7 +76,7 @@ fn forget_twin(vcpu: Vcpu<'_>, in_use: u16) {
     }
 }
 
-/// V4, V15: puts a pair in use that a vpid12 may have which owns none. It must be flushed.
+/// V4, V15: makes room for a vpid12 that owns no pair. The pair then in use must be flushed.
 #[cold]
 #[inline(never)]
 fn make_room(vcpu: Vcpu<'_>) {
@@ -113,7 +107,7 @@ fn choose(vcpu: Vcpu<'_>, slots: usize) -> Choice {
 /// it finds the ids, and is counted if it does not.
 #[inline]
 pub(super) fn exit(vcpu: Vcpu<'_>, hv: Hyperv<'_>) {
-    let named = vcpu.l2_is_named();
+    let named = vcpu.l2_name();
     let rest = match named {
         // The queue is looked at after the counts are read.
         Named::Ids { vm, vp } => {

@@ -79,7 +79,7 @@ fn take<'a>(
 /// E10: an address that is not canonical has no translation, and INVVPID would fail on it.
 #[inline(always)]
 fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
-    // The usual case: T1 requests this at each transition.
+    // The usual case without `skip_needless`: T1 then requests this at each transition.
     if entries.is_empty() {
         return;
     }

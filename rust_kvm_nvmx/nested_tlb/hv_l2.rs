@@ -6,7 +6,10 @@ use crate::{
     kvm::{
         hooks::Handled,
         hyperv::Hyperv,
-        vcpu::Vcpu, //
+        vcpu::{
+            Vcpu,
+            WithSlots, //
+        }, //
     },
     policy::{
         hv_call::Control,
@@ -76,7 +79,7 @@ fn trace_vmcall(vcpu: Vcpu<'_>) -> bool {
 
 /// E11: any hypercall of L1's or L2's ends with `result`.
 #[inline(always)]
-pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
+pub(super) fn complete(vcpu: WithSlots<'_>, result: u64) -> Handled {
     let is_64_bit = vcpu.is_64_bit_hypercall();
     let end = completion(vcpu, is_64_bit, result);
 
@@ -90,8 +93,8 @@ pub(super) fn complete(vcpu: Vcpu<'_>, result: u64) -> Handled {
 }
 
 #[inline(always)]
-fn completion(vcpu: Vcpu<'_>, is_64_bit: bool, result: u64) -> Completion {
-    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), || control(vcpu, is_64_bit)) {
+fn completion(vcpu: WithSlots<'_>, is_64_bit: bool, result: u64) -> Completion {
+    if !hv_l2::lock_count_matters(result, vcpu.runs_l2(), || control(*vcpu, is_64_bit)) {
         return Completion {
             result,
             exit_to_l1: false,

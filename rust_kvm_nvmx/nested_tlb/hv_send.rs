@@ -20,7 +20,10 @@ use crate::{
             AnyVcpu,
             VcpuSet, //
         },
-        vcpu::Vcpu,
+        vcpu::{
+            Vcpu,
+            WithSlots, //
+        },
         words::Words, //
     },
     policy::{
@@ -35,10 +38,7 @@ use crate::{
             MAX_WORDS, //
         },
         hv_l2,
-        hv_ranges::{
-            self,
-            Queued, //
-        },
+        hv_ranges::Queued,
         options::Options,
         tags::Tags,
         types::Level, //
@@ -47,7 +47,7 @@ use crate::{
 
 /// Returns the hypercall's result.
 #[inline(always)]
-pub(super) fn flush(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
+pub(super) fn flush(vcpu: WithSlots<'_>, call: Hypercall<'_>) -> u64 {
     match send(vcpu, call) {
         Ok(()) => hv_call::result_of_success(call.rep_cnt()),
         Err(status) => {
@@ -59,7 +59,7 @@ pub(super) fn flush(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> u64 {
 
 /// Nothing is done unless all of the input is valid.
 #[inline(always)]
-fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
+fn send(vcpu: WithSlots<'_>, call: Hypercall<'_>) -> Result<(), Status> {
     let mut buffer = Words::new();
     let flush = parse(vcpu, call, &mut buffer, |header| {
         vcpu.trace_flush_input(header)
@@ -68,9 +68,9 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
     let hv = vcpu.hyperv().ok_or(Status::InvalidInput)?;
 
     if vcpu.runs_l2() {
-        send_to_l2s(vcpu, hv, call.code(), &flush);
+        send_to_l2s(*vcpu, hv, call.code(), &flush);
     } else {
-        send_to_l1s(vcpu, hv, call.code(), &flush);
+        send_to_l1s(*vcpu, hv, call.code(), &flush);
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn send(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> Result<(), Status> {
 /// is looked at.
 #[inline(always)]
 fn parse<'a>(
-    vcpu: Vcpu<'_>,
+    vcpu: WithSlots<'_>,
     call: Hypercall<'_>,
     buffer: &'a mut Words<MAX_WORDS>,
     see: impl FnOnce(Header),
@@ -95,7 +95,10 @@ fn parse<'a>(
 /// The hypercall's result, as [`flush`] would return it, and in which way C may differ there.
 #[cold]
 #[inline(never)]
-pub(super) fn result_without_sending(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> (u64, Option<Known>) {
+pub(super) fn result_without_sending(
+    vcpu: WithSlots<'_>,
+    call: Hypercall<'_>,
+) -> (u64, Option<Known>) {
     let fits = Shape::new(call.code(), call.var_cnt(), call.rep_cnt())
         .and_then(|shape| shape.fits_registers())
         .is_ok();
@@ -117,7 +120,7 @@ pub(super) fn result_without_sending(vcpu: Vcpu<'_>, call: Hypercall<'_>) -> (u6
 /// is in one page.
 #[inline(always)]
 fn read<'a>(
-    vcpu: Vcpu<'_>,
+    vcpu: WithSlots<'_>,
     call: Hypercall<'_>,
     shape: Shape,
     buffer: &'a mut Words<MAX_WORDS>,
@@ -165,7 +168,7 @@ fn send_to_l1s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
 #[inline(never)]
 fn queue_for_l1(target: AnyVcpu<'_>, call: &Call<'_>) {
     match target.queue(Level::L1) {
-        Some(queue) => queue.push(call.what, hv_ranges::may_be_queued),
+        Some(queue) => queue.push(call.what),
         // X9: it may have an empty queue by the time that it handles the request.
         None => target.request_tlb_flush(),
     }
@@ -191,7 +194,7 @@ fn send_to_l2s(vcpu: Vcpu<'_>, hv: Hyperv<'_>, code: u16, call: &Call<'_>) {
             continue;
         };
         if hv_l2::is_target(vm, &call.targets, identity) {
-            queue.push(call.what, hv_ranges::may_be_queued);
+            queue.push(call.what);
             set.add(index);
         }
     }

@@ -15,7 +15,10 @@ use crate::{
             Insn,
             Outcome, //
         },
-        vcpu::Vcpu, //
+        vcpu::{
+            Vcpu,
+            WithSlots, //
+        }, //
     },
     policy::{
         self,
@@ -33,7 +36,7 @@ use super::history;
 
 /// T6: L1 executes INVVPID.
 #[inline(always)]
-pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
+pub(super) fn invvpid(vcpu: WithSlots<'_>) -> Handled {
     if vcpu.traces_l1_invalidate() {
         return trace_invvpid(vcpu);
     }
@@ -42,7 +45,7 @@ pub(super) fn invvpid(vcpu: Vcpu<'_>) -> Handled {
 
 /// Calls `decided` before it acts.
 #[inline(always)]
-fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
+fn handle_invvpid(vcpu: WithSlots<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
     let asked = match vcpu.read_invvpid() {
         Ok(asked) => asked,
         Err(handled) => return handled,
@@ -53,7 +56,7 @@ fn handle_invvpid(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Hand
         return vcpu.vm_fail_operand();
     };
 
-    decided(&asked, flush_l2(vcpu, scope));
+    decided(&asked, flush_l2(*vcpu, scope));
     // Without EPT, L1 and L2 share an MMU context. Its roots have no VPIDs, so all of L2's are
     // freed.
     if !vcpu.caps().has(Caps::EPT) {
@@ -106,7 +109,7 @@ fn flush_pair_in_use(vcpu: Vcpu<'_>, scope: VpidScope, place: Where) -> Outcome 
 
 /// T13: L1 executes INVEPT.
 #[inline(always)]
-pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
+pub(super) fn invept(vcpu: WithSlots<'_>) -> Handled {
     if vcpu.traces_l1_invalidate() {
         return trace_invept(vcpu);
     }
@@ -116,7 +119,7 @@ pub(super) fn invept(vcpu: Vcpu<'_>) -> Handled {
 /// KVM's roots for L1's EPT are stale, and are freed. Nothing is executed here, because a root is
 /// flushed when it is loaded (H10).
 #[inline(always)]
-fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
+fn handle_invept(vcpu: WithSlots<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handled {
     let asked = match vcpu.read_invept() {
         Ok(asked) => asked,
         Err(handled) => return handled,
@@ -128,8 +131,8 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
             decided(&asked, Outcome::InvalidOperand);
             return vcpu.vm_fail_operand();
         }
-        roots_of(vcpu, eptp)
-    } else if has_roots(vcpu) {
+        roots_of(*vcpu, eptp)
+    } else if has_roots(*vcpu) {
         RootSet::ALL
     } else {
         RootSet::default()
@@ -147,7 +150,7 @@ fn handle_invept(vcpu: Vcpu<'_>, decided: impl FnOnce(&Asked, Outcome)) -> Handl
 /// that invalidate mappings (SDM, "Operations that Invalidate Cached Mappings"), and L1's INVEPT
 /// finds the roots of EPTs that are not in use, too. C drops them all the same.
 #[inline(always)]
-pub(super) fn vmcs12_released(vcpu: Vcpu<'_>) {
+pub(super) fn vmcs12_released(vcpu: WithSlots<'_>) {
     if vcpu.options().has(Options::KEEP_ROOTS) {
         vcpu.keep_more_roots();
     } else {
@@ -181,17 +184,17 @@ fn roots_of(vcpu: Vcpu<'_>, eptp: u64) -> RootSet {
 
 #[cold]
 #[inline(never)]
-fn trace_invvpid(vcpu: Vcpu<'_>) -> Handled {
+fn trace_invvpid(vcpu: WithSlots<'_>) -> Handled {
     handle_invvpid(vcpu, |asked, outcome| {
-        trace(vcpu, Insn::Invvpid, asked, outcome)
+        trace(*vcpu, Insn::Invvpid, asked, outcome)
     })
 }
 
 #[cold]
 #[inline(never)]
-fn trace_invept(vcpu: Vcpu<'_>) -> Handled {
+fn trace_invept(vcpu: WithSlots<'_>) -> Handled {
     handle_invept(vcpu, |asked, outcome| {
-        trace(vcpu, Insn::Invept, asked, outcome)
+        trace(*vcpu, Insn::Invept, asked, outcome)
     })
 }
 

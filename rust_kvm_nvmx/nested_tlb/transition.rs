@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nested VM entries, VM exits, and L2's own switch to another EPT (T1 to T5, T8, T11, V3, V16).
+//! Nested VM entries, VM exits, and L2's own switch to another EPT ([`super`] lists the rules).
 //!
 //! Nothing is flushed here: KVM handles the requests when the new context is complete.
 //!
@@ -86,10 +86,10 @@ fn enter_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
 /// On an enlightened VMCS.
 #[inline(never)]
 fn enter_other_pair_by_name(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
-    flush_on_other_pair(vcpu, vpid12, vcpu.l2_is_named()).1
+    flush_on_other_pair(vcpu, vpid12, vcpu.l2_name()).1
 }
 
-/// Makes the request that the entry of a vpid12 requires that does not own the pair in use. Returns
+/// Enters a vpid12 that does not own the pair in use: makes the request that this requires. Returns
 /// it, and the VPID to write.
 #[inline(always)]
 fn flush_on_other_pair(
@@ -165,7 +165,7 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
     let (required, vpid) = match vpid12 {
         Some(vpid12) if needs_other_pair(vcpu, vpid12) => {
-            flush_on_other_pair(vcpu, vpid12, vcpu.l2_is_named())
+            flush_on_other_pair(vcpu, vpid12, vcpu.l2_name())
         }
         _ => flush_on_entry(vcpu, vpid12),
     };

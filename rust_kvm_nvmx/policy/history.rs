@@ -63,12 +63,6 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Nothing is known of what the pair may have missed.
-    pub(crate) const UNKNOWN: Self = Self {
-        named: Named::Unknown,
-        calls: MISSED,
-    };
-
     /// An L2 that runs. Until it leaves the CPU, calls for it are in its queue (E8).
     #[inline]
     pub(crate) const fn running(named: Named) -> Self {
@@ -105,13 +99,17 @@ impl Rest {
     }
 
     /// V9, V10: whether a pair's translations are still right for an entry of the L2 `entering`.
-    /// `now` are the counts of its calls, read after its ids were in place.
+    /// `now` gives the counts of the calls for ids, read after they were in place.
     #[inline]
-    pub(crate) fn missed_nothing(self, entering: Named, now: impl FnOnce() -> Calls) -> bool {
+    pub(crate) fn missed_nothing(
+        self,
+        entering: Named,
+        now: impl FnOnce(u64, u32) -> Calls,
+    ) -> bool {
         match (self.named, entering) {
             (Named::Nobody, Named::Nobody) => true,
-            (Named::Ids { .. }, Named::Ids { .. }) if self.named == entering => {
-                self.calls != MISSED && self.calls == now().count
+            (Named::Ids { .. }, Named::Ids { vm, vp }) if self.named == entering => {
+                self.calls != MISSED && self.calls == now(vm, vp).count
             }
             _ => false,
         }
@@ -137,12 +135,6 @@ impl Calls {
 
     /// What a call takes from each of its words when all targets have their entries and requests.
     pub(crate) const END: u64 = 1;
-
-    /// Those of an L2 that no call names.
-    pub(crate) const NONE: Self = Self {
-        count: 0,
-        under_way: false,
-    };
 
     /// Of an L2 that both words are for.
     #[inline]
@@ -224,7 +216,7 @@ impl CallWords {
 /// VPIDs and has VPID 0.
 pub(crate) const NOBODY: u16 = 0;
 
-/// Of how many entries that find no pair one takes a parked pair from its owner.
+/// One of this many entries that find no pair takes a parked pair from its owner.
 const TURNS: u16 = 8;
 
 /// V7: whether pairs may be parked on this CPU, with kvm_intel's parameters as they are.
@@ -269,9 +261,9 @@ pub(crate) enum Choice {
 /// the vCPU may have. `misses` is how many entries have found no pair so far.
 ///
 /// An owner loses its pair only if there is no other way. It is then that of the pair in use, i.e.
-/// the vpid12 that ran last: of more vpid12s in turn than slots, those that are parked keep their
-/// pairs, while the least recently used one would be the next to be needed. One of [`TURNS`] times
-/// it is a parked one, in turn, so that a vpid12 that L1 no longer uses does not stay.
+/// the vpid12 that ran last. If L1 runs more vpid12s in turn than there are slots, the parked ones
+/// stay useful so, while the least recently used one is the next that is needed. One of [`TURNS`]
+/// times a parked one loses its pair, in turn. So a vpid12 that L1 no longer uses does not stay.
 #[inline]
 pub(crate) fn choose(
     last_vpid: u16,

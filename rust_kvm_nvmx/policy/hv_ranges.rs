@@ -194,7 +194,7 @@ pub(crate) enum Drain {
 /// E10, X4: how to handle `entries`. `by_address`: the CPU can invalidate one address.
 #[inline]
 pub(crate) fn drain(entries: &[u64], by_address: bool) -> Drain {
-    // T1 requests this at each transition, and most of the time nothing is queued.
+    // Without `skip_needless`, T1 requests this at each transition, mostly with an empty queue.
     if entries.is_empty() || (by_address && within_budget(entries)) {
         Drain::Pages
     } else {

@@ -252,7 +252,7 @@ mod tests {
                         Named::Unknown => false,
                         Named::Ids { .. } => left == enters && now == 5,
                     };
-                    let right = rest.missed_nothing(enters, || calls(now, 0));
+                    let right = rest.missed_nothing(enters, |_, _| calls(now, 0));
                     check_eq!(right, expected, "{left:?} {enters:?} {now}");
                 }
             }
@@ -263,23 +263,23 @@ mod tests {
     fn v9_a_call_that_was_under_way_at_the_exit_may_have_been_missed() {
         let ids = NAMED[2];
         let rest = Rest::at_exit(ids, calls(5, 1), true);
-        assert!(!rest.missed_nothing(ids, || calls(5, 0)));
-        assert!(!rest.missed_nothing(ids, || calls(5, 1)));
+        assert!(!rest.missed_nothing(ids, |_, _| calls(5, 0)));
+        assert!(!rest.missed_nothing(ids, |_, _| calls(5, 1)));
     }
 
     #[test]
     fn v8_what_a_finished_call_has_queued_may_be_spent_on_another_l2() {
         let ids = NAMED[2];
         let rest = Rest::at_exit(ids, calls(5, 0), false);
-        assert!(!rest.missed_nothing(ids, || calls(5, 0)));
+        assert!(!rest.missed_nothing(ids, |_, _| calls(5, 0)));
     }
 
     #[test]
     fn v9_an_l2_that_has_not_exited_may_have_missed_anything() {
         for named in NAMED {
-            let right = Rest::running(named).missed_nothing(named, || calls(0, 0));
+            let right = Rest::running(named).missed_nothing(named, |_, _| calls(0, 0));
             check_eq!(right, named == Named::Nobody, "{named:?}");
-            assert!(!Rest::UNKNOWN.missed_nothing(named, || calls(0, 0)));
+            assert!(!Rest::running(Named::Unknown).missed_nothing(named, |_, _| calls(0, 0)));
         }
     }
 

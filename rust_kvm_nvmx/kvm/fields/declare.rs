@@ -32,18 +32,18 @@ pub(in crate::kvm) struct SharedField<S, T> {
 ///
 /// # Safety
 ///
-/// It is no larger than a machine word.
+/// It is no larger than a machine word. Any bit pattern is a value of the type.
 pub(in crate::kvm) unsafe trait Word: Copy {}
 
-// SAFETY: A byte is no larger.
+// SAFETY: A byte is no larger, and any byte is a value.
 unsafe impl Word for u8 {}
-// SAFETY: 32 bits are no larger.
+// SAFETY: 32 bits are no larger, and any of them are a number.
 unsafe impl Word for u32 {}
-// SAFETY: 32 bits with a sign are no larger.
+// SAFETY: 32 bits are no larger, and are a number with a sign, too.
 unsafe impl Word for i32 {}
-// SAFETY: A word is 64 bits.
+// SAFETY: A word is 64 bits, which are a number.
 unsafe impl Word for u64 {}
-// SAFETY: A pointer to a sized type is a word.
+// SAFETY: A pointer to a sized type is a word, and may have any address.
 unsafe impl<T> Word for *mut T {}
 
 impl<S, T> Clone for Field<S, T> {
@@ -63,6 +63,14 @@ impl<S, T> Clone for SharedField<S, T> {
 impl<S, T> Copy for SharedField<S, T> {}
 
 impl<S, T> Field<S, T> {
+    /// For the declarations below, which make sure of the type's invariant.
+    pub(super) const fn new(offset: usize) -> Self {
+        Self {
+            offset,
+            _types: PhantomData,
+        }
+    }
+
     /// Where the field is in `base`.
     #[inline(always)]
     pub(in crate::kvm) const fn of(self, base: *mut S) -> *mut T {
@@ -128,6 +136,16 @@ impl<S, T, const N: usize> SharedField<S, [T; N]> {
 }
 
 impl<S, T> SharedField<S, T> {
+    /// For the declarations below, which make sure that the field exists. Structures with such
+    /// fields are aligned: C allocates all of them, and an enlightened VMCS starts a page.
+    pub(super) const fn new(offset: usize) -> Self {
+        assert!(offset % align_of::<T>() == 0);
+        Self {
+            offset,
+            _types: PhantomData,
+        }
+    }
+
     /// The field's offset in bytes, for assembly.
     pub(in crate::kvm) const fn offset(&self) -> usize {
         self.offset
@@ -167,13 +185,11 @@ macro_rules! parts {
     )*) => {
         $(
             $(#[$doc])*
-            // INVARIANT: `offset_of!` finds the field, and the assertion compares its size.
+            // INVARIANT: `offset_of!` finds the field, the assertion compares its size, and
+            // `SharedField::new` checks its alignment.
             pub(super) const $constant: $kind<bindings::$s, $t> = {
                 assert!(size_of::<$t>() == size_in!($s . $first $(. $rest)*));
-                $kind {
-                    offset: offset_of!(bindings::$s, $first $(. $rest)*),
-                    _types: PhantomData,
-                }
+                $kind::new(offset_of!(bindings::$s, $first $(. $rest)*))
             };
         )*
     };

@@ -142,7 +142,8 @@ unsafe impl Argument for Vmcs12<'static> {
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
-        // SAFETY: The cache stays until VMX operation ends, and no hook lasts longer than that.
+        // SAFETY: KVM passes its cache, never NULL, in these hooks. It stays until VMX operation
+        // ends, and no hook lasts longer than that.
         Vmcs12(unsafe { Own::from_raw(NonNull::new_unchecked(raw)) })
     }
 }
@@ -168,7 +169,8 @@ unsafe impl Argument for Hypercall<'static> {
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
-        // SAFETY: The caller of the hook owns the structure and waits for the hook.
+        // SAFETY: It is on the stack of the hook's caller, so not NULL, and the caller waits for the
+        // hook.
         unsafe { Hypercall::new(Own::from_raw(NonNull::new_unchecked(raw))) }
     }
 }

@@ -358,7 +358,7 @@ impl Rules {
             (false, _) => now,
         };
 
-        rest.missed_nothing(entering, || now)
+        rest.missed_nothing(entering, |_, _| now)
     }
 
     pub(crate) fn invvpid_of_parked(&self, scope: VpidScope, owner: u8, here: bool) -> Parked {

@@ -174,7 +174,7 @@ impl Protocol {
             now.count
         };
 
-        Rest::from_fields(A, s.rest).missed_nothing(A, || Calls { count, ..now })
+        Rest::from_fields(A, s.rest).missed_nothing(A, |_, _| Calls { count, ..now })
     }
 }
 

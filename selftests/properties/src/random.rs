@@ -256,9 +256,9 @@ proptest! {
 
         prop_assert_eq!(calls.under_way, under_way);
         let rest = Rest::at_exit(named, calls, true);
-        prop_assert_eq!(rest.missed_nothing(named, || calls), !under_way);
+        prop_assert_eq!(rest.missed_nothing(named, |_, _| calls), !under_way);
         let more = Calls::of(one.wrapping_add(Calls::BEGIN), all);
-        prop_assert!(!rest.missed_nothing(named, || more));
+        prop_assert!(!rest.missed_nothing(named, |_, _| more));
     }
 
     /// E8, E11, X10: any ids, results and debug exceptions.

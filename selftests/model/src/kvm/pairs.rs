@@ -42,7 +42,7 @@ impl Thread<'_> {
     /// `history::enter`: the request that is required.
     pub(super) fn enter_pair(&mut self, vpid12: u8) -> Option<Request> {
         let rules = self.machine.rules;
-        let ids = self.l2_is_named();
+        let ids = self.l2_name();
         let named = Known::named(ids);
         let now = Calls::of(Count::NOW << 16 | u64::from(self.under_way), 0);
 
@@ -158,7 +158,7 @@ impl Thread<'_> {
 
     /// `nested_tlb::history::exit`, V8, V9: the counts were read, now the queue is looked at.
     pub(super) fn rest(&mut self) -> At {
-        let ids = self.l2_is_named();
+        let ids = self.l2_name();
         let named = Known::named(ids);
         let (now, under_way) = std::mem::take(&mut self.vcpu.seen);
         let seen = Calls {
@@ -178,8 +178,8 @@ impl Thread<'_> {
         At::Host
     }
 
-    /// What flush calls of other vCPUs name L2 by (`Vcpu::l2_is_named`).
-    fn l2_is_named(&self) -> Option<Ids> {
+    /// What flush calls of other vCPUs name L2 by (`Vcpu::l2_name`).
+    fn l2_name(&self) -> Option<Ids> {
         (self.vcpu.mapped != 0).then_some(self.vcpu.ids)
     }
 }
