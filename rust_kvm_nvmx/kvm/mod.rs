@@ -23,6 +23,10 @@
 //! - [`compat`] has what differs between kernels.
 //!
 //! All `unsafe` code of the module is in this directory. [`example`] is a small client.
+//!
+//! One thing binds this directory to its client: types and some rules of [`crate::policy`]. The
+//! registration knows the client's options (V14), and a queue knows when it has room (X4). They are
+//! there because the policy is also built without a kernel.
 
 #![allow(unsafe_code)]
 
@@ -54,10 +58,16 @@ pub(crate) mod words;
 
 pub(crate) use fields::compat;
 
-// The policy defines these bits itself, because it does not use the kernel.
+// The policy defines these numbers itself, because it does not use the kernel.
 const _: () = {
-    use crate::policy::roles;
+    use crate::policy::{
+        invalidate,
+        roles, //
+    };
 
+    assert!(invalidate::VPID_ADDRESS == insn::INDIVIDUAL_ADDRESS as u64);
+    assert!(invalidate::VPID_ALL == insn::ALL_CONTEXTS as u64);
+    assert!(invalidate::EPT_SINGLE == insn::EPT_SINGLE_CONTEXT as u64);
     assert!(roles::CR0_ROLE == bindings::NVMX_KVM_MMU_CR0_ROLE_BITS);
     assert!(roles::CR4_ROLE == bindings::NVMX_KVM_MMU_CR4_ROLE_BITS);
 };
