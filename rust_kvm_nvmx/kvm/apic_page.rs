@@ -137,9 +137,9 @@ impl<'h> Vmcs01<'h> {
     pub(crate) fn set_apic_access_page(&self, page: &ApicPage<'_>) {
         let vcpu = self.vcpu;
 
-        // SAFETY: By the type invariant vmcs01 is the current VMCS. If the CPU has no such field, KVM's function warns.
-        // The CPU compares addresses with this one, and accesses no memory because of it (SDM
-        // volume 3C, "Virtualizing Memory-Mapped APIC Accesses").
+        // SAFETY: By the type invariant vmcs01 is the current VMCS. If the CPU has no such field,
+        // KVM's function warns. The CPU compares addresses with this one, and accesses no memory
+        // because of it (SDM volume 3C, "Virtualizing Memory-Mapped APIC Accesses").
         unsafe {
             let hpa = bindings::nvmx_pfn_to_hpa(page.pfn);
             call!(vcpu

@@ -241,8 +241,8 @@ impl WithSlots<'_> {
         let mut ret = 0;
         let mut asked = MaybeUninit::<bindings::vmx_invalidation>::uninit();
 
-        // SAFETY: kvm_intel's function, which reads the operand from guest memory. The slots stay by
-        // the type invariant. If it returns true, it has filled in `asked`.
+        // SAFETY: kvm_intel's function, which reads the operand from guest memory. The slots stay
+        // by the type invariant. If it returns true, it has filled in `asked`.
         unsafe {
             if !call!(self.vmx_functions.nested_vmx_get_invalidation(
                 self.as_ptr(),

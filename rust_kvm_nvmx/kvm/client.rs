@@ -230,7 +230,8 @@ impl Client {
     /// C's code at all others. Sleeps.
     pub(super) fn set_hooks(&self, called: u32, checked: u32) {
         if let Some(set_hooks) = self.kvm().kvm_nvmx_set_hooks {
-            // SAFETY: KVM knows the client by the type invariant. In a hook this would never return.
+            // SAFETY: KVM knows the client by the type invariant. In a hook this would never
+            // return.
             unsafe { set_hooks(self.client.get(), called, checked) };
         }
     }

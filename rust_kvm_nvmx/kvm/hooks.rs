@@ -13,14 +13,14 @@
 //! hook, the vCPU is loaded there, which flushes everything (rule H9). Hooks of kvm_intel's half
 //! are never called for a TD (H7).
 //!
-//! Some hooks are only called while a vCPU runs or its VM exit is handled. KVM holds the VM's `srcu`
-//! then, so the memory slots stay. These hooks get a [`WithSlots`], all others a [`Vcpu`].
+//! Some hooks are only called while a vCPU runs or its VM exit is handled. KVM holds the VM's
+//! `srcu` then, so the memory slots stay. These hooks get a [`WithSlots`], all others a [`Vcpu`].
 //!
-//! The call is inside a read-side section of `kvm_nvmx_srcu`. C enters it before it checks whether a client is
-//! registered. [`Registration`](super::registration::Registration) waits for a grace period before
-//! it goes away. So the client, its code, kvm_intel and the vCPU stay for as long as a hook runs.
-//! [`Scope`] stands for this: the views that a hook is given borrow from it and cannot outlive the
-//! call.
+//! The call is inside a read-side section of `kvm_nvmx_srcu`. C enters it before it checks whether
+//! a client is registered. [`Registration`](super::registration::Registration) waits for a grace
+//! period before it goes away. So the client, its code, kvm_intel and the vCPU stay for as long as
+//! a hook runs. [`Scope`] stands for this: the views that a hook is given borrow from it and cannot
+//! outlive the call.
 //!
 //! No hook depends on what another one did, because both C and Rust keep all state in KVM's own
 //! fields. So any hook may be C's at any time. (Pairs are parked only while all hooks are Rust's:

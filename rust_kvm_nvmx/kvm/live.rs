@@ -98,8 +98,8 @@ impl<'h, S> Live<'h, S> {
     /// The value of a field at this moment.
     #[inline(always)]
     pub(super) fn read<T: Word>(self, field: SharedField<S, T>) -> T {
-        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. What `Word` promises
-        // is that one access reads all of it, and that any value is one.
+        // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. What `Word`
+        // promises is that one access reads all of it, and that any value is one.
         unsafe { field.of(self.as_ptr()).read_volatile() }
     }
 

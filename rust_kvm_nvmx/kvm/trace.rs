@@ -25,13 +25,13 @@ use crate::policy::{
     },
 };
 
+#[cfg(all(CONFIG_TRACEPOINTS, not(CONFIG_JUMP_LABEL)))]
+compile_error!("tracepoints need CONFIG_JUMP_LABEL");
+
 /// Whether a tracepoint is on.
 ///
 /// The asm is the kernel's own for a static key that is off most of the time. Unlike the macro
 /// around it in the `kernel` crate, it says that it leaves the stack alone.
-#[cfg(all(CONFIG_TRACEPOINTS, not(CONFIG_JUMP_LABEL)))]
-compile_error!("tracepoints need CONFIG_JUMP_LABEL");
-
 macro_rules! is_on {
     ($tracepoint:ident) => {'on: {
         #[cfg(CONFIG_TRACEPOINTS)]

@@ -52,8 +52,8 @@ pub(crate) struct Vcpu<'h> {
     vmx: Own<'h, bindings::vcpu_vmx>,
 }
 
-/// A vCPU whose hook may use the VM's memory slots, e.g. to read guest memory. In all other respects
-/// it is the [`Vcpu`].
+/// A vCPU whose hook may use the VM's memory slots, e.g. to read guest memory. In all other
+/// respects it is the [`Vcpu`].
 ///
 /// # Invariants
 ///

@@ -169,8 +169,8 @@ unsafe impl Argument for Hypercall<'static> {
 
     #[inline(always)]
     unsafe fn from_raw(_scope: &Scope, raw: Self::Raw) -> Self::View<'_> {
-        // SAFETY: It is on the stack of the hook's caller, so not NULL, and the caller waits for the
-        // hook.
+        // SAFETY: It is on the stack of the hook's caller, so not NULL, and the caller waits for
+        // the hook.
         unsafe { Hypercall::new(Own::from_raw(NonNull::new_unchecked(raw))) }
     }
 }
