@@ -155,9 +155,9 @@ pub(crate) fn must_write_vpid(caps: Caps) -> bool {
 
 /// T11: whether L2's VMFUNC to another EPT pointer requires a flush of L2's own translations.
 ///
-/// C's rule, kept as it is. The SDM does not list VMFUNC among the operations that invalidate
-/// mappings. Combined mappings are tagged with the EPT pointer, and L2 now runs on another one. C
-/// flushes all the same if L2 shares vpid01 with L1. The flush may be redundant.
+/// SDM, "EPTP Switching": without a VPID, it invalidates the combined mappings of VPID 0 for all
+/// EPT pointers, so also those that L2 may come back to. With one, it invalidates nothing: combined
+/// mappings are tagged with the EPT pointer, and L2 now runs on another one.
 #[inline(always)]
 pub(crate) fn vmfunc_requires_guest_flush(uses_vpid: bool) -> bool {
     !uses_vpid

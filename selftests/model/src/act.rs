@@ -68,6 +68,7 @@ impl Machine {
             Action::Vmfunc(number, ctx) => {
                 self.leave_guest(s, number);
                 self.thread(s, number, |thread| thread.vmfunc(ctx));
+                self.forbid_by_vmfunc(s, number, ctx);
             }
             Action::OwnFlush(number) => {
                 self.forbid_running(s, number);
@@ -118,6 +119,20 @@ impl Machine {
 
         s.tlb.forbid(|mapping| {
             self.is_combined_of(mapping, number) && config.tag(mapping.ctx).0 == vpid12
+        });
+    }
+
+    /// L2 has switched to the EPT of `ctx`. Without VPID that flushes the combined mappings of VPID
+    /// 0, of all EPTs (SDM, "EPTP Switching").
+    fn forbid_by_vmfunc(&self, s: &mut State, number: u8, ctx: u8) {
+        let config = &self.config;
+
+        if config.context(ctx).vpid12 != 0 {
+            return;
+        }
+        s.tlb.forbid(|mapping| {
+            let (vpid12, eptp12) = config.tag(mapping.ctx);
+            self.is_combined_of(mapping, number) && vpid12 == 0 && eptp12 != 0
         });
     }
 

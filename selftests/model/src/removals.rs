@@ -79,11 +79,7 @@ pub const REMOVALS: &[Removal] = &[
     ),
     seen(Rule::T9After, "pairs", 11),
     seen(Rule::T10, "pairs", 8),
-    masked(
-        Rule::T11,
-        "ept",
-        "nothing is owed: mappings have the EPT pointer's tag, too",
-    ),
+    seen(Rule::T11, "vmfunc", 7),
     masked(
         Rule::T12,
         "recycle",

@@ -143,6 +143,16 @@ pub const ALL: &[Config] = &[
         ..EPT
     },
     Config {
+        name: "vmfunc",
+        about: "an L2 without VPID that goes from one EPT to another by VMFUNC, 2 CPUs",
+        vpids: 1,
+        cpus: 2,
+        contexts: &[Context::ept(0, 1), Context::ept(0, 2)],
+        moves: true,
+        vmfunc: true,
+        ..Config::NONE
+    },
+    Config {
         name: "ept-two",
         quick: 18,
         about: "2 vCPUs on 2 CPUs that share a root; INVEPT",
