@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -141,6 +141,8 @@ def run_boots(boots: list[Boot]) -> list[Finished]:
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(_run, boot) for boot in boots]
         try:
+            for each in wait(running, return_when=FIRST_EXCEPTION).done:
+                each.result()
             return [each.result() for each in running]
         except BaseException:
             # Ctrl-C, or one machine could not be made: the others stop too.

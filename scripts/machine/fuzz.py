@@ -25,6 +25,7 @@ from fuzz_run import (
     group,
     of_seeds,
     of_string,
+    others_failed,
     results_of,
     string_of,
 )
@@ -109,7 +110,8 @@ class Fuzzer:
         return run_boots(boots)
 
     def _first_failure(self, finished: Finished, share: list[Runs]) -> Failure | None:
-        for result, runs in zip(results_of(finished.results()), share, strict=True):
+        results = finished.results()
+        for result, runs in zip(results_of(results), share, strict=True):
             names = begun(result)
             name = first_failed(result)
             if name:
@@ -120,6 +122,8 @@ class Fuzzer:
             if len(names) != runs.number:
                 raise MachineError(f"{result.name}: {len(names)} of {runs.number} runs began")
             self.runs += len(names)
+        if wrong := others_failed(results):
+            raise MachineError("; ".join(wrong))
         return None
 
 

@@ -63,6 +63,16 @@ def results_of(results: list[Result]) -> list[Result]:
     return [result for result in results if result.name.startswith(PROGRAM)]
 
 
+def others_failed(results: list[Result]) -> list[str]:
+    """What is wrong besides the program's runs: with the machine, with loading and unloading."""
+    own = results_of(results)
+    return [
+        f"{result.group}/{result.name}: {'; '.join(result.reasons)}"
+        for result in results
+        if result.status is Status.FAILED and result not in own
+    ]
+
+
 def begun(result: Result) -> list[str]:
     """The names of the runs that began: their seeds."""
     return [match[1] for line in result.output if (match := _BEGUN.match(line))]

@@ -122,6 +122,8 @@ def main() -> int:
     verb, *arguments = sys.argv[1:]
     try:
         rows = {row.edit.name: row for row in read_rows()}
+        if verb in ("tests", "edit") and arguments[0] not in rows:
+            raise MachineError(f"no row {arguments[0]}; there are: {' '.join(rows)}")
         if verb == "list":
             print("\n".join(rows))
         elif verb == "tests":
@@ -132,7 +134,7 @@ def main() -> int:
                 apply_edit(Path(arguments[1]), edit)
         else:
             print(table(Path(arguments[0])))
-    except (KeyError, OSError, MachineError) as error:
+    except (OSError, MachineError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -295,7 +295,7 @@ def gather(
             if result.group in of_machine or result.name in steps_of_plan:
                 result.name = f"{each.boot.name}: {result.name}"
         everything += own
-    groups = [(group.name, group.title) for group in finished[0].boot.plan.groups]
+    groups = _groups_of(finished)
     planned = [group for each in finished for group in each.boot.plan.groups]
     parts = finished[0].boot.parts
     if (parts.module or parts.built_in) and any(
@@ -309,6 +309,17 @@ def gather(
     return groups, everything
 
 
+def _groups_of(finished: list[Finished]) -> list[tuple[str, str]]:
+    """The groups of all machines, in the order of the one that has most."""
+    plans = sorted((each.boot.plan.groups for each in finished), key=len, reverse=True)
+    return list(dict.fromkeys((group.name, group.title) for groups in plans for group in groups))
+
+
+def _with_vmx(finished: list[Finished]) -> list[Finished]:
+    """All but virtme-ng's. Those with long tests have an emulator of their own, with more memory."""
+    return [each for each in finished if isinstance(each.boot.parts.emulator, Emulator)]
+
+
 def _report(
     output: Path,
     finished: list[Finished],
@@ -318,7 +329,7 @@ def _report(
     later: list[Result],
 ) -> int:
     emulator = finished[0].boot.parts.emulator
-    emulated = [each for each in finished if each.boot.parts.emulator is emulator]
+    emulated = _with_vmx(finished)
     groups, everything = gather(emulated, every_hook, selection.is_all(emulator))
     everything += later
     for each in finished:
