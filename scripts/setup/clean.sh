@@ -8,17 +8,13 @@
 rm -rf "$checkout/build"
 if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 
-# Only what is ours, in case the variable names a directory that has more in it.
-names=(toolchain host-tools debian-config kernel-source kernel-stock kernel-patched kernel-removals
-	kernel-history kernel-build kselftests-upstream kselftests-kdir selftests-own guest-tools bochs
-	bochs-source other-modules ruff cargo-mutants cargo-llvm-cov cargo-fuzz model-crates
-	parser_fuzz-crates properties-crates chroot logs locks)
-for file in "$checkout"/scripts/kernel/matrix/*.config; do
-	names+=("kernel-$(basename "$file" .config)")
-done
+# Only what is ours, in case the variable names a directory that has more in it: each entry has a
+# lock of its name.
+names=(kernel-build chroot locks)
 for lock in "$cache"/locks/*; do
-	[ ! -e "$lock" ] || flock -n "$lock" true ||
-		die "${lock##*/} is being built in $cache right now: end that first"
+	[ -e "$lock" ] || continue
+	flock -n "$lock" true || die "${lock##*/} is being built in $cache right now: end that first"
+	names+=("${lock##*/}")
 done
 size=$(du -sm "$cache" | cut -f1)
 for name in "${names[@]}"; do rm -rf "${cache:?}/$name"; done

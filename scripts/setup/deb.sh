@@ -46,6 +46,7 @@ fill_debian() {
 			>"$1/linux-image-$release.$script"
 	done
 	printf '%s\n' "RELEASE := $release" "KDIR := $kdir" "CHECKOUT := $checkout" \
+		"MODULES := ${module%/rust_kvm_nvmx}" \
 		"MODULE_VERSION := $module_version" >"$1/built.mk"
 	cat >"$1/changelog" <<-END
 	rust-kvm-nvmx ($version) UNRELEASED; urgency=medium
@@ -57,11 +58,11 @@ fill_debian() {
 }
 
 main() {
-	local kdir release built version module_version from=$checkout/scripts/deb out=$checkout/build/deb
+	local kdir module release built version module_version from=$checkout/scripts/deb out=$checkout/build/deb
 	local maintainer="${DEBFULLNAME:-rust_kvm_nvmx} <${DEBEMAIL:-rust_kvm_nvmx@localhost}>"
 	[ -z "${ROW:-}" ] || die "of a kernel of the matrix only a part is kept: unset ROW"
 	kdir=$("$here/setup.sh" kernel)
-	"$here/setup.sh" module >/dev/null
+	module=$("$here/setup.sh" module)
 	RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain-deb)
 	export RUST_KVM_NVMX_TOOLS
 

@@ -17,13 +17,13 @@ lock() {
 	fi
 }
 
-# prune NAME: keep the 3 entries that were used last, and any used within the
-# hour, which somebody may be at. The others are no entries before their files go.
+# prune NAME: keep the 3 entries that were used last, and any used within six hours, which a long
+# run may be at. The others are no entries before their files go.
 prune() {
 	local old
 	find "$cache/$1" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn |
 		tail -n +4 | cut -d' ' -f2- | while read -r old; do
-		[ -n "$(find "$old" -maxdepth 0 -mmin +60)" ] || continue
+		[ -n "$(find "$old" -maxdepth 0 -mmin +360)" ] || continue
 		mv -T "$old" "$old.part"
 		run "removing an old $1" 0 rm -rf "$old.part"
 	done

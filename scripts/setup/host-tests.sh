@@ -12,7 +12,7 @@ skipped=${1:?usage: host-tests.sh SKIPPED}
 "$here/check-policy.sh"
 if "$here/setup.sh" model-crates >/dev/null; then
 	run model 0 "$here/check-model.sh"
-	sed -n 's/^model: [0-9]* passed$/&/p' "$cache/logs/model.log"
+	sed -n 's/^model: [0-9]* passed$/&/p' "$logs/model.log"
 else
 	echo "model: its crates could not be fetched: see the error above, or make model" >>"$skipped"
 	say "$(tail -n 1 "$skipped")"
@@ -23,7 +23,7 @@ export RUST_KVM_NVMX_TOOLS
 # passed NAME PATTERN: the number in the log of NAME that PATTERN extracts.
 passed() {
 	local number
-	number=$(sed -nE "$2" "$cache/logs/$1.log" | tail -n 1)
+	number=$(sed -nE "$2" "$logs/$1.log" | tail -n 1)
 	[ "${number:-0}" != 0 ] || die "$1: no test was run"
 	say "$1: $number passed"
 }

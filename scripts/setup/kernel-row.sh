@@ -74,7 +74,7 @@ depends_on() {
 # the fragment.
 why_lost() {
 	local option on lost
-	read -ra lost < <(sed -n 's/.*: did not stick: \(.*\) (.*/\1/p' "$cache/logs/building-$name.log") || true
+	read -ra lost < <(sed -n 's/.*: did not stick: \(.*\) (.*/\1/p' "$logs/building-$name.log") || true
 	for option in "${lost[@]}"; do
 		option=${option%%=*}
 		option=${option#CONFIG_}
@@ -98,8 +98,10 @@ put_module() { KDIR=$1 "$here/in-tree.sh"; }
 
 # in_tree_id: of what put_module puts there and the kernel's build reads.
 in_tree_id() {
-	[ "$(row_value "$file" in-tree)" != yes ] ||
-		find "$checkout/rust_kvm_nvmx" "$checkout/scripts/machine/in_tree.py" -type f -exec sha256sum {} + | sort
+	local files
+	[ "$(row_value "$file" in-tree)" = yes ] || return 0
+	mapfile -t files < <(find "$checkout/rust_kvm_nvmx" -type f | sort)
+	hash_files "${files[@]}" "$checkout/scripts/machine/in_tree.py"
 }
 
 # Of a copy of kernel-patched, make builds what the fragment changes, which may be all.

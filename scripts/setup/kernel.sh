@@ -49,8 +49,9 @@ patch_error() {
 
 # apply_patches TREE [-R] PATCH...: without fuzz.
 apply_patches() {
-	local tree=$1 reverse='' patch log=$cache/logs/patch.log
+	local tree=$1 reverse='' patch log=$logs/patch.log
 	shift
+	make_build logs
 	[ "${1:-}" != -R ] || { reverse=-R; shift; }
 	for patch; do
 		in_tools patch -d "$tree" -p1 -F0 -f -s --no-backup-if-mismatch ${reverse:+"$reverse"} -i "$patch" >"$log" 2>&1 ||

@@ -23,7 +23,8 @@ unexpected() {
 	exit 99
 }
 set -E
-trap 'unexpected $? "${BASH_SOURCE[0]##*/}:$LINENO" "$BASH_COMMAND"' ERR
+trap_errors() { trap 'unexpected $? "${BASH_SOURCE[0]##*/}:$LINENO" "$BASH_COMMAND"' ERR; }
+trap_errors
 
 case $checkout:$cache in
 *[[:space:]]*) die "the kernel's build takes no path with a blank: move the checkout, or set RUST_KVM_NVMX_CACHE" ;;
@@ -54,7 +55,7 @@ hash_files() {
 # make_cache: see that it is there, and that we may write to it.
 make_cache() {
 	local dir
-	for dir in "$cache" "$cache/logs" "$cache/locks"; do
+	for dir in "$cache" "$cache/locks"; do
 		if ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
 			die "cannot write to $dir: set RUST_KVM_NVMX_CACHE to a directory that this user may write to"
 		fi
@@ -113,19 +114,28 @@ explain() {
 	fi
 }
 
+# Of this checkout alone, as some are read afterwards.
+logs=$checkout/build/logs
+
 # run LABEL LINES COMMAND...: with its output in a log, and progress while it
 # lasts; LINES is how many lines the log has in the end, or 0. A command that
 # keeps a log of its own is watched there: $own_log.
 own_log=
 run() {
-	local label=$1 lines=$2 rc=0 start=$SECONDS beat log
+	local label=$1 lines=$2 rc start=$SECONDS beat log
 	shift 2
-	make_cache
-	log=$cache/logs/${label//[^a-zA-Z0-9.-]/-}.log
+	make_build logs
+	log=$logs/${label//[^a-zA-Z0-9.-]/-}.log
 	: >"$log"
 	heartbeat "$label" "${own_log:-$log}" "$lines" "$start" "$BASHPID" &
 	beat=$!
-	"$@" >"$log" 2>&1 </dev/null || rc=$?
+	# With "||" after it, a function would go on after a command of its own that has failed.
+	trap - ERR
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
+	trap_errors
 	kill "$beat" 2>/dev/null || true
 	wait "$beat" 2>/dev/null || true
 	[ "$rc" != 137 ] || die "$label was killed, by hand or for lack of memory: run this again (log: $log)"

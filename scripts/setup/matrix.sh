@@ -66,8 +66,7 @@ main() {
 		rm -f "$out/$row/started" "$out/$row/kernel"
 		say "=== $row: $(row_value "$rows/$row.config" for)"
 		status=0
-		(run_row "$row") > >(tee "$log") 2> >(tee -a "$log" >&2) || status=$?
-		wait
+		(run_row "$row") 2>&1 | tee "$log" || status=$?
 		verdict=0
 		what=$(judge "$row" "$status" "$log") || verdict=$?
 		[ "$verdict" = 0 ] || failed+=("$row")
@@ -86,7 +85,7 @@ main() {
 		cat "$out"/*/"${table##*/}"
 	} >"$table"
 	cat "$table"
-	[ ${#failed[@]} = 0 ] || die "not as expected: ${failed[*]}: see build/matrix/ROW/log"
+	[ ${#failed[@]} = 0 ] || die "not as expected: ${failed[*]}: see $out/ROW/log"
 }
 
 main "$@"; exit

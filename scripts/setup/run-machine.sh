@@ -65,7 +65,6 @@ add_bench() {
 
 add_fuzz() {
 	local string edit way
-	number MINUTES 1 100000
 	[ -z "${MINUTES:-}" ] || args+=(--minutes "$MINUTES")
 	for string in ${BYTES:-}; do args+=(--bytes "$string"); done
 	for edit in ${T:-}; do args+=(--edit "$edit"); done
@@ -74,8 +73,6 @@ add_fuzz() {
 
 add_soak() {
 	local helpers
-	[[ ${HOURS:-1} =~ ^[0-9]{0,4}(\.[0-9]{1,4})?$ && ${HOURS:-1} =~ [1-9] ]] ||
-		die "HOURS=$HOURS: give a number of hours, 0.25 for example"
 	helpers=$(path test-modules)
 	args+=(--extra-module "$helpers/vpids_used.ko" --extra-module "$helpers/leaks.ko"
 		--hours "${HOURS:-1}")
@@ -113,6 +110,13 @@ test-full) what='test'; shift; set -- --full --timeout 9000 "$@" ;;
 esac
 # Its kernel says which cache of the slab allocator memory is in.
 if [ "$what" = soak ] && [ -z "${ROW:-}${KDIR:-}" ]; then export ROW=slabs; fi
+case $what in
+fuzz) number MINUTES 1 100000 ;;
+soak)
+	[[ ${HOURS:-1} =~ ^[0-9]{0,4}(\.[0-9]{1,4})?$ && ${HOURS:-1} =~ [1-9] ]] ||
+		die "HOURS=$HOURS: give a number of hours, 0.25 for example"
+	;;
+esac
 if [ "$what" = kvm-unit-tests ]; then
 	[ -n "${DIR:-}" ] || die "DIR=CHECKOUT: give a checkout of kvm-unit-tests that you have built"
 	[ -f "$DIR/x86/vmx.flat" ] ||

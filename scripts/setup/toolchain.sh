@@ -21,19 +21,24 @@ build_host_verdict() {
 	fi
 }
 
-# host_suffices: else print why not.
+# host_suffices: print "yes", or why not. It returns 0 for both: a caller that asked for a status
+# would have failures in it go on.
 host_suffices() {
 	local lack verdict source key
-	lack=$(package_list | lacks | head -n 1)
-	[ -z "$lack" ] || { echo "it has no $lack"; return 1; }
-	source=$(need kernel-source) || exit 99
-	key=$( (host_versions && cat "$source/sha256") | hash_of) || exit 99
+	lack=$(package_list | lacks | sed -n 1p)
+	if [ -n "$lack" ]; then
+		echo "it has no $lack"
+		return
+	fi
+	source=$(need kernel-source)
+	key=$( (host_versions && cat "$source/sha256") | hash_of)
 	verdict=$(entry host-tools "$key" 400 \
-		"looking whether the host's tools suffice" build_host_verdict) || exit 99
-	[ "$(cat "$verdict/verdict")" = yes ] || {
-		sed -n 's/^\*\*\* *//p' "$verdict/verdict" | grep . | head -n 1
-		return 1
-	}
+		"looking whether the host's tools suffice" build_host_verdict)/verdict
+	if [ "$(cat "$verdict")" = yes ]; then
+		echo yes
+	else
+		sed -n 's/^\*\*\* *//p' "$verdict" | grep -m 1 . || echo "\`make rustavailable\` fails"
+	fi
 }
 
 # release_suffices: has this system's release the packages, in new enough versions?
@@ -57,24 +62,22 @@ host_instead() {
 			need_space /usr 2700 "the toolchain" "$(entering_remedy)"
 		install_on_host "$cannot" "${missing[@]}"
 	fi
-	why=$(host_suffices) || {
-		[ $? != 99 ] || exit 99
+	why=$(host_suffices)
+	[ "$why" = yes ] ||
 		die "$cannot, and they do not: $why: use a container of debian:$DEBIAN_RELEASE, or $(entering_remedy)"
-	}
 }
 
 # toolchain: print the path of the file system whose tools are to be used.
 toolchain() {
-	local why status=0
+	local why=''
 	make_cache
 	case ${TOOLCHAIN:-auto} in
-	auto | host) why=$(host_suffices) || status=$? ;;
+	auto | host) why=$(host_suffices) ;;
 	rootfs) ;;
 	*) die "TOOLCHAIN must be auto, rootfs or host, not '$TOOLCHAIN'" ;;
 	esac
-	[ "$status" != 99 ] || exit 99
-	case ${TOOLCHAIN:-auto}:$status in
-	auto:0 | host:0) echo / ;;
+	case ${TOOLCHAIN:-auto}:$why in
+	*:yes) echo / ;;
 	host:*) die "TOOLCHAIN=host: the host does not suffice: $why: install what scripts/setup/packages.txt lists, or use TOOLCHAIN=auto" ;;
 	*)
 		if can_enter; then
