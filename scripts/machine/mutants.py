@@ -46,11 +46,20 @@ class Trial:
     programs: tuple[str, ...]
 
 
+def choose(mutants: list[Mutant], only: str | None) -> list[Mutant]:
+    """Those whose name or rule is in ONLY, or all."""
+    if only is None:
+        return mutants
+    wanted = set(only.split())
+    chosen = [mutant for mutant in mutants if wanted & {mutant.name, mutant.rule}]
+    if missing := wanted - {word for mutant in chosen for word in (mutant.name, mutant.rule)}:
+        raise MachineError(f"no mutant, and no rule, {' '.join(sorted(missing))} in {LIST}")
+    return chosen
+
+
 def run_mutants(parts: Parts, only: str | None) -> int:
     """Build, run, report; 0 if every mutant was caught and C and the intact module passed."""
-    mutants = [m for m in read_mutants() if only in (None, m.name, m.rule)]
-    if not mutants:
-        raise MachineError(f"no mutant {only} in {LIST}")
+    mutants = choose(read_mutants(), only)
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     c, intact = Mutant(C, "-", tests=tests), Mutant(INTACT, "-", tests=tests)
     _build_all([intact, *mutants], parts)

@@ -9,10 +9,23 @@ from types import SimpleNamespace
 
 from boots import Boot, Finished
 from console import Console
+from errors import MachineError
 from mutant_list import Mutant
-from mutants import Trial, _collect
+from mutants import Trial, _collect, choose
 from plan import Group, Plan, Step
 from session import Outcome
+
+
+class Chosen(unittest.TestCase):
+    """Which are run."""
+
+    def test_names_and_rules(self) -> None:
+        a, b, c = Mutant("a", "T4"), Mutant("b", "T4"), Mutant("c", "V9")
+        self.assertEqual(choose([a, b, c], None), [a, b, c])
+        self.assertEqual(choose([a, b, c], "c T4"), [a, b, c])
+        self.assertEqual(choose([a, b, c], "b"), [b])
+        with self.assertRaisesRegex(MachineError, "no rule, V8 d in"):
+            choose([a, b, c], "a d V8")
 
 
 class Collected(unittest.TestCase):
