@@ -163,18 +163,17 @@ void tlbsan_walk(unsigned cpu, Bit64u linear, Bit64u host, Bit32u mask, unsigned
 
 	const EptResult &ept = scratch(cpu).ept;
 	bool ept_on = c->vmcs.vmexec_ctrls2.EPT_ENABLE();
-	uint8_t shift = mask == 0xfff ? 12 : mask == 0x1fffff ? 21 : mask == 0x3fffff ? 22 : 30;
+	uint8_t own = mask == 0xfff ? 12 : mask == 0x1fffff ? 21 : mask == 0x3fffff ? 22 : 30;
 	uint64_t leaf = tables.entry[__builtin_ctz(tables.read)];
 	bool writes = rw & 1, dirty = leaf & 0x40;
 
-	if (ept_on && ept.shift < shift)
-		shift = ept.shift;
 	oracle->walked({
 		.at = place(cpu),
 		.linear = linear,
 		.guest = (ept_on ? ept.guest : host) & FRAME,
 		.host = host & FRAME,
-		.shift = shift,
+		.shift = ept_on && ept.shift < own ? ept.shift : own,
+		.guest_shift = own,
 		.allowed = {
 			.read = !ept_on || ept.allowed.read,
 			.write = access & 2 && (writes || dirty) && (!ept_on || ept.allowed.write),

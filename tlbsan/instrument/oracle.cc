@@ -161,6 +161,12 @@ void Oracle::executed(unsigned cpu, uint16_t vpid, const GuestOperation &guest)
 	vcpus.executed(cpu, guest);
 }
 
+/* The newest guarantee to the guest for this entry. */
+Time Oracle::promised(const Place &at, const Entry &entry, const Name &name) const
+{
+	return vcpus.promised(at.cpu, whole(name, entry), entry.origin.cr3);
+}
+
 Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) const
 {
 	const VirtualTag &then = entry.origin.context;
@@ -176,7 +182,7 @@ Verdict Oracle::debt(const Place &at, const Entry &entry, const Name &name) cons
 		return { Cause::other_vpid12 };
 	if (then.ep4ta != now.ep4ta)
 		return { Cause::other_eptp12 };
-	if (vcpus.promised(at.cpu, name, entry.origin.cr3) > entry.read)
+	if (promised(at, entry, name) > entry.read)
 		return { Cause::invalidated };
 	return {};
 }
@@ -216,13 +222,13 @@ bool Oracle::report(const Place &at, Finding finding, const Verdict &verdict, En
 		.host = host,
 		.old = old,
 		.shift = name.shift,
-		.by = vcpus.promised_at(at.cpu, vcpus.promised(at.cpu, name, old.origin.cr3)),
+		.by = vcpus.promised_at(at.cpu, promised(at, old, name)),
 		.since = cpus.at(at.cpu).operations.since(old.read),
 		.promised = vcpus.promised_since(at.cpu, old.read),
 	};
 
 	if (verdict.may_follow)
-		cpus[at.cpu].suspects.push_back({ report, name });
+		cpus[at.cpu].suspects.push_back({ report, whole(name, old) });
 	else
 		sink(report);
 	old.noted = note;
@@ -235,13 +241,13 @@ Origin Oracle::origin(const Place &at) const
 		 .instructions = at.instructions, .apic_page = at.apic_page };
 }
 
-void Oracle::note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
-		  const Rights &allowed, bool user)
+void Oracle::note(const Place &at, const Name &name, const Entry &entry)
 {
-	Entry entry = { .host = host, .guest = guest, .read = clock.now(), .allowed = allowed,
-			.user = user, .noted = false, .origin = origin(at) };
+	Entry noted = entry;
 
-	account.forgotten += cpus[at.cpu].memory.add(name, entry);
+	noted.read = clock.now();
+	noted.origin = origin(at);
+	account.forgotten += cpus[at.cpu].memory.add(name, noted);
 }
 
 } /* namespace tlbsan */

@@ -93,7 +93,7 @@ private:
 	/* A finding whose flush may still follow. */
 	struct Suspect {
 		Report report;
-		Name name;
+		Name name;		/* that invalidations are asked for */
 		bool entered = false;	/* a guest with the same tags, since */
 	};
 
@@ -117,8 +117,8 @@ private:
 	bool report(const Place &at, Finding finding, const Verdict &verdict, Entry &old,
 		    const Name &name, uint64_t linear, uint64_t guest, uint64_t host);
 	Origin origin(const Place &at) const;
-	void note(const Place &at, const Name &name, uint64_t host, uint64_t guest,
-		  const Rights &allowed, bool user);
+	void note(const Place &at, const Name &name, const Entry &entry);
+	Time promised(const Place &at, const Entry &entry, const Name &name) const;
 
 	bool turns_on_apic_page(const Place &at, const Entry &old, uint64_t host) const;
 	void check_tables(const Place &at, uint64_t linear, const Tables &tables);

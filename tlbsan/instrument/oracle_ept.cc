@@ -27,7 +27,7 @@ void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, 
 				      guest, went_on ? table : 0);
 		});
 		if (went_on)
-			note(at, name, table, table, {}, false);
+			note(at, name, { .host = table, .guest = table });
 	}
 }
 
@@ -64,8 +64,9 @@ void Oracle::ept_walked(const EptWalk &walk)
 
 	uint64_t offset = offset_in(walk.guest, walk.shift);
 
-	note(at, name_of(Kind::guest_physical, walk.shift, at.tag, walk.guest), walk.host - offset,
-	     (walk.guest & ~uint64_t(0xfff)) - offset, walk.allowed, false);
+	note(at, name_of(Kind::guest_physical, walk.shift, at.tag, walk.guest),
+	     { .host = walk.host - offset, .guest = (walk.guest & ~uint64_t(0xfff)) - offset,
+	       .allowed = walk.allowed });
 }
 
 bool Oracle::refused(const EptRefusal &refusal, const Name &name, Entry &old)

@@ -33,7 +33,7 @@ void Oracle::check_tables(const Place &at, uint64_t linear, const Tables &tables
 			return false;
 		});
 		if (went_on)
-			note(at, name, table, table, {}, false);
+			note(at, name, { .host = table, .guest = table });
 	}
 }
 
@@ -91,7 +91,8 @@ void Oracle::walked(const Walk &walk)
 	uint64_t offset = offset_in(walk.linear, walk.shift);
 
 	note(at, name_of(Kind::translation, walk.shift, walk.global ? global : at.tag, walk.linear),
-	     walk.host - offset, walk.guest - offset, walk.allowed, walk.user);
+	     { .host = walk.host - offset, .guest = walk.guest - offset,
+	       .guest_shift = walk.guest_shift, .allowed = walk.allowed, .user = walk.user });
 }
 
 /*

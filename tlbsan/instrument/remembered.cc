@@ -13,7 +13,7 @@ static bool supersedes(const Entry &newer, const Entry &old, unsigned shift)
 
 	return newer.host == old.host && newer.guest == old.guest && newer.user == old.user &&
 	       (!has_apic || old.origin.apic_page == newer.origin.apic_page) &&
-	       allows(newer, old.allowed);
+	       newer.guest_shift <= old.guest_shift && allows(newer, old.allowed);
 }
 
 bool Remembered::add(const Name &name, const Entry &entry)
@@ -42,9 +42,9 @@ size_t Remembered::size() const
 void Remembered::sweep(const Invalidations &invalidations)
 {
 	for (auto item = entries.begin(); item != entries.end();) {
-		Time covered = invalidations.newest(item->first);
+		Time newest = invalidations.newest(item->first);
 		bool none_left = drop(item->second, [&](const Entry &entry) {
-			return covered > entry.read;
+			return covered(item->first, entry, newest, invalidations);
 		});
 
 		item = none_left ? entries.erase(item) : std::next(item);

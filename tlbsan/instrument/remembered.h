@@ -46,6 +46,7 @@ struct Origin {
 struct Entry {
 	uint64_t host = 0;	/* page, or for tables the next table */
 	uint64_t guest = 0;	/* guest-physical page; without EPT the same as host */
+	uint8_t guest_shift = 0;	/* size by the guest's own tables, if it is a piece */
 	Time read = 0;		/* when a walk found this */
 	Rights allowed {};	/* without another walk */
 	bool user = false;
@@ -66,6 +67,18 @@ inline bool allows(const Entry &entry, const Rights &wanted)
 
 	return (!wanted.read || allowed.read) && (!wanted.write || allowed.write) &&
 	       (!wanted.execute || allowed.execute);
+}
+
+/*
+ * What is named when this is invalidated: of a page that EPT maps in smaller ones, all
+ * of the guest's page (SDM 4.10.4.1: all TLB entries for the page that is mapped there).
+ */
+inline Name whole(const Name &name, const Entry &entry)
+{
+	if (entry.guest_shift <= name.shift)
+		return name;
+	return { name.kind, entry.guest_shift, name.tag,
+		 name.page >> (entry.guest_shift - name.shift) };
 }
 
 class Remembered {
@@ -96,6 +109,15 @@ private:
 	/* True when none is left. */
 	template <class Gone> static bool drop(Kept &kept, Gone gone);
 
+	/* Did an invalidation cover it?  newest: the newest of its name. */
+	static bool covered(const Name &name, const Entry &entry, Time newest,
+			    const Invalidations &invalidations)
+	{
+		if (entry.guest_shift > name.shift)
+			newest = invalidations.newest(whole(name, entry));
+		return newest > entry.read;
+	}
+
 	std::unordered_map<Name, Kept, NameHash> entries;
 };
 
@@ -122,9 +144,11 @@ void Remembered::each(const Name &name, const Invalidations &invalidations, Keep
 	if (found == entries.end())
 		return;
 
-	Time covered = invalidations.newest(name);
+	Time newest = invalidations.newest(name);
 
-	if (drop(found->second, [&](Entry &entry) { return covered > entry.read || !keep(entry); }))
+	if (drop(found->second, [&](Entry &entry) {
+		return covered(name, entry, newest, invalidations) || !keep(entry);
+	}))
 		entries.erase(found);
 }
 

@@ -48,6 +48,7 @@ struct Walk {
 	uint64_t guest = 0;	/* 4 KiB frames; without EPT guest is host */
 	uint64_t host = 0;
 	uint8_t shift = 12;	/* size of the page: the smaller of guest's and EPT's */
+	uint8_t guest_shift = 0;	/* by the guest's own tables, if that is larger */
 	Rights allowed {};		/* without another walk; a write needs the dirty flag too */
 	bool user = false;
 	bool global = false;
