@@ -3,7 +3,6 @@
  * What guests tell the hypervisor without an instruction for it:
  * Hyper-V's MSRs and hypercalls, KVM's steal time; read at their VM exits.
  */
-#include <map>
 #include <vector>
 
 #include "bochs_glue.h"
@@ -115,23 +114,18 @@ static bool read_byte(uint64_t host, uint8_t &byte)
 	return BX_MEM(0)->dbg_fetch_mem(BX_CPU(0), host, 1, &byte);
 }
 
-/* Guest-physical address of the steal time of an L1, by its VMCS; 0: off */
-static std::map<uint64_t, uint64_t> steal_times;
-
 /* At each exit: its memory may have moved. */
 static void steal_time(unsigned cpu, bool written)
 {
-	uint64_t vmcs = BX_CPU(cpu)->vmcsptr, host = 0;
+	L1Memory *memory = oracle->virtual_cpus().l1_memory(cpu);
+	uint64_t host = 0;
 
-	if (written)
-		steal_times[vmcs] = msr_value(cpu) & 1 ? msr_value(cpu) & ~uint64_t(63) : 0;
-
-	auto found = steal_times.find(vmcs);
-
-	if (found == steal_times.end())
+	if (!memory)
 		return;
-	if (found->second)
-		host_address(cpu, found->second + PREEMPTED, host);
+	if (written)
+		memory->steal_time = msr_value(cpu) & 1 ? msr_value(cpu) & ~uint64_t(63) : 0;
+	if (memory->steal_time)
+		host_address(cpu, memory->steal_time + PREEMPTED, host);
 	oracle->virtual_cpus().steal_time(cpu, host);
 }
 

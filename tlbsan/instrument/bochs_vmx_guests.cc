@@ -4,7 +4,6 @@
  * exit that they cause; and the enlightened VMCS, which an L1 on KVM's Hyper-V
  * interface fills without any instruction that exits.
  */
-#include <map>
 #include <vector>
 
 #include "bochs_glue.h"
@@ -31,9 +30,6 @@ enum {
 enum { NESTED_FLUSH_HYPERCALL = 1, DIRECT_HYPERCALL = 1 };
 
 static const uint32_t SYNTHETIC_TRAP_AFTER_FLUSH = 0x10000031;
-
-/* VP assist page of an L1 and the enlightened VMCS that it entered last, by its VMCS */
-static std::map<uint64_t, uint64_t> assist_pages, enlightened_vmcss;
 
 bool tlbsan::read_linear(unsigned cpu, uint64_t linear, unsigned length, void *to)
 {
@@ -102,8 +98,9 @@ void tlbsan_vmx_instruction(unsigned cpu, unsigned reason, bool memory, Bit64u l
 namespace tlbsan {
 
 /* The address spaces of the L2 that an L1 is about to enter by an enlightened VMCS. */
-static Vmcs12 enlightened(unsigned cpu, uint64_t assist_page)
+static Vmcs12 enlightened(unsigned cpu, L1Memory &memory)
 {
+	const uint64_t assist_page = memory.assist_page;
 	Vmcs12 vmcs12;
 	uint8_t enlighten = 0;
 	uint32_t control = 0, features = 0;
@@ -121,7 +118,7 @@ static Vmcs12 enlightened(unsigned cpu, uint64_t assist_page)
 		       read_guest(cpu, evmcs + EVMCS_VM_ID, 8, &vmcs12.vm_id) &&
 		       read_guest(cpu, assist_page + ASSIST_NESTED_FEATURES, 4, &features);
 	vmcs12.direct_flush = control & NESTED_FLUSH_HYPERCALL && features & DIRECT_HYPERCALL;
-	enlightened_vmcss[BX_CPU(cpu)->vmcsptr] = evmcs;
+	memory.evmcs = evmcs;
 	return vmcs12;
 }
 
@@ -137,16 +134,14 @@ static void read_eptp_list(unsigned cpu)
 void end_guest_vmx(unsigned cpu, uint16_t reason)
 {
 	VirtualCpus &vcpus = oracle->virtual_cpus();
-	uint64_t &assist_page = assist_pages[BX_CPU(cpu)->vmcsptr];
+	L1Memory *memory = vcpus.l1_memory(cpu);
+	uint32_t msr = general_register(cpu, BX_64BIT_REG_RCX);
 
-	if (reason == VMX_VMEXIT_WRMSR && uint32_t(general_register(cpu, 1)) == MSR_VP_ASSIST_PAGE) {
-		uint64_t value = msr_value(cpu);
-
-		assist_page = value & 1 ? value & FRAME : 0;
-	}
-	if (reason == VMX_VMEXIT_VMLAUNCH || reason == VMX_VMEXIT_VMRESUME) {
-		enlightened_vmcss.erase(BX_CPU(cpu)->vmcsptr);
-		vcpus.launches_evmcs(cpu, enlightened(cpu, assist_page));
+	if (memory && reason == VMX_VMEXIT_WRMSR && msr == MSR_VP_ASSIST_PAGE)
+		memory->assist_page = msr_value(cpu) & 1 ? msr_value(cpu) & FRAME : 0;
+	if (memory && (reason == VMX_VMEXIT_VMLAUNCH || reason == VMX_VMEXIT_VMRESUME)) {
+		memory->evmcs = 0;
+		vcpus.launches_evmcs(cpu, enlightened(cpu, *memory));
 		read_eptp_list(cpu);
 	}
 	/* VM function 0, EPTP switching, SDM 26.5.6.3 */
@@ -156,11 +151,11 @@ void end_guest_vmx(unsigned cpu, uint16_t reason)
 
 bool trap_after_flush(unsigned cpu)
 {
-	auto found = enlightened_vmcss.find(BX_CPU(cpu)->vmcsptr);
+	const L1Memory *memory = oracle->virtual_cpus().l1_memory(cpu);
 	uint32_t reason = 0;
 
-	return found != enlightened_vmcss.end() &&
-	       read_guest(cpu, found->second + EVMCS_EXIT_REASON, 4, &reason) &&
+	return memory && memory->evmcs &&
+	       read_guest(cpu, memory->evmcs + EVMCS_EXIT_REASON, 4, &reason) &&
 	       reason == SYNTHETIC_TRAP_AFTER_FLUSH;
 }
 

@@ -50,9 +50,12 @@ const VirtualCpus::Cpu *VirtualCpus::running(unsigned cpu) const
 	if (!vmcs)
 		return nullptr;
 
-	auto found = cpus.find(levels.l1_of(vmcs));
+	uint64_t l1 = levels.l1_of(vmcs);
+	auto found = cpus.find(l1);
 
-	return found == cpus.end() ? nullptr : found->second.get();
+	if (found == cpus.end() || found->second->life != levels.life(l1))
+		return nullptr;
+	return found->second.get();
 }
 
 VirtualCpus::Cpu *VirtualCpus::running(unsigned cpu)

@@ -51,6 +51,13 @@ private:
 	Time time = 1;
 };
 
+/* Where an L1 has what it shares with the hypervisor, guest-physical; 0: nowhere. */
+struct L1Memory {
+	uint64_t steal_time = 0;
+	uint64_t assist_page = 0;	/* Hyper-V's */
+	uint64_t evmcs = 0;		/* that it launched last, if it was enlightened */
+};
+
 class VirtualCpus {
 public:
 	/* Reads a byte of the host's memory; false if there is none. */
@@ -86,6 +93,12 @@ public:
 	bool may_flush_others(unsigned cpu) const;
 	void asks_vp_index(unsigned cpu);
 	void calls(unsigned cpu, const FlushCall &call);
+
+	/*
+	 * The L1 that this CPU runs; nullptr if it does not run one.  Only with its VMCS can
+	 * its memory be read.
+	 */
+	L1Memory *l1_memory(unsigned cpu);
 
 	/* KVM's paravirtual flush: the byte that other virtual CPUs write; 0: none. */
 	void steal_time(unsigned cpu, uint64_t host);
@@ -142,6 +155,7 @@ private:
 		std::optional<Call> call;
 		std::optional<uint32_t> vp_index;
 		bool asks_vp_index = false;
+		L1Memory memory;
 		uint64_t steal_time = 0;
 		/* the last exit */
 		uint64_t vmcs = 0;

@@ -245,6 +245,13 @@ void VirtualCpus::call_returned(Cpu &caller, const GuestRegisters &registers, bo
 	}
 }
 
+L1Memory *VirtualCpus::l1_memory(unsigned cpu)
+{
+	Cpu *vcpu = running(cpu);
+
+	return vcpu && levels.level(cpu) == Level::L1 ? &vcpu->memory : nullptr;
+}
+
 void VirtualCpus::steal_time(unsigned cpu, uint64_t host)
 {
 	Cpu *vcpu = running(cpu);

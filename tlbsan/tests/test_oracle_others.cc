@@ -277,3 +277,43 @@ TEST(a_paravirtual_flush_is_not_for_an_l2)
 	m.walk(guest_b, host_b);
 	CHECK_EQUAL(m.verdict(), "guestowned other_page");
 }
+
+TEST(what_an_l1_shares_with_the_hypervisor_ends_with_its_vmcs)
+{
+	for (unsigned clears : { 1, 2 }) {
+		Machine m;
+		VirtualCpus &vcpus = m.oracle.virtual_cpus();
+
+		m.enter_l1();
+		vcpus.l1_memory(0)->steal_time = 0x5000;
+		m.exit();
+		CHECK(!vcpus.l1_memory(0));
+		/* One is a change of CPU, two make it a new VMCS. */
+		for (unsigned i = 0; i < clears; i++)
+			m.levels.cleared({ .vmcs = vmcs01 });
+
+		VmEntry entry = { .cpu = 0, .instructions = 0, .vmcs = vmcs01, .vpid = vpid01,
+				  .ep4ta = root01, .host_rsp = 0x8000, .vmread_bitmap = true };
+
+		/* The levels are told first; the entry itself is asked, too. */
+		m.levels.entered(entry);
+		CHECK(clears == 2 ? !vcpus.l1_memory(0) : vcpus.l1_memory(0)->steal_time == 0x5000);
+		m.oracle.entered(entry, m.registers);
+		CHECK_EQUAL(vcpus.l1_memory(0)->steal_time, clears == 2 ? 0u : 0x5000u);
+	}
+}
+
+TEST(what_an_l1_shares_with_the_hypervisor_is_not_its_l2s)
+{
+	Machine m;
+	VirtualCpus &vcpus = m.oracle.virtual_cpus();
+
+	m.enter_l1();
+	vcpus.l1_memory(0)->evmcs = 0x5000;
+	m.exit(EXIT_VMLAUNCH);
+	m.enter_l2();
+	CHECK(!vcpus.l1_memory(0));
+	m.exit();
+	m.enter_l1();
+	CHECK_EQUAL(vcpus.l1_memory(0)->evmcs, 0x5000u);
+}
