@@ -40,6 +40,8 @@ void simulated_reset(unsigned cpu);
 /* A CPU begins to run a guest, or stops. */
 void begin_guest(unsigned cpu);
 void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification);
+/* The guest leaves this to the hypervisor, at its last instruction. */
+void asked(unsigned cpu, GuestOperation operation);
 /* Parts of these. */
 void begin_walks(unsigned cpu);
 void end_guest_vmx(unsigned cpu, uint16_t reason);

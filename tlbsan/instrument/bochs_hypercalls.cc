@@ -106,7 +106,7 @@ static void hypercall(unsigned cpu)
 	std::optional<FlushCall> call = read_flush_call(control, hypercall_input(cpu, registers));
 
 	if (call)
-		vcpus.calls(cpu, *call);
+		vcpus.calls(cpu, *call, BX_CPU(cpu)->prev_rip);
 }
 
 static bool read_byte(uint64_t host, uint8_t &byte)

@@ -103,6 +103,12 @@ static void executed(unsigned cpu, Action action, GuestOperation operation)
 	oracle->executed(cpu, tag_of(BX_CPU(cpu)).vpid, operation);
 }
 
+void asked(unsigned cpu, GuestOperation operation)
+{
+	operation.rip = BX_CPU(cpu)->prev_rip;
+	oracle->virtual_cpus().asked(cpu, operation);
+}
+
 uint64_t general_register(unsigned cpu, unsigned number)
 {
 	return BX_CPU(cpu)->gen_reg[number].rrx;
@@ -119,17 +125,16 @@ void end_guest(unsigned cpu, uint16_t reason, uint64_t qualification)
 	end_guest_vmx(cpu, reason);
 	end_guest_hypercalls(cpu, reason);
 	if (reason == VMX_VMEXIT_INVLPG)
-		oracle->virtual_cpus().asked(cpu, { Scope::address, pcid, qualification, Action::invlpg });
+		asked(cpu, { Scope::address, pcid, qualification, Action::invlpg });
 
 	/* SDM table 28-3: bits 3:0 the register, 5:4 the kind of access, 11:8 its operand */
 	if (reason == VMX_VMEXIT_CR_ACCESS && (qualification & 0x3f) == 3) {
 		uint64_t value = general_register(cpu, qualification >> 8 & 15);
 
 		if (!pcide)
-			oracle->virtual_cpus().asked(cpu, { Scope::pcid, 0, 0, Action::mov_cr3 });
+			asked(cpu, { Scope::pcid, 0, 0, Action::mov_cr3 });
 		else if (!(value >> 63))
-			oracle->virtual_cpus().asked(cpu, { Scope::pcid, uint16_t(value & 0xfff), 0,
-							    Action::mov_cr3 });
+			asked(cpu, { Scope::pcid, uint16_t(value & 0xfff), 0, Action::mov_cr3 });
 	}
 }
 

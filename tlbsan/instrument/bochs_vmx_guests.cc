@@ -48,8 +48,7 @@ static void invpcid(unsigned cpu, uint64_t type, const uint64_t *descriptor)
 	};
 
 	if (type < 4 && !(descriptor[0] >> 12))
-		oracle->virtual_cpus().asked(cpu, { scopes[type], uint16_t(descriptor[0]),
-						    descriptor[1], Action::invpcid });
+		asked(cpu, { scopes[type], uint16_t(descriptor[0]), descriptor[1], Action::invpcid });
 }
 
 static void vmwrite(unsigned cpu, bool memory, uint64_t linear, unsigned field, unsigned source)

@@ -72,7 +72,7 @@ public:
 
 	/* Operations of the guest that runs on this CPU, which the hardware ... */
 	void executed(unsigned cpu, const GuestOperation &operation);
-	/* ... or the hypervisor carries out. */
+	/* ... or the hypervisor carries out; told before the exit, so they have their RIP. */
 	void asked(unsigned cpu, const GuestOperation &operation);
 
 	/* Instructions of an L1 that left for the hypervisor. */
@@ -92,7 +92,7 @@ public:
 	void has_hyperv(unsigned cpu);
 	bool may_flush_others(unsigned cpu) const;
 	void asks_vp_index(unsigned cpu);
-	void calls(unsigned cpu, const FlushCall &call);
+	void calls(unsigned cpu, const FlushCall &call, uint64_t rip);
 
 	/*
 	 * The L1 that this CPU runs; nullptr if it does not run one.  Only with its VMCS can

@@ -195,12 +195,14 @@ void VirtualCpus::asks_vp_index(unsigned cpu)
 		vcpu->asks_vp_index = true;
 }
 
-void VirtualCpus::calls(unsigned cpu, const FlushCall &call)
+void VirtualCpus::calls(unsigned cpu, const FlushCall &call, uint64_t rip)
 {
 	Cpu *vcpu = running(cpu);
 
-	if (vcpu)
-		vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
+	if (!vcpu)
+		return;
+	vcpu->call = { call, now(Action::hypercall, *vcpu), vcpu->in_l2 };
+	vcpu->call->what.rip = rip;
 }
 
 static bool names(const FlushCall &call, std::optional<uint32_t> index)

@@ -55,7 +55,7 @@ struct TwoL2s : Machine {
 		call.every_processor = every_processor;
 		call.processors = vp_ids;
 		call.spans.push_back({});
-		vcpus.calls(0, call);
+		vcpus.calls(0, call, 0);
 		exit();
 		enter(vmcs02, vpid_b, root02);
 	}

@@ -33,7 +33,7 @@ struct TwoCpus : Machine {
 	/* CPU 0 calls; CPU 1 runs on and finds another page. */
 	std::string after(const FlushCall &call, uint64_t result = 0, bool flushed = false)
 	{
-		vcpus.calls(0, call);
+		vcpus.calls(0, call, 0);
 		exit(EXIT_VMCALL, 0);
 		registers.rax = result;
 		enter(l1(0), 1, root01, 0);
@@ -120,11 +120,33 @@ TEST(a_flush_by_hypercall_may_spare_globals)
 	}
 }
 
+/* They are told before the exit, so the registers are still those of the exit before. */
+TEST(a_report_names_the_instruction_that_left_to_the_hypervisor)
+{
+	for (bool hypercall : { false, true }) {
+		TwoCpus m;
+
+		m.registers.rip = 0x1000;
+		m.exit(EXIT_VMCALL, 1);
+		m.enter(TwoCpus::l1(1), 2, root01, 1);
+		if (hypercall)
+			m.vcpus.calls(1, everything_of({ 1 }), 0x2000);
+		else
+			m.vcpus.asked(1, { .scope = Scope::address, .address = linear, .rip = 0x2000 });
+		m.registers.rip = 0x2000;
+		m.exit(EXIT_VMCALL, 1);
+		m.enter(TwoCpus::l1(1), 2, root01, 1);
+		m.walk(guest_b, host_b, 1);
+		CHECK_EQUAL(m.reports.size(), 1u);
+		CHECK_EQUAL(m.reports.at(0).promised.at(0).rip, 0x2000u);
+	}
+}
+
 TEST(a_flush_by_hypercall_is_for_what_is_older_than_the_call)
 {
 	TwoCpus m;
 
-	m.vcpus.calls(0, everything_of({ 1 }));
+	m.vcpus.calls(0, everything_of({ 1 }), 0);
 	m.exit(EXIT_VMCALL, 0);
 	m.executes(Scope::address, linear, 1);
 	m.walk(guest_b, host_b, 1);
@@ -141,7 +163,7 @@ TEST(a_flush_by_hypercall_reaches_no_other_vm)
 	m.registers.host_cr3 = 0x88000;
 	m.enter(TwoCpus::l1(1), 2, root01, 1);
 	m.registers.host_cr3 = 0x77000;
-	m.vcpus.calls(0, everything_of({ 1 }));
+	m.vcpus.calls(0, everything_of({ 1 }), 0);
 	m.exit(EXIT_VMCALL, 0);
 	m.enter(TwoCpus::l1(0), 1, root01, 0);
 	m.walk(guest_b, host_b, 1);
@@ -180,7 +202,7 @@ struct DirectFlush : Machine {
 
 	void calls(uint32_t vp_id)
 	{
-		vcpus.calls(0, everything_of({ vp_id }));
+		vcpus.calls(0, everything_of({ vp_id }), 0);
 		exit();
 	}
 };
@@ -233,7 +255,7 @@ TEST(an_l1s_flush_by_hypercall_is_not_for_its_l2)
 
 		call.every_processor = true;
 		return call;
-	}());
+	}(), 0);
 	m.exit();
 	m.enter_l1();
 	m.vcpus.launches_evmcs(0, m.evmcs);
