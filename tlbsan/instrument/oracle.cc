@@ -84,19 +84,24 @@ void Oracle::settle(Cpu &cpu, const VmEntry &entry)
 	});
 }
 
+/* No flush of this CPU is to come. */
+void Oracle::end_suspects(Cpu &cpu)
+{
+	for (const Suspect &suspect : cpu.suspects) {
+		if (cpu.invalidations.newest(suspect.name) > suspect.report.old.read)
+			continue;
+		if (suspect.entered)
+			sink(suspect.report);
+		else
+			account.dropped++;
+	}
+	cpu.suspects.clear();
+}
+
 void Oracle::settle_all()
 {
-	for (Cpu &cpu : cpus) {
-		for (const Suspect &suspect : cpu.suspects) {
-			if (cpu.invalidations.newest(suspect.name) > suspect.report.old.read)
-				continue;
-			if (suspect.entered)
-				sink(suspect.report);
-			else
-				account.dropped++;
-		}
-		cpu.suspects.clear();
-	}
+	for (Cpu &cpu : cpus)
+		end_suspects(cpu);
 }
 
 void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)
@@ -114,6 +119,7 @@ void Oracle::exited(const VmExit &exit, const GuestRegisters &registers)
 
 void Oracle::reset(unsigned cpu)
 {
+	end_suspects(cpus.at(cpu));
 	cpus.at(cpu) = Cpu();
 }
 

@@ -110,6 +110,7 @@ private:
 		       uint64_t b = 0);
 	void limit(Cpu &cpu);
 	void settle(Cpu &cpu, const VmEntry &entry);
+	void end_suspects(Cpu &cpu);
 	Verdict debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict apic_debt(const Place &at, const Entry &entry, const Name &name) const;
 	Verdict shadow_debt(const Place &at, const Entry &entry, const Name &name,

@@ -133,3 +133,26 @@ TEST(a_deferred_report_whose_guest_never_runs_again_is_counted)
 	CHECK_EQUAL(m.oracle.take_account().dropped, 1u);
 	CHECK_EQUAL(m.oracle.take_account().dropped, 0u);
 }
+
+TEST(a_reset_of_its_cpu_ends_a_suspect_like_the_end_of_a_step)
+{
+	for (bool entered : { false, true }) {
+		for (bool flushed : { false, true }) {
+			Machine m;
+
+			m.defers_a_report();
+			m.exit();
+			if (entered) {
+				m.enter_l1();
+				m.exit();
+			}
+			if (flushed)
+				m.invept(2);
+			m.oracle.reset(1);
+			CHECK_EQUAL(m.reports.size(), 0u);
+			m.oracle.reset(0);
+			CHECK_EQUAL(m.reports.size(), entered && !flushed ? 1u : 0u);
+			CHECK_EQUAL(m.oracle.take_account().dropped, entered || flushed ? 0u : 1u);
+		}
+	}
+}
