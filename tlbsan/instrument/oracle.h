@@ -126,6 +126,7 @@ private:
 	void check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, const Tables &tables);
 	void check_combined(const EptRefusal &refusal, bool reported);
 	void forget_tables(const Place &at, uint64_t linear);
+	void forget_ept_tables(const Place &at, uint64_t guest);
 	/* Findings about one old entry.  True when it stays. */
 	bool translated(const Walk &walk, const Name &name, Entry &old);
 	bool refused(const PageFault &fault, const Name &name, Entry &old);

@@ -31,6 +31,19 @@ void Oracle::check_ept_tables(const Place &at, uint64_t guest, uint64_t linear, 
 	}
 }
 
+/*
+ * SDM 29.4.3.1: an EPT violation invalidates the guest-physical mappings that would be
+ * used for its address; EPT paging-structure entries are such (29.4.1).
+ */
+void Oracle::forget_ept_tables(const Place &at, uint64_t guest)
+{
+	Cpu &cpu = cpus[at.cpu];
+
+	for (int level = 1; level <= 3; level++)
+		cpu.memory.each(name_of(Kind::ept_tables, 12 + 9 * level, at.tag, guest),
+				cpu.invalidations, [](const Entry &) { return false; });
+}
+
 /* That of an L2 is L1's: an L1 that turns it on has other guest-physical mappings. */
 bool Oracle::turns_on_apic_page(const Place &at, const Entry &old, uint64_t host) const
 {
@@ -112,6 +125,8 @@ void Oracle::ept_refused(const EptRefusal &refusal)
 	bool found = false;
 
 	check_ept_tables(at, refusal.guest, linear, refusal.tables);
+	if (!refusal.misconfiguration)
+		forget_ept_tables(at, refusal.guest);
 	for (unsigned shift : page_shifts) {
 		Name name = name_of(Kind::guest_physical, shift, at.tag, refusal.guest);
 

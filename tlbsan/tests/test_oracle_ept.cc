@@ -309,3 +309,29 @@ TEST(finding_ept_table)
 	m.oracle.ept_walked(walk);
 	CHECK_EQUAL(m.verdict(), "");
 }
+
+TEST(an_ept_violation_forgets_the_tables_of_its_address)
+{
+	for (bool misconfiguration : { false, true }) {
+		for (bool same_address : { false, true }) {
+			Machine m;
+			EptWalk walk;
+			EptRefusal refusal;
+			bool forgets = same_address && !misconfiguration;
+
+			m.enter_l1();
+			walk = ept_walk(m, guest_a, host_a);
+			walk.tables.entry[1] = 0x70007;
+			walk.tables.read = 3;
+			m.oracle.ept_walked(walk);
+			refusal = ept_refusal(m, same_address ? guest_a + 0x1000 : guest_b, {});
+			refusal.misconfiguration = misconfiguration;
+			if (same_address)
+				refusal.tables = walk.tables;
+			m.oracle.ept_refused(refusal);
+			walk.tables.entry[1] = 0x80007;
+			m.oracle.ept_walked(walk);
+			CHECK_EQUAL(m.verdict(), forgets ? "" : "stale ept_table");
+		}
+	}
+}
