@@ -127,7 +127,7 @@ void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u 
 }
 
 void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_valid,
-			bool page_walk, int level, unsigned wanted, bool misconfiguration)
+			bool page_walk, unsigned wanted, bool misconfiguration)
 {
 	oracle->ept_refused({
 		.at = place(cpu),
@@ -142,7 +142,6 @@ void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_v
 			.execute = (wanted & 0x404) != 0,
 		},
 		.tables = take(scratch(cpu).ept_tables),
-		.shift = uint8_t(12 + 9 * level),
 	});
 	scratch(cpu).tables.read = 0;
 }

@@ -35,7 +35,7 @@ void tlbsan_ept_pte(unsigned cpu, int level, Bit64u entry);
 void tlbsan_ept_walk(unsigned cpu, Bit64u guest, Bit64u host, int level, Bit64u entry,
 		     unsigned access, unsigned rw);
 void tlbsan_ept_refusal(unsigned cpu, Bit64u guest, Bit64u linear, bool linear_valid,
-			bool page_walk, int level, unsigned wanted, bool misconfiguration);
+			bool page_walk, unsigned wanted, bool misconfiguration);
 void tlbsan_mov_cr3(unsigned cpu, Bit64u value);
 void tlbsan_tlb_control(unsigned cpu, unsigned what, Bit64u value);
 void tlbsan_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linear);
@@ -88,8 +88,8 @@ void tlbsan_sim_invpcid(unsigned cpu, unsigned type, unsigned pcid, Bit64u linea
 	TLBSAN_ORACLE(tlbsan_ept_walk(cpu, guest, host, level, entry, access, rw)); \
 	TLBSAN_SIMULATOR(tlbsan_sim_ept_walk(cpu, level)); \
 } while (0)
-#define BX_TLBSAN_EPT_REFUSAL(cpu, guest, linear, linear_valid, page_walk, level, wanted, misconfig) do { \
-	TLBSAN_ORACLE(tlbsan_ept_refusal(cpu, guest, linear, linear_valid, page_walk, level, wanted, \
+#define BX_TLBSAN_EPT_REFUSAL(cpu, guest, linear, linear_valid, page_walk, wanted, misconfig) do { \
+	TLBSAN_ORACLE(tlbsan_ept_refusal(cpu, guest, linear, linear_valid, page_walk, wanted, \
 					 misconfig)); \
 	TLBSAN_SIMULATOR(tlbsan_sim_ept_refused(cpu, guest, linear, \
 						(linear_valid) && !(page_walk))); \

@@ -96,7 +96,6 @@ struct EptRefusal {
 	bool page_walk = false;		/* ... and guest is that of a page table on its way */
 	Rights wanted {};
 	Tables tables {};
-	uint8_t shift = 12;		/* of the entry that refused */
 };
 
 /* What an operation of a guest on its own address spaces invalidates. */
