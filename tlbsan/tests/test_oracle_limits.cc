@@ -181,3 +181,23 @@ TEST(a_guarantee_outlives_many_of_other_addresses)
 	CHECK_EQUAL(promises.newest(name, 0), 0u);
 	CHECK(promises.take_forgotten() > 200000u);
 }
+
+/* The address is of another piece of the guest's page: what it covers goes before it. */
+TEST(a_piece_does_not_outlive_the_address_that_covered_it)
+{
+	for (unsigned shift : { 12, 21 }) {
+		Machine m;
+		Walk walk;
+
+		m.enter_l1();
+		walk = m.a_walk(guest_a, host_a);
+		walk.guest_shift = shift;
+		m.oracle.walked(walk);
+		m.executes(Scope::address, linear + 0x1000);
+		invalidates_others(m, 8000);
+		m.exit();
+		m.enter_l1();
+		m.walk(guest_b, host_b);
+		CHECK_EQUAL(m.verdict(), shift == 21 ? "" : "guestowned other_page");
+	}
+}
