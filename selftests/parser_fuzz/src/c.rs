@@ -75,8 +75,8 @@ pub(crate) fn read(call: &Call) -> Result<Read, Refused> {
         if u32::from(call.var_cnt()) != fourth.count_ones() {
             return Err(Refused);
         }
-        if !read.all && call.var_cnt() == 0 {
-            // C ends here.
+        if !read.all && call.var_cnt() == 0 && flags & 1 == 0 {
+            // C ends here, with the flag for all, too (X2): then its ranges are still to be read.
             read.ranges = Some(Vec::new());
             return Ok(read);
         }
