@@ -18,7 +18,9 @@
 
 #define PLAIN_VALUE	0x5a5a5a5au
 #define OTHER_PAGES	64
-#define NR_MOVES	40
+#define MIN_MOVES	40
+#define MAX_MOVES	20000
+#define MIN_ROUNDS	100
 
 enum { DONE, MOVE_PAGE, KEEP_MOVING };
 
@@ -28,6 +30,8 @@ static bool flushes_l2_root;
 static const char moved[] = "apic_page.moved";
 /* The host's thread is done moving the page. */
 static bool moved_enough;
+/* How often the guest has looked meanwhile. */
+static u64 rounds;
 
 static void use_as_memory(void)
 {
@@ -96,6 +100,7 @@ static void l1_code(struct l2_context *context)
 		check_apic();
 		l1_run_to_vmcall(context);
 		check_apic();
+		WRITE_ONCE(rounds, rounds + 1);
 	}
 	GUEST_DONE();
 }
@@ -115,16 +120,18 @@ struct mover {
 	void *page;
 };
 
+/* Until the guest has met some of the moves. */
 static void *keep_moving(void *argument)
 {
 	struct mover *mover = argument;
+	u64 *seen = addr_gva2hva(mover->vm, (gva_t)&rounds);
 	cpu_set_t all;
 	int i;
 
 	/* Not the vCPU's alone, to which the thread was born. */
 	memset(&all, 0xff, sizeof(all));
 	TEST_ASSERT(!sched_setaffinity(0, sizeof(all), &all), "sched_setaffinity() failed");
-	for (i = 0; i < NR_MOVES; i++) {
+	for (i = 0; i < MIN_MOVES || (i < MAX_MOVES && READ_ONCE(*seen) < MIN_ROUNDS); i++) {
 		TEST_ASSERT(!madvise(mover->page, PAGE_SIZE, MADV_REMOVE), "madvise() failed");
 		sched_yield();
 	}
@@ -159,6 +166,9 @@ static void try_apic_page(enum l2_ept ept)
 	pthread_create(&thread, NULL, keep_moving, &mover);
 	TEST_ASSERT_EQ(run_to_sync(vcpu), DONE);
 	pthread_join(thread, NULL);
+	sync_global_from_guest(vm, rounds);
+	pr_info("%lu rounds\n", rounds);
+	TEST_ASSERT(rounds >= MIN_ROUNDS, "only %lu rounds while the page moved", rounds);
 	kvm_vm_free(vm);
 }
 
