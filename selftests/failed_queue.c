@@ -86,11 +86,14 @@ static void sender_l1(u64 hypercall_gpa)
 }
 
 static pthread_t main_thread;
+static struct kvm_run *run;	/* the target's */
 static unsigned long delay;
 static bool go, ended;
 
+/* Before KVM_RUN or in it: it ends. */
 static void on_signal(int number)
 {
+	run->immediate_exit = 1;
 }
 
 static void *signaller(void *unused)
@@ -125,6 +128,7 @@ static bool stop_at_random(struct kvm_vcpu *vcpu, int try)
 	r = __vcpu_run(vcpu);
 	while (READ_ONCE(go))
 		;
+	vcpu->run->immediate_exit = 0;
 	TEST_ASSERT(r == -1 && errno == EINTR, "not stopped: %d, exit %u", r,
 		    vcpu->run->exit_reason);
 	nested.state.size = sizeof(nested);
@@ -146,8 +150,6 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_TLBFLUSH));
 	__TEST_REQUIRE(get_nprocs() > 1, "one CPU: no signal comes while the target runs");
 	pin_self_to_cpu(0);
-	main_thread = pthread_self();
-	sigaction(SIGUSR1, &action, NULL);
 
 	vm = contexts_vm_create(2, 3, 2);
 	vcpus[SENDER] = vm_vcpu_add(vm, SENDER, sender_l1);
@@ -164,6 +166,9 @@ int main(int argc, char *argv[])
 	sync_global_to_guest(vm, l2);
 	sync_global_to_guest(vm, input);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), SENT);
+	main_thread = pthread_self();
+	run = target->run;
+	sigaction(SIGUSR1, &action, NULL);
 	pthread_create(&thread, NULL, signaller, NULL);
 
 	for (hits = 0; hits < HITS; hits++) {
