@@ -12,6 +12,9 @@
 #define SUCCEEDS	0ul
 #define FAILS		28ul		/* "invalid operand to INVEPT/INVVPID" */
 #define EXCEPTION	0x100ul		/* plus the vector */
+#define FAILS_INVALID	0x200ul		/* VMfailInvalid, which has no number */
+#define OTHER_ERROR	12ul		/* "VMREAD/VMWRITE from/to unsupported VMCS component" */
+#define NO_COMPONENT	(~0ul)
 
 #define NOWHERE		((struct invalidate_operand *)0x123456789000ul)
 #define VPID_TYPES(cap)	(((cap) >> 40) & 0xf)
@@ -25,22 +28,45 @@
 enum { DONE, RAN };
 
 static const u64 unknown_types[] = { 4, 5, 31, 32, 33, 63, 1ul << 32, (1ul << 32) + 1, ~0ul };
-static u8 failed;
+static struct {
+	u8 carry, zero;
+} flags;
+
+static bool has_vmcs;
 /* The lowest bit that an address may not have alone. */
 static u64 non_canonical;
 
-/* How it ends: SUCCEEDS, the error's number, or EXCEPTION and a vector. */
+/* What is in VM_INSTRUCTION_ERROR is another number than that of the next error. */
+static void leave_other_error(void)
+{
+	if (!has_vmcs)
+		return;
+	GUEST_ASSERT(vmwrite(NO_COMPONENT, 0));
+	GUEST_ASSERT_EQ(vmreadz(VM_INSTRUCTION_ERROR), OTHER_ERROR);
+}
+
+static u64 end_of(u8 vector)
+{
+	if (vector)
+		return EXCEPTION + vector;
+	if (READ_ONCE(flags.carry))
+		return FAILS_INVALID;
+	return READ_ONCE(flags.zero) ? vmreadz(VM_INSTRUCTION_ERROR) : SUCCEEDS;
+}
+
+/* How it ends: SUCCEEDS, the error's number, FAILS_INVALID, or EXCEPTION and a vector. */
 #define INVALIDATE(region, insn, operand, type)					\
 ({										\
 	u8 __vector;								\
 										\
+	leave_other_error();							\
 	barrier();								\
 	witness_mark(region);							\
-	__vector = kvm_asm_safe(insn " (%%rdi), %%rsi\n\tsetbe (%%rdx)",	\
-				"D"(operand), "S"(type), "d"(&failed));		\
+	__vector = kvm_asm_safe(insn " (%%rdi), %%rsi\n\t"			\
+				"setc (%%rdx)\n\tsetz 1(%%rdx)",		\
+				"D"(operand), "S"(type), "d"(&flags));		\
 	witness_mark(UNJUDGED);							\
-	__vector ? EXCEPTION + __vector :					\
-		READ_ONCE(failed) ? vmreadz(VM_INSTRUCTION_ERROR) : SUCCEEDS;	\
+	end_of(__vector);							\
 })
 
 static u64 invvpid_ends(u64 type, u64 vpid, u64 address)
@@ -142,6 +168,7 @@ static void l1_code(struct l2_context *context)
 
 	l1_vmxon(context);
 	l1_load(context, l2_code);
+	has_vmcs = true;
 	cap = rdmsr(MSR_IA32_VMX_EPT_VPID_CAP);
 	if (context->vpid)
 		l1_set_vpid(context, context->vpid);
