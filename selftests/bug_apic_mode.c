@@ -9,6 +9,7 @@
  */
 #include "apic.h"
 #include "apic_page.h"
+#include "arguments.h"
 #include "backing.h"
 #include "witness.h"
 
@@ -73,12 +74,14 @@ static void try_mode(enum l2_ept ept)
 
 int main(int argc, char *argv[])
 {
+	enum l2_ept ept = option_given(argc, argv, "--l2-ept") ? L2_EPT_SHARED : L2_EPT_OFF;
+
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	__TEST_REQUIRE(get_kvm_intel_param_bool("enable_apicv"),
 		       "kvm_intel has enable_apicv=0: KVM maps the APIC's page for no guest");
 	pin_self_to_any_cpu();
 
-	try_mode(argc > 1 && !strcmp(argv[1], "--l2-ept") ? L2_EPT_SHARED : L2_EPT_OFF);
+	try_mode(ept);
 	witness_expect(region, "vmexit.L2.msr_write", ">=", ROUNDS);
 	return 0;
 }

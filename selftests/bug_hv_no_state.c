@@ -8,6 +8,7 @@
  *
  * The vCPUs take turns on one thread: nothing here depends on timing.
  */
+#include "arguments.h"
 #include "backing.h"
 #include "hyperv_flush.h"
 #include "witness.h"
@@ -69,7 +70,7 @@ static struct l2_context *create(struct kvm_vm *vm, u64 number)
 int main(int argc, char *argv[])
 {
 	static void (*const code[])(struct l2_context *, u64) = { sender_l1, target_l1 };
-	bool comes = argc == 2 && !strcmp(argv[1], "--comes");
+	bool comes = option_given(argc, argv, "--comes");
 	struct kvm_vcpu *vcpus[2];
 	struct kvm_vm *vm;
 	int i, round;

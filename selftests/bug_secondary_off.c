@@ -12,6 +12,7 @@
  * The oracle sees the bit only while VMWRITE exits: without --on this needs
  * enable_shadow_vmcs=0.
  */
+#include "arguments.h"
 #include "backing.h"
 #include "invalidate.h"
 
@@ -126,7 +127,7 @@ static void l1_code(bool ends_on)
 
 int main(int argc, char *argv[])
 {
-	bool ends_on = argc > 1 && !strcmp(argv[1], "--on");
+	bool ends_on = option_given(argc, argv, "--on");
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 

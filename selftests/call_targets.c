@@ -5,6 +5,7 @@
  * --restored, one of the two was restored meanwhile, so that KVM does not know its L2's IDs.
  * Also a workload for `make bench`: what the call costs.
  */
+#include "arguments.h"
 #include "contexts.h"
 #include "flush_call.h"
 #include "witness.h"
@@ -69,12 +70,13 @@ int main(int argc, char *argv[])
 	struct kvm_vcpu *vcpus[MAX_VCPUS];
 	struct l2_context *context;
 	struct kvm_vm *vm;
-	bool restored;
+	bool restored = false;
 	u64 flushes, i;
 
 	if (argc == 3 && !strcmp(argv[1], "--vcpus"))
 		nr_vcpus = atoi_positive("number of vCPUs", argv[2]);
-	restored = argc == 2 && !strcmp(argv[1], "--restored");
+	else
+		restored = option_given(argc, argv, "--restored");
 	TEST_ASSERT(nr_vcpus >= 4 && nr_vcpus <= MAX_VCPUS && !(nr_vcpus & (nr_vcpus - 1)),
 		    "Usage: %s [--vcpus 4|8|16|32|64 | --restored]", argv[0]);
 	require_direct_flush();

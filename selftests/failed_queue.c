@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/sysinfo.h>
 
+#include "arguments.h"
 #include "backing.h"
 #include "hyperv_flush.h"
 #include "witness.h"
@@ -138,7 +139,7 @@ static bool stop_at_random(struct kvm_vcpu *vcpu, int try)
 
 int main(int argc, char *argv[])
 {
-	bool control = argc == 2 && !strcmp(argv[1], "--control");
+	bool control = option_given(argc, argv, "--control");
 	struct sigaction action = { .sa_handler = on_signal };
 	struct kvm_vcpu *vcpus[2], *target;
 	int hits, try = 0;

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sys/sysinfo.h>
 
+#include "arguments.h"
 #include "hooks.h"
 #include "hv_pair.h"
 #include "witness.h"
@@ -302,32 +303,28 @@ static void try_calls(void)
 	witness_expect(race_region, "vmentry.L2", ">=", RACE_ROUNDS);
 }
 
-static bool has_option(int argc, char *argv[], const char *option)
-{
-	int i;
-
-	for (i = 1; i < argc; i++)
-		if (!strcmp(argv[i], option))
-			return true;
-	return false;
-}
-
 int main(int argc, char *argv[])
 {
-	enum l2_ept ept = has_option(argc, argv, "--ept") ? L2_EPT_OWN : L2_EPT_OFF;
+	enum { GIVEN_EPT = BIT(0), GIVEN_OTHER = BIT(1), GIVEN_CALLS = BIT(2) };
+	static const char *const options[] = { "--ept", "--other", "--calls" };
+	unsigned int given = options_given(argc, argv, options, ARRAY_SIZE(options));
+	enum l2_ept ept = given & GIVEN_EPT ? L2_EPT_OWN : L2_EPT_OFF;
+
+	/* The L2s that calls are for have none. */
+	TEST_ASSERT(!(given & GIVEN_EPT) || !(given & GIVEN_CALLS), "--calls has no --ept");
 
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them every transition is a flush");
 
-	if (has_option(argc, argv, "--calls")) {
+	if (given & GIVEN_CALLS) {
 		__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nobody can call meanwhile");
 		pin_self_to_cpu(0);
-		kind = has_option(argc, argv, "--other") ? OTHER : PAIR;
+		kind = given & GIVEN_OTHER ? OTHER : PAIR;
 		try_calls();
 		return 0;
 	}
 	pin_self_to_any_cpu();
-	if (has_option(argc, argv, "--other")) {
+	if (given & GIVEN_OTHER) {
 		try_kind(OTHER, ept);
 		return 0;
 	}

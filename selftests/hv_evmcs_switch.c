@@ -9,6 +9,7 @@
  * L1 gives L2s their own vpid12, or the same one and INVVPID between them; with
  * --plain-without-vpid the one on the ordinary VMCS has none.
  */
+#include "arguments.h"
 #include "hv_pair.h"
 #include "invalidate.h"
 #include "witness.h"
@@ -284,7 +285,7 @@ static void check_count(int step, bool changed, u64 flushes, u64 want)
 int main(int argc, char *argv[])
 {
 	struct kvm_vcpu *vcpus[2];
-	bool plain_without_vpid;
+	bool plain_without_vpid = option_given(argc, argv, "--plain-without-vpid");
 	struct kvm_vm *vm;
 	u64 flushes, returns = 0;
 	int i;
@@ -292,7 +293,6 @@ int main(int argc, char *argv[])
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_vpid(), "without VPID every transition is a flush");
 	pin_self_to_any_cpu();
-	plain_without_vpid = argc == 2 && !strcmp(argv[1], "--plain-without-vpid");
 
 	vm = hv_pair_create(l1_code, NR_L2S - 1, vcpus);
 	l2s[A] = hv_pair_context(TARGET);

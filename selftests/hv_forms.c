@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "arguments.h"
 #include "contexts.h"
 #include "flush_call.h"
 #include "hooks.h"
@@ -296,10 +297,10 @@ int main(int argc, char *argv[])
 {
 	struct flushes want = {};
 
+	now.in_32_bits = option_given(argc, argv, "--32-bit");
 	require_direct_flush();
 	__TEST_REQUIRE(kvm_has_ept() && kvm_has_vpid(), "without them there are no queues");
 	pin_self_to_any_cpu();
-	now.in_32_bits = argc == 2 && !strcmp(argv[1], "--32-bit");
 
 	try_forms(L1, L2_EPT_OFF);
 	try_forms(L2, L2_EPT_OFF);

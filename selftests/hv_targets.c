@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sys/sysinfo.h>
 
+#include "arguments.h"
 #include "backing.h"
 #include "hyperv_flush.h"
 #include "moves.h"
@@ -294,10 +295,10 @@ int main(int argc, char *argv[])
 {
 	pthread_t self = pthread_self();
 
+	moves = option_given(argc, argv, "--moves");
 	require_direct_flush();
 	__TEST_REQUIRE(get_nprocs() > 1, "one CPU: no target can run meanwhile");
 	pin_self_to_any_cpu();
-	moves = argc > 1 && !strcmp(argv[1], "--moves");
 	if (moves) {
 		rounds = ROUNDS_MOVED;
 		moves_begin(&self, 1);

@@ -11,6 +11,7 @@
  */
 #include <sys/sysinfo.h>
 
+#include "arguments.h"
 #include "contexts.h"
 #include "flush_call.h"
 #include "hooks.h"
@@ -314,11 +315,13 @@ static void try_moved(void)
 
 int main(int argc, char *argv[])
 {
+	bool moved = option_given(argc, argv, "--moves");
+
 	require_direct_flush();
 	pin_self_to_any_cpu();
 	nested_is_l1s = hook_is_rust("l2_tlb_flush_wanted");
 
-	if (argc > 1 && !strcmp(argv[1], "--moves")) {
+	if (moved) {
 		__TEST_REQUIRE(get_nprocs() > 1, "one CPU: nowhere to move to");
 		try_moved();
 	} else {

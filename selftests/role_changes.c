@@ -9,6 +9,7 @@
  * With EPT the counts are exact: KVM's own of the flushes that are required, the
  * emulator's of what is executed for them and for the roots of the new role.
  */
+#include "arguments.h"
 #include "backing.h"
 #include "paging_off.h"
 #include "registers.h"
@@ -277,7 +278,7 @@ static void expect(int level, enum owed owed)
 
 int main(int argc, char *argv[])
 {
-	int level = argc > 1 && !strcmp(argv[1], "--l2") ? 2 : 1;
+	int level = option_given(argc, argv, "--l2") ? 2 : 1;
 
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_PCID));

@@ -13,6 +13,7 @@
  * own, L1 has executed INVVPID, and a lost flush is seen by the count alone.  With --evmcs
  * both are on enlightened VMCSs.
  */
+#include "arguments.h"
 #include "backing.h"
 #include "invalidate.h"
 #include "options.h"
@@ -309,7 +310,7 @@ int main(int argc, char *argv[])
 	struct kvm_vcpu *vcpu;
 	u64 stage;
 
-	evmcs = argc == 2 && !strcmp(argv[1], "--evmcs");
+	evmcs = option_given(argc, argv, "--evmcs");
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(!evmcs || kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS));
 	__TEST_REQUIRE(kvm_has_vpid(), "kvm_intel has vpid=0: L1 has no VPID either");

@@ -13,6 +13,7 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 
+#include "arguments.h"
 #include "backing.h"
 
 #define NR_PAGES	2
@@ -196,7 +197,7 @@ static void *run_race(void *unused)
 
 int main(int argc, char *argv[])
 {
-	bool with_race = argc == 2 && !strcmp(argv[1], "--race");
+	bool with_race = option_given(argc, argv, "--race");
 	pthread_t preempting, racing;
 	struct kvm_vcpu *target;
 	struct kvm_vm *vm;

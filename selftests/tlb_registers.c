@@ -9,6 +9,7 @@
  * register bits that it watches (CR0.PG, CR4.PCIDE, CR4.SMEP).  Without EPT all
  * of it exits, and L0 has shadow page tables and cached roots to keep right.
  */
+#include "arguments.h"
 #include "backing.h"
 #include "invalidate.h"
 #include "paging_off.h"
@@ -267,14 +268,14 @@ static void try_vm(enum l2_ept ept)
 
 int main(int argc, char *argv[])
 {
+	/* Or what is wrong for both levels stops L1 before L2 has tried anything. */
+	l2_only = option_given(argc, argv, "--l2");
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_PCID));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_INVPCID));
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SMEP));
 	pin_self_to_any_cpu();
 
-	/* Or what is wrong for both levels stops L1 before L2 has tried anything. */
-	l2_only = argc > 1 && !strcmp(argv[1], "--l2");
 	try_vm(L2_EPT_OFF);
 	if (kvm_cpu_has_ept())
 		try_vm(L2_EPT_SHARED);

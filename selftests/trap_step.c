@@ -11,6 +11,7 @@
  * monitor trap flag, with the module too.  But the VMCS has nothing to keep that in, so it
  * may.)
  */
+#include "arguments.h"
 #include "contexts.h"
 #include "flush_call.h"
 
@@ -214,9 +215,9 @@ static void try_steps(enum l2_ept ept)
 
 int main(int argc, char *argv[])
 {
+	with_exit = option_given(argc, argv, "--exit");
 	require_direct_flush();
 	pin_self_to_any_cpu();
-	with_exit = argc == 2 && !strcmp(argv[1], "--exit");
 
 	try_steps(L2_EPT_OFF);
 	if (kvm_cpu_has_ept())

@@ -82,10 +82,13 @@ int flush_call_options(int argc, char *argv[], const char *const names[], int nr
 
 	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
 		TEST_ASSERT(option == 'f' || option == 'l', "--form NAME [--level 2]");
-		if (option == 'f')
+		if (option == 'f') {
 			form = find_name(optarg, names, nr_names);
-		else
-			*level = atoi(optarg) == 2 ? FLUSH_FROM_L2 : FLUSH_FROM_L1;
+			continue;
+		}
+		TEST_ASSERT(!strcmp(optarg, "2"), "No level %s to choose", optarg);
+		*level = FLUSH_FROM_L2;
 	}
+	TEST_ASSERT(optind == argc, "There is no %s", argv[optind]);
 	return form;
 }
