@@ -63,6 +63,9 @@ void hv_pair_exchange(u64 processors);
 /* L1 of the sender, for ever: calls of its L2, as the host orders them. */
 void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa);
 
+/* Host: of the VM created last, the sender waits for orders. */
+extern bool hv_pair_sender_waits;
+
 /*
  * Host: let the sender's L2 be one of virtual machine @vm_id and flush @processors, 0 for
  * all, after it has exchanged page 0 if @exchange.

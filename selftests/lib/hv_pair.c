@@ -20,6 +20,7 @@ struct kvm_vm *hv_pair_create(void *l1_code, int nr_more, struct kvm_vcpu *vcpus
 	int i;
 
 	nr_created = 0;
+	hv_pair_sender_waits = false;
 	hv_pair.tables = create(vm);
 	for (i = SENDER; i <= TARGET; i++) {
 		vcpus[i] = vm_vcpu_add(vm, i, l1_code);

@@ -7,10 +7,11 @@
 enum { WAITS = 1 };
 
 u64 hv_pair_by;
+bool hv_pair_sender_waits;
 
 static struct {
 	u64 vm_id, processors;
-	bool exchange;
+	bool exchange, done;
 } order;
 
 void hv_pair_exchange(u64 processors)
@@ -27,6 +28,7 @@ static void l2_code(void)
 		if (READ_ONCE(order.exchange))
 			hv_pair_exchange(0);
 		hv_pair_flush_well(READ_ONCE(order.processors));
+		WRITE_ONCE(order.done, true);
 		vmcall();
 	}
 }
@@ -44,16 +46,17 @@ void l1_hv_pair_send(struct l2_context *context, u64 hypercall_gpa)
 
 void hv_pair_call(struct kvm_vcpu *vcpus[2], u64 vm_id, u64 processors, bool exchange)
 {
-	static struct kvm_vm *started;
-
-	if (started != vcpus[SENDER]->vm)
+	if (!hv_pair_sender_waits)
 		TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
-	started = vcpus[SENDER]->vm;
+	hv_pair_sender_waits = true;
 	order.vm_id = vm_id;
 	order.processors = processors;
 	order.exchange = exchange;
-	sync_global_to_guest(started, order);
+	order.done = false;
+	sync_global_to_guest(vcpus[SENDER]->vm, order);
 	TEST_ASSERT_EQ(run_to_sync(vcpus[SENDER]), WAITS);
+	sync_global_from_guest(vcpus[SENDER]->vm, order);
+	TEST_ASSERT(order.done, "the sender has made no call");
 }
 
 u64 hv_pair_run_target(struct kvm_vcpu *vcpus[2])
