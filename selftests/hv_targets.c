@@ -14,7 +14,7 @@
 
 #include "arguments.h"
 #include "backing.h"
-#include "hyperv_flush.h"
+#include "flush_call.h"
 #include "moves.h"
 
 #define NR_VCPUS	6
@@ -56,8 +56,9 @@ static const struct set sets[] = {
 	  .l2 = BIT(1) | BIT(4), .l1 = BIT(1) | BIT(4) },
 	{ .ex = true, .valid = BIT(1) | BIT(63), .banks = { 0, ~0ul }, .l2 = 0, .l1 = 0 },
 	{ .ex = true, .l2 = 0, .l1 = 0 },
-	{ .ex = true, .format = 1, .l2 = 0x1f, .l1 = 0x3f },
-	{ .ex = true, .format = 1, .valid = BIT(0), .banks = { BIT(1) }, .l2 = 0x1f, .l1 = 0x3f },
+	{ .ex = true, .format = HV_SET_ALL, .l2 = 0x1f, .l1 = 0x3f },
+	{ .ex = true, .format = HV_SET_ALL, .valid = BIT(0), .banks = { BIT(1) },
+	  .l2 = 0x1f, .l1 = 0x3f },
 };
 
 static struct {

@@ -3,6 +3,7 @@
  * The forms that hv_forms tries: what is called, and what comes of it.  A call
  * names the target in its mask or, in the EX calls, in the first of its banks.
  */
+#include "flush_call.h"
 #include "hv_form_list.h"
 
 #define ME		BIT(TARGET)
@@ -83,16 +84,17 @@ const struct form hv_forms[] = {
 	{ "space ex, all 64 banks", SPACE_EX, .banks = 64, .set = ~0ul, WANT(OK, EVERYTHING) },
 	{ "space ex, a bank too few", SPACE_EX, .banks = 1, .set = 3, WANT(BAD, NOTHING) },
 	{ "space ex, a bank too many", SPACE_EX, .banks = 2, .set = 1, WANT(BAD, NOTHING) },
-	{ "space ex, no banks for all", SPACE_EX, .format = 1, .set = 1, WANT(BAD, NOTHING) },
+	{ "space ex, no banks for all", SPACE_EX, .format = HV_SET_ALL, .set = 1,
+	  WANT(BAD, NOTHING) },
 	{ "space ex, 65 banks", SPACE_EX, .banks = 65, .set = ~0ul, WANT(BAD, NOTHING) },
-	{ "space ex, all", SPACE_EX, .format = 1, WANT(OK, EVERYTHING) },
-	{ "space ex, all, with a bank", SPACE_EX, .format = 1, .banks = 1, .set = 2,
+	{ "space ex, all", SPACE_EX, .format = HV_SET_ALL, WANT(OK, EVERYTHING) },
+	{ "space ex, all, with a bank", SPACE_EX, .format = HV_SET_ALL, .banks = 1, .set = 2,
 	  WANT(OK, EVERYTHING) },
 	{ "space ex, unknown format means all", SPACE_EX, .format = 2, WANT(OK, EVERYTHING) },
 	{ "space ex, empty set", SPACE_EX, WANT(OK, NOTHING) },
 	{ "space ex, empty set, flag means all", SPACE_EX, .flags = ALL, WANT(OK, EVERYTHING),
 	  C_DOES(OK, NOTHING) },
-	{ "space ex, repetitions", SPACE_EX, .reps = 1, .format = 1, WANT(BAD, NOTHING) },
+	{ "space ex, repetitions", SPACE_EX, .reps = 1, .format = HV_SET_ALL, WANT(BAD, NOTHING) },
 	{ "space ex, fast", SPACE_EX, .control = FAST, .banks = 10, .set = 0x3ff,
 	  WANT(OK, EVERYTHING) },
 	{ "space ex, fast, too many banks", SPACE_EX, .control = FAST, .banks = 11, .set = 0x7ff,
@@ -101,8 +103,8 @@ const struct form hv_forms[] = {
 	/* HvFlushVirtualAddressListEx */
 	{ "list ex", LIST_EX, .banks = 1, .reps = 3, .set = 1, WANT(OK, 3) },
 	{ "list ex, after two banks", LIST_EX, .banks = 2, .reps = 4, .set = 3, WANT(OK, 4) },
-	{ "list ex, all, after two banks", LIST_EX, .banks = 2, .reps = 5, .format = 1, .set = 3,
-	  WANT(OK, 5) },
+	{ "list ex, all, after two banks", LIST_EX, .banks = 2, .reps = 5,
+	  .format = HV_SET_ALL, .set = 3, WANT(OK, 5) },
 	{ "list ex, 64 banks, 15 ranges", LIST_EX, .banks = 64, .reps = 15, .set = ~0ul,
 	  WANT(OK, 15) },
 	{ "list ex, 16 ranges", LIST_EX, .banks = 1, .reps = 16, .set = 1, WANT(OK, EVERYTHING) },
@@ -112,7 +114,7 @@ const struct form hv_forms[] = {
 	{ "list ex of none", LIST_EX, .banks = 1, .set = 1, WANT(BAD, NOTHING) },
 	{ "list ex, fast", LIST_EX, .control = FAST, .banks = 1, .reps = 9, .set = 1, WANT(OK, 9) },
 	{ "list ex, fast, all, after a bank", LIST_EX, .control = FAST, .banks = 1, .reps = 9,
-	  .format = 1, .set = 1, WANT(OK, 9) },
+	  .format = HV_SET_ALL, .set = 1, WANT(OK, 9) },
 	{ "list ex, fast, too long", LIST_EX, .control = FAST, .banks = 1, .reps = 10, .set = 1,
 	  WANT(BAD, NOTHING) },
 
