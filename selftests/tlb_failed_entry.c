@@ -330,8 +330,10 @@ int main(int argc, char *argv[])
 	for (point = 0; point < NR_POINTS; point++)
 		vpid12s += ROUNDS * can_be(point);
 	witness_expect(new_vpid12, "vmentry.L2", ">=", vpid12s);
-	/* The emulator's vpid02 is that of the L2 that ran last. */
-	/* Without EPT a new root is a flush of the VPID, too. */
+	/*
+	 * If L2s have VPIDs of their own, the new vpid12's is not that of the L2 that ran last,
+	 * which is the emulator's vpid02.  Without EPT a new root is a flush of the VPID, too.
+	 */
 	witness_expect(new_vpid12, kept ? "invvpid.single.other" : "invvpid.single.vpid02",
 		       kvm_has_ept() ? "==" : ">=", vpid12s);
 	witness_expect(without_vpid, "vmentry.L1", ">=", ROUNDS);

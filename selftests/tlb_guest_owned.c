@@ -356,7 +356,7 @@ static const struct kind kinds[] = {
 	KIND(invept_of_another_eptp12, OF_EPT12, HIDDEN),
 };
 
-/* Everything as it was, and known to no TLB. */
+/* The tables are as they were.  The caller flushes. */
 static void restore(struct l2_context *context, u64 table)
 {
 	int page;
