@@ -135,11 +135,6 @@ static void load(void)
 	TEST_ASSERT(nvmx_vpid_slots() >= NR_L2S, "vpid_slots is too small by default");
 }
 
-static void unload(void)
-{
-	module_unload(MODULE);
-}
-
 static void take(bool whole)
 {
 	if (whole) {
@@ -201,7 +196,7 @@ int main(int argc, char *argv[])
 
 	pin_self_to_any_cpu();
 	path = argv[1];
-	atexit(unload);
+	module_unload_at_exit(MODULE);
 	load();
 	for (whole = 0; whole <= 1; whole++) {
 		try_hands(L2_EPT_OFF, whole, l1_code);

@@ -201,11 +201,6 @@ static void try_wait(void)
 	TEST_ASSERT(waited, "the hook was taken from Rust while a vCPU was in it");
 }
 
-static void unload(void)
-{
-	module_unload(MODULE);
-}
-
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
@@ -216,7 +211,7 @@ int main(int argc, char *argv[])
 
 	pin_self_to_any_cpu();
 	module_must_load(argv[1], "start_in_c=1");
-	atexit(unload);
+	module_unload_at_exit(MODULE);
 
 	if (argc > 2) {
 		TEST_ASSERT(!strcmp(argv[2], "--wait"), "There is no %s", argv[2]);

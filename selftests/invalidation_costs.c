@@ -35,11 +35,6 @@ static struct kind kinds[] = {
 	{ "invept.all", "invept.all", 1 },
 };
 
-static void unload(void)
-{
-	module_unload(MODULE);
-}
-
 static struct kind *kind_of(const char *name)
 {
 	int i;
@@ -77,7 +72,7 @@ int main(int argc, char *argv[])
 
 	snprintf(parameters, sizeof(parameters), "loops=%d", loops);
 	module_must_load(argv[1], parameters);
-	atexit(unload);
+	module_unload_at_exit(MODULE);
 
 	file = fopen(RESULTS, "r");
 	TEST_ASSERT(file, "Cannot open " RESULTS);

@@ -170,11 +170,6 @@ static void create_all(struct kvm_vm *vm)
 }
 
 /* Whatever happens: the next test needs its VPIDs. */
-static void unload(void)
-{
-	module_unload("vpid_exhausted");
-}
-
 int main(int argc, char *argv[])
 {
 	const char *exhauster = argc == 3 && !strcmp(argv[2], "--no-vpid02") ? argv[1] : NULL;
@@ -202,7 +197,7 @@ int main(int argc, char *argv[])
 	vcpu_args_set(vcpu, 1, addr_gva2gpa(vm, vm_alloc_page(vm)));
 
 	if (exhauster) {
-		atexit(unload);
+		module_unload_at_exit("vpid_exhausted");
 		/* Not before: vpid01 is allocated with the vCPU. */
 		module_must_load(exhauster, "on=1");
 	}

@@ -237,18 +237,13 @@ static void try_ept(bool ept)
 	kvm_vm_free(vm);
 }
 
-static void unload(void)
-{
-	module_unload("rust_kvm_nvmx");
-}
-
 static void load(const char *path, const char *slots)
 {
 	char options[64];
 
 	snprintf(options, sizeof(options), "vpid_slots=%s", slots);
 	module_must_load(path, options);
-	atexit(unload);
+	module_unload_at_exit("rust_kvm_nvmx");
 	TEST_ASSERT_EQ(nvmx_vpid_slots(), (u64)atoi_positive("slots", slots));
 }
 

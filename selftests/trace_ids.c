@@ -129,11 +129,6 @@ static void check_histograms(void)
 	}
 }
 
-static void unload(void)
-{
-	module_unload(MODULE);
-}
-
 int main(int argc, char *argv[])
 {
 	struct kvm_vcpu *vcpu;
@@ -147,7 +142,7 @@ int main(int argc, char *argv[])
 		       "the kernel has no CONFIG_HIST_TRIGGERS");
 	TEST_ASSERT(argc == 2, "usage: %s /path/to/rust_kvm_nvmx.ko", argv[0]);
 	pin_self_to_any_cpu();
-	atexit(unload);
+	module_unload_at_exit(MODULE);
 
 	module_must_load(argv[1], "");
 	tracing_start();

@@ -72,11 +72,6 @@ static void l1_code(struct l2_context *first, struct l2_context *second)
 	GUEST_DONE();
 }
 
-static void unload(void)
-{
-	module_unload(MODULE);
-}
-
 static void try_options(const char *path, const char *options, const char *const *lines, int nr)
 {
 	struct kvm_vcpu *vcpu;
@@ -104,7 +99,7 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX));
 	TEST_ASSERT(argc == 2, "usage: %s /path/to/rust_kvm_nvmx.ko", argv[0]);
 	pin_self_to_any_cpu();
-	atexit(unload);
+	module_unload_at_exit(MODULE);
 
 	try_options(argv[1], STOCK, like_c, ARRAY_SIZE(like_c));
 	/* Nothing is kept without EPT or VPIDs. */

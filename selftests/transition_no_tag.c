@@ -56,11 +56,6 @@ static void l1_code(struct l2_context *context)
 }
 
 /* Whatever happens: the next test needs its VPIDs. */
-static void unload(void)
-{
-	module_unload("vpid_exhausted");
-}
-
 int main(int argc, char *argv[])
 {
 	struct flushes same = {}, new = { .single01 = ROUNDS };
@@ -79,7 +74,7 @@ int main(int argc, char *argv[])
 	contexts_finish(vm);
 	vcpu_args_set(vcpu, 1, context);
 
-	atexit(unload);
+	module_unload_at_exit("vpid_exhausted");
 	/* Not before: vpid01 is allocated with the vCPU. */
 	module_must_load(argv[1], "on=1");
 	TEST_ASSERT_EQ(run_to_sync(vcpu), 1);

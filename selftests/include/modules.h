@@ -15,4 +15,7 @@ int module_unload(const char *name);
 void module_must_load(const char *path, const char *parameters);
 void module_must_unload(const char *name);
 
+/* Unload the module @name when the process ends, if it is loaded then.  One is enough. */
+void module_unload_at_exit(const char *name);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,4 +41,17 @@ void module_must_unload(const char *name)
 	int error = module_unload(name);
 
 	TEST_ASSERT(!error, "Unloading %s: %s", name, strerror(-error));
+}
+
+static const char *last_module;
+
+static void unload_last_module(void)
+{
+	module_unload(last_module);
+}
+
+void module_unload_at_exit(const char *name)
+{
+	last_module = name;
+	atexit(unload_last_module);
 }
