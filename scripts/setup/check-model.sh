@@ -22,7 +22,5 @@ in_model() {
 
 run model-build 0 in_model build
 run model-tests 0 in_model test
-result=$(sed -n 's/^test result: ok. \([1-9][0-9]* passed\); 0 failed.*/\1/p' "$logs/model-tests.log" | head -n 1)
-[ -n "$result" ] || die "model: no test was run"
 in_tools "$checkout/build/model/release/nvmx-model" "$@"
-say "model: $result"
+cargo_passed model model-tests

@@ -10,6 +10,4 @@ RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS
 run policy 0 in_tools cargo test --offline --locked \
 	--manifest-path "$checkout/selftests/policy/Cargo.toml" --target-dir "$checkout/build/policy"
-result=$(sed -n 's/^test result: ok. \([1-9][0-9]* passed\); 0 failed.*/\1/p' "$logs/policy.log" | head -n 1)
-[ -n "$result" ] || die "policy: no test was run"
-say "policy: $result"
+cargo_passed policy policy

@@ -13,6 +13,4 @@ run properties 0 in_tools env "CARGO_HOME=$crates" cargo test --offline --locked
 	--manifest-path "$checkout/selftests/properties/Cargo.toml" \
 	--target-dir "$checkout/build/properties" -- --nocapture
 sed -n 's/^\(tried .*\)/properties: \1/p' "$logs/properties.log"
-result=$(sed -n 's/^test result: ok. \([1-9][0-9]* passed\); 0 failed.*/\1/p' "$logs/properties.log" | head -n 1)
-[ -n "$result" ] || die "properties: no test was run"
-say "properties: $result"
+cargo_passed properties properties

@@ -20,16 +20,8 @@ fi
 
 RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
 export RUST_KVM_NVMX_TOOLS
-# passed NAME PATTERN: the number in the log of NAME that PATTERN extracts.
-passed() {
-	local number
-	number=$(sed -nE "$2" "$logs/$1.log" | tail -n 1)
-	[ "${number:-0}" != 0 ] || die "$1: no test was run"
-	say "$1: $number passed"
-}
-
 run runner-tests 0 in_tools python3 -B -m unittest discover \
 	-s "$checkout/scripts/machine/tests" -t "$checkout/scripts/machine"
-passed runner-tests 's/^Ran ([0-9]+) tests? in .*/\1/p'
+passed runner-tests runner-tests 's/^Ran ([0-9]+) tests? in .*/\1/p'
 run witness-tests 0 in_tools make -s -C "$checkout/tlbsan/tests"
-passed witness-tests 's/^ok ([0-9]+) .*/\1/p'
+passed witness-tests witness-tests 's/^ok ([0-9]+) .*/\1/p'

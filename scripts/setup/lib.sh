@@ -143,6 +143,18 @@ run() {
 	say "  $label: done in $(clock $((SECONDS - start)))"
 }
 
+# passed NAME LABEL PATTERN: say how many tests of NAME have passed, by the log of `run LABEL`:
+# the highest number that PATTERN, of sed, prints of it.
+passed() {
+	local number
+	number=$(sed -nE "$3" "$logs/$2.log" | sort -n | tail -n 1)
+	[ "${number:-0}" != 0 ] || die "$1: no test was run"
+	say "$1: $number passed"
+}
+
+# cargo_passed NAME LABEL: the same, if cargo ran them.
+cargo_passed() { passed "$1" "$2" 's/^test result: ok\. ([1-9][0-9]*) passed; 0 failed.*/\1/p'; }
+
 # has_hook_table TREE: whether it was built with this project's patches, for Rust.
 has_hook_table() {
 	grep -qs "$PATCH_SYMBOL" "$1/Module.symvers" && grep -qxF CONFIG_RUST=y "$1/.config"
