@@ -19,7 +19,8 @@ enum { DONE };
 
 static struct l2_context *tables;
 static struct kvm_steal_time *steal_time;	/* of the target, mapped for both */
-static int by;
+/* How often the page has begun to change, that was flushed, and the target has looked. */
+static int begun, flushed, looked;
 static bool stop;
 static int cpu;
 
@@ -31,13 +32,15 @@ static void target_code(u64 steal_time_gpa)
 	set_cr3(tables->cr3);
 	wrmsr(MSR_KVM_STEAL_TIME, steal_time_gpa | KVM_MSR_ENABLED);
 	while (!READ_ONCE(stop)) {
-		before = READ_ONCE(by);
+		before = READ_ONCE(flushed);
 		barrier();
 		value = READ_ONCE(*backing_gva(0));
 		barrier();
-		/* Not if the sender ran in between. */
-		if (before == READ_ONCE(by))
-			GUEST_ASSERT_EQ(value, l2_page_value(0, before));
+		/* Not from a change to its flush. */
+		if (before == READ_ONCE(begun)) {
+			GUEST_ASSERT_EQ(value, l2_page_value(0, before & 1));
+			WRITE_ONCE(looked, before);
+		}
 	}
 	GUEST_DONE();
 }
@@ -46,16 +49,14 @@ static void flush_while_preempted(void)
 {
 	u8 preempted;
 
+	/* Again, if the target has run meanwhile. */
 	do {
-		preempted = READ_ONCE(steal_time->preempted);
-		cpu_relax();
-	} while (!(preempted & KVM_VCPU_PREEMPTED));
-
-	back_page(tables, 0, !by);
-	WRITE_ONCE(by, !by);
-	__GUEST_ASSERT(__sync_bool_compare_and_swap(&steal_time->preempted, preempted,
-						    preempted | KVM_VCPU_FLUSH_TLB),
-		       "the target ran meanwhile");
+		do {
+			preempted = READ_ONCE(steal_time->preempted);
+			cpu_relax();
+		} while (!(preempted & KVM_VCPU_PREEMPTED));
+	} while (!__sync_bool_compare_and_swap(&steal_time->preempted, preempted,
+					       preempted | KVM_VCPU_FLUSH_TLB));
 }
 
 static void sender_code(void)
@@ -63,10 +64,15 @@ static void sender_code(void)
 	int i;
 
 	set_cr3(tables->cr3);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 1; i <= ROUNDS; i++) {
+		WRITE_ONCE(begun, i);
+		back_page(tables, 0, i & 1);
 		flush_while_preempted();
+		WRITE_ONCE(flushed, i);
 		/* KVM takes the request away when the target runs. */
 		while (READ_ONCE(steal_time->preempted) & KVM_VCPU_FLUSH_TLB)
+			cpu_relax();
+		while (READ_ONCE(looked) != i)
 			cpu_relax();
 	}
 	WRITE_ONCE(stop, true);
