@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import unittest
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import fuzz_run
 import suite
+import verdict
 from bochs import Emulator
 from boots import Boot, Finished, Parts
 from console import Console
-from plan import Group, Plan
+from plan import Group, Plan, Step
 from results import Result, Status
 from session import Limits, Outcome
 from vng import Vng
@@ -41,6 +43,28 @@ class Machines(unittest.TestCase):
         without = _finished("no-vmx", "refusal", replace(_PARTS, emulator=Vng()))
         self.assertIsNot(large.boot.parts.emulator, plain.boot.parts.emulator)
         self.assertEqual(suite._with_vmx([plain, large, without]), [plain, large])
+
+
+class Slower(unittest.TestCase):
+    """On a kernel with checkers."""
+
+    def test_a_race_need_not_show(self) -> None:
+        step = Step("a", ("/tests/a",), 20, fails_in_c=("says status 0",))
+        self.assertIs(suite.slowed(step, 1), step)
+        slow = suite.slowed(step, 3)
+        self.assertEqual((slow.limit, slow.fails_in_c), (60, ()))
+        self.assertEqual(self._status(slow, 0, ""), Status.PASSED)
+        self.assertEqual(self._status(slow, 254, "status 0"), Status.PASSED)
+        self.assertEqual(self._status(slow, 254, "status 1"), Status.FAILED)
+        self.assertEqual(self._status(slow, 254, "status 0", "loaded"), Status.FAILED)
+
+    def _status(self, step: Step, status: int, says: str, group: str = "absent") -> Status:
+        console = Console()
+        begin, end = f"@machine begin {group}/a", f"@machine end {group}/a {status} 1.0 2.0"
+        for text in (begin, says, end):
+            console.tests_line(text)
+        plan = Plan((Group(group, "title", group, (step,)),))
+        return verdict.judge(plan, console, {f"{group}/a": {"": Counter()}})[-2].status
 
 
 class Fuzz(unittest.TestCase):
