@@ -16,6 +16,7 @@ use super::{
 };
 
 /// The number of a request's bit in the word; the other bits say how it is made.
+#[inline]
 pub(super) const fn bit(request: u32) -> u8 {
     let bit = request & bindings::NVMX_REQUEST_MASK;
 
