@@ -328,7 +328,7 @@ def _groups_of(finished: list[Finished]) -> list[tuple[str, str]]:
 
 
 def _with_vmx(finished: list[Finished]) -> list[Finished]:
-    """All but virtme-ng's. Those with long tests have an emulator of their own, with more memory."""
+    """All but virtme-ng's. Those with long tests have an emulator of their own."""
     return [each for each in finished if isinstance(each.boot.parts.emulator, Emulator)]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034 # read by the scripts that source this
-# What is fetched, from where, and in which versions. Those with a default, NAME=${NAME:-...}, may be
-# set in the environment. (The release is also in Containerfile and in the files for CI.)
+# What is fetched, from where, and in which versions. Those with a default, NAME=${NAME:-...}, may
+# be set in the environment. (The release is also in Containerfile and in the files for CI.)
 
 # The toolchain's Debian release: the first one with the rustc, bindgen and gcc
 # that Linux 7.3 and 7.2 want. packages.txt lists what is installed from it.
