@@ -103,20 +103,26 @@ TEST(a_promise_to_the_guest_itself_waits_for_nothing)
 	CHECK_EQUAL(m.reports.size(), 1u);
 }
 
+/* A deferred report, its guest perhaps entered again, and its flush perhaps executed. */
+static void leave_suspect(Machine &m, bool entered, bool flushed)
+{
+	m.defers_a_report();
+	m.exit();
+	if (entered) {
+		m.enter_l1();
+		m.exit();
+	}
+	if (flushed)
+		m.invept(2);
+}
+
 TEST(a_suspect_is_reported_when_its_step_ends)
 {
 	for (bool entered : { false, true }) {
 		for (bool flushed : { false, true }) {
 			Machine m;
 
-			m.defers_a_report();
-			m.exit();
-			if (entered) {
-				m.enter_l1();
-				m.exit();
-			}
-			if (flushed)
-				m.invept(2);
+			leave_suspect(m, entered, flushed);
 			m.oracle.settle_all();
 			CHECK_EQUAL(m.reports.size(), entered && !flushed ? 1u : 0u);
 		}
@@ -140,14 +146,7 @@ TEST(a_reset_of_its_cpu_ends_a_suspect_like_the_end_of_a_step)
 		for (bool flushed : { false, true }) {
 			Machine m;
 
-			m.defers_a_report();
-			m.exit();
-			if (entered) {
-				m.enter_l1();
-				m.exit();
-			}
-			if (flushed)
-				m.invept(2);
+			leave_suspect(m, entered, flushed);
 			m.oracle.reset(1);
 			CHECK_EQUAL(m.reports.size(), 0u);
 			m.oracle.reset(0);
