@@ -10,7 +10,8 @@ if [ "${1:-}" != --cache ] || [ ! -d "$cache" ]; then exit 0; fi
 
 # Only what is ours, in case the variable names a directory that has more in it: each entry has a
 # lock of its name.
-names=(kernel-build chroot locks)
+# (Earlier versions had their logs there.)
+names=(kernel-build chroot locks logs)
 for lock in "$cache"/locks/*; do
 	[ -e "$lock" ] || continue
 	flock -n "$lock" true || die "${lock##*/} is being built in $cache right now: end that first"

@@ -116,12 +116,12 @@ soak)
 	[[ ${HOURS:-1} =~ ^[0-9]{0,4}(\.[0-9]{1,4})?$ && ${HOURS:-1} =~ [1-9] ]] ||
 		die "HOURS=$HOURS: give a number of hours, 0.25 for example"
 	;;
-esac
-if [ "$what" = kvm-unit-tests ]; then
+kvm-unit-tests)
 	[ -n "${DIR:-}" ] || die "DIR=CHECKOUT: give a checkout of kvm-unit-tests that you have built"
 	[ -f "$DIR/x86/vmx.flat" ] ||
 		die "there is no $DIR/x86/vmx.flat: \`cd $DIR && ./configure --arch=x86_64 && make x86/vmx.flat\`"
-fi
+	;;
+esac
 make_build "$series_dir${ROW:+matrix/$ROW/}$what"
 [ -z "$parameters" ] || [ "$what" = test ] ||
 	die "EPT and KVM_INTEL are for make test and make tlbsan: the others have parameters of their own"
