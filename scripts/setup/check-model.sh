@@ -10,8 +10,7 @@ case ${1:-} in
 *) die "usage: check-model.sh [--full]" ;;
 esac
 make_build model
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 crates=$("$here/setup.sh" model-crates)
 manifest=$checkout/selftests/model/Cargo.toml
 

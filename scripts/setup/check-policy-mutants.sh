@@ -5,8 +5,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 cargo_mutants=$("$here/setup.sh" cargo-mutants)
 make_build policy-mutants
 in_tools python3 -B "$checkout/scripts/machine/policy_mutants.py" --jobs "$JOBS" \

@@ -6,8 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 make_build policy
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 run policy 0 in_tools cargo test --offline --locked \
 	--manifest-path "$checkout/selftests/policy/Cargo.toml" --target-dir "$checkout/build/policy"
 cargo_passed policy policy

@@ -6,8 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 make_build properties
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 crates=$("$here/setup.sh" properties-crates)
 run properties 0 in_tools env "CARGO_HOME=$crates" cargo test --offline --locked \
 	--manifest-path "$checkout/selftests/properties/Cargo.toml" \

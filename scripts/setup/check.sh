@@ -7,8 +7,7 @@
 cd "$checkout"
 make_build clippy
 
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 kernel=$("$here/setup.sh" kernel-patched)
 dirty=()
 

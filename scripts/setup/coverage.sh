@@ -7,8 +7,7 @@
 
 program=$("$here/setup.sh" cargo-llvm-cov)/bin/cargo-llvm-cov
 # It has LLVM's own programs, which rustc's package has not.
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain-matrix)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain-matrix
 make_build coverage
 
 # Branches are counted only by a compiler that is told that it may use what is not stable.

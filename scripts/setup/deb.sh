@@ -63,8 +63,7 @@ main() {
 	[ -z "${ROW:-}" ] || die "of a kernel of the matrix only a part is kept: unset ROW"
 	kdir=$("$here/setup.sh" kernel)
 	module=$("$here/setup.sh" module)
-	RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain-deb)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain-deb
 
 	# The module depends on this build of the kernel, so each must have a version of its own.
 	release=$(cat "$kdir/include/config/kernel.release")

@@ -38,8 +38,7 @@ fetch_debian_xen() {
 # debian_xen: a directory with xen.gz, xen-syms, vmlinuz, and the initrd of the first domain.
 debian_xen() {
 	local files key
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	files=("$here/debian-xen.sh" "$checkout"/scripts/machine/{xen_initrd,image}.py
 		"$checkout"/scripts/machine/guest/xen-*)
 	key=$( (hash_files "${files[@]}"; echo "$DEBIAN_SUITE $XEN_VERSION") | hash_of)

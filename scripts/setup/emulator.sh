@@ -12,8 +12,7 @@ build_bochs() {
 # bochs: a directory with the program `bochs`.
 bochs() {
 	local source files key
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	source=$(bochs_source)
 	mapfile -t files < <(find "$checkout/tlbsan" -type f ! -path '*/tests/*' ! -name '*.md' ! -name tsmark.c | sort)
 	key=$( (hash_files "${files[@]}"; toolchain_id "$RUST_KVM_NVMX_TOOLS"; cat "$here/emulator.sh") | hash_of)
@@ -28,8 +27,7 @@ build_guest_tools() {
 # guest_tools: a directory of static programs for use in the machine.
 guest_tools() {
 	local key
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	key=$( (cat "$checkout/tlbsan/tsmark.c" "$here/emulator.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)
 	entry guest-tools "$key" 10 "building the tools of the machine" build_guest_tools
 }

@@ -111,8 +111,7 @@ fetch_ruff() {
 
 # ruff: a directory with bin/ruff. `make check` alone wants it.
 ruff() {
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	entry ruff "$RUFF_VERSION" 100 "the linter of the Python files, ruff $RUFF_VERSION" fetch_ruff
 }
 
@@ -129,8 +128,7 @@ fetch_cargo_program() {
 # was built with.
 cargo_program() {
 	local program=$1 version=$2 tools
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	tools=$(toolchain_id "$RUST_KVM_NVMX_TOOLS")
 	entry "$program" "$version-$tools" 1500 \
 		"$3, $program $version" fetch_cargo_program
@@ -145,8 +143,7 @@ fetch_crates() {
 # crates PACKAGE: a CARGO_HOME with the crates that a package in selftests/ is built from.
 crates() {
 	local package=$1 key
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	key=$(hash_files "$checkout/selftests/$package/Cargo.lock")
 	entry "$package-crates" "$key" 300 \
 		"the crates of selftests/$package" fetch_crates

@@ -6,8 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 [[ ${MINUTES:-5} =~ ^[1-9][0-9]{0,4}$ ]] || die "MINUTES=$MINUTES: give a number from 1 to 99999"
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 program=$("$here/setup.sh" cargo-fuzz)/bin/cargo-fuzz
 crates=$("$here/setup.sh" parser_fuzz-crates)
 package=$checkout/selftests/parser_fuzz

@@ -6,10 +6,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 make_build hook-cost
-kernel=$("$here/setup.sh" kernel-patched)
+kernel=$("$here/setup.sh" kernel)
 module=$("$here/setup.sh" module)
 objects=$("$here/setup.sh" hook-cost)
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 in_tools python3 -B "$checkout/scripts/machine/hook_cost.py" --kernel "$kernel" \
 	--module "$module/rust_kvm_nvmx.ko" --objects "$objects" --out "$checkout/build/hook-cost"

@@ -18,8 +18,7 @@ else
 	say "$(tail -n 1 "$skipped")"
 fi
 
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 run runner-tests 0 in_tools python3 -B -m unittest discover \
 	-s "$checkout/scripts/machine/tests" -t "$checkout/scripts/machine"
 passed runner-tests runner-tests 's/^Ran ([0-9]+) tests? in .*/\1/p'

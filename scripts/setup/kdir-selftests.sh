@@ -43,8 +43,7 @@ kdir_hash() {
 kdir_selftests() {
 	local kdir key
 	kdir=$(kdir_source)
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	key=$(kdir_hash)
 	entry kselftests-kdir "$key" 1500 \
 		"building the KVM selftests of $kdir (about 2 min on 2 cores)" build_kdir

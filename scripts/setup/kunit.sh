@@ -8,8 +8,7 @@
 
 module=arch/x86/kvm/rust_kvm_nvmx
 out=$checkout/build/kunit
-RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" toolchain)
-export RUST_KVM_NVMX_TOOLS
+use_tools toolchain
 
 # Sources that User-Mode Linux has no use for are a third of the tree.
 unpack() {

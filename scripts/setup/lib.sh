@@ -162,6 +162,12 @@ has_hook_table() {
 
 in_tools() { "$here/in-toolchain.sh" "$@"; }
 
+# use_tools NAME: from here on in_tools takes the tools that setup.sh makes under this name.
+use_tools() {
+	RUST_KVM_NVMX_TOOLS=$("$here/setup.sh" "$1")
+	export RUST_KVM_NVMX_TOOLS
+}
+
 # panics_in MODULE.ko: which functions of Rust's it calls that panic. Not all are in
 # core::panicking: option::unwrap_failed, slice::index::slice_end_index_len_fail.
 panics_in() { in_tools nm --undefined-only "$1" | awk '$2 ~ /^_R.*(panic|fail)/ { print $2 }'; }

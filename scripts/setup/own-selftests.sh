@@ -18,8 +18,7 @@ build_own() {
 own() {
 	local upstream files key
 	upstream=$(need kselftests-upstream)
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	mapfile -t files < <(find "$checkout/selftests" -type f \( -name '*.[chS]' -o -name '*.awk' \
 		-o -name '*.mk' -o -name Makefile -o -name config -o -name settings -o -name plan.txt \) | sort)
 	[ ${#files[@]} != 0 ] || die "selftests/ holds no tests: the checkout is not whole"

@@ -17,8 +17,7 @@ build_upstream() {
 # upstream: built from the kernel's source as it is, patched or not.
 upstream() {
 	local source key
-	RUST_KVM_NVMX_TOOLS=$(need toolchain)
-	export RUST_KVM_NVMX_TOOLS
+	use_tools toolchain
 	source=$(need kernel-source)
 	key=$( (cat "$source/sha256" "$here/selftests.sh" "$here/selftests-build.sh"; toolchain_id "$RUST_KVM_NVMX_TOOLS") | hash_of)
 	entry kselftests-upstream "$key" 1500 \
