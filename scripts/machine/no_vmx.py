@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from boots import Boot, Parts
 from plan import MODULE, Group, Plan, Step
-from results import Result, Status
+from results import Result, Status, any_failed
 from testlist import Entry
 from verdict import MACHINE
 
@@ -61,7 +61,7 @@ def expect_skips(everything: list[Result]) -> None:
 
 def exit_code(everything: list[Result], accelerated: bool) -> int:
     """kselftest's, of all together."""
-    if any(result.status is Status.FAILED for result in everything):
+    if any_failed(everything):
         return 1
     return 0 if accelerated else SKIP
 

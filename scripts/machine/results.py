@@ -59,10 +59,15 @@ def write_ktap(groups: list[tuple[str, str]], results: list[Result], out: TextIO
         print(f"  KTAP version 1\n  # Subtest: {name}: {title}\n  1..{len(own)}", file=out)
         for index, result in enumerate(own, start=1):
             _write_result(index, result, out)
-        failed = any(result.status is Status.FAILED for result in own)
+        failed = any_failed(own)
         skipped = all(result.status is Status.SKIPPED for result in own)
         skip = " # SKIP nothing ran" if skipped else ""
         print(f"{'not ok' if failed else 'ok'} {number} {name}{skip}", file=out)
+
+
+def any_failed(results: list[Result]) -> bool:
+    """Whether one of them failed."""
+    return any(result.status is Status.FAILED for result in results)
 
 
 def describe(kind: str, findings: dict[str, int]) -> str:

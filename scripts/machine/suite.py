@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import sys
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import checkers
@@ -23,10 +21,9 @@ from bochs import APICV, Emulator, Interleaving
 from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from errors import MachineError
-from junit import write_junit
 from plan import CHECKED, STOCK, STOCK_IN_C, TRACED, Group, Plan, Probe, Step
+from publish import publish
 from results import Result, Status
-from session import console_tail
 from testlist import (
     Entry,
     TestList,
@@ -354,15 +351,8 @@ def _report(
     if selection.skipped:
         groups.append(_HOST)
         everything += map(_left_out, selection.skipped)
-    with open(output / "results.ktap", "w", encoding="utf-8") as file:
-        results.write_ktap(groups, everything, file)
-    results.write_ktap(groups, everything, sys.stdout)
-    write_junit(output / "results.xml", "rust_kvm_nvmx", groups, everything)
     settings = _settings(emulator, selection)
-    write_json(output / "results.json", settings, finished, everything)
-    failed = any(result.status is Status.FAILED for result in everything)
-    if failed:
-        show_tails(finished)
+    publish(output, "rust_kvm_nvmx", settings, finished, groups, everything)
     peak = max(each.outcome.peak_kib for each in finished) // 1024
     used = sum(each.outcome.cpu_seconds for each in finished)
     print("# " + ", ".join(f"{name} {value}" for name, value in settings.items()))
@@ -374,7 +364,7 @@ def _report(
         print(f"# {line}")
     print(f"# peak memory of an emulator: {peak} MiB; processor time of all: {used:.0f} s")
     print(results.summary(everything), flush=True)
-    return 1 if failed else 0
+    return 1 if results.any_failed(everything) else 0
 
 
 def _left_out(what: str) -> Result:
@@ -392,41 +382,3 @@ def _settings(emulator: Emulator, selection: Selection) -> dict[str, str | int]:
         "cpus": emulator.cpus,
         "kvm_intel": selection.parameters or "as planned",
     }
-
-
-def write_json(
-    path: Path,
-    settings: dict[str, str | int],
-    finished: list[Finished],
-    everything: list[Result],
-) -> None:
-    """Write all that is known to PATH."""
-    report = {
-        "summary": results.summary(everything),
-        "settings": settings,
-        "machines": [
-            {
-                "name": each.boot.name,
-                "kernel": each.outcome.console.kernel,
-                "seconds": round(each.outcome.seconds, 1),
-                "boot_seconds": round(each.outcome.boot_seconds, 1),
-                "cpu_seconds": round(each.outcome.cpu_seconds, 1),
-                "peak_kib": each.outcome.peak_kib,
-                "races": each.outcome.console.races,
-                "logs": str(each.outcome.directory),
-            }
-            for each in finished
-        ],
-        "results": [asdict(result) for result in everything],
-    }
-    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def show_tails(finished: list[Finished]) -> None:
-    """The console's end of each machine that something went wrong in."""
-    for each in finished:
-        if all(result.status is not Status.FAILED for result in each.results()):
-            continue
-        print(f"--- {each.boot.name}: the console's last lines", file=sys.stderr)
-        print("\n".join(console_tail(each.outcome.directory)), file=sys.stderr)
-        print(f"--- all of it: {each.outcome.directory}/console.log", file=sys.stderr)

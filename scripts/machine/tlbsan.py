@@ -16,7 +16,7 @@ import image
 from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from plan import Group, Plan, Step
-from results import Result, Status, describe, stale_text
+from results import Result, Status, any_failed, describe, stale_text
 from suite import OWN_PLAN, UPSTREAM_LIST
 from testlist import Entry, read_own_plan, read_upstream_list
 
@@ -144,7 +144,7 @@ def _sum(programs: list[Result], machines: list[Result]) -> str:
 def _status(results: list[Result]) -> int:
     if any(result.stale for result in results):
         return 1
-    if any(result.status is Status.FAILED for result in results):
+    if any_failed(results):
         return 2
     ran = any(_is_program(r) and r.status is Status.PASSED for r in results)
     return 0 if ran else 2

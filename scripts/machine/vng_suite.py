@@ -20,7 +20,7 @@ from boots import Boot, Finished, Parts, run_boots
 from call_sites import Hook, read_hooks
 from capabilities import Choice, Host, decide, probe
 from errors import MachineError
-from junit import write_junit
+from publish import publish
 from results import Result, Status
 from testlist import Entry, read_own_plan, read_upstream_list
 from vng import FRAGMENT, lacks
@@ -111,10 +111,6 @@ def _report(
     groups: list[tuple[str, str]],
     everything: list[Result],
 ) -> int:
-    with open(output / "results.ktap", "w", encoding="utf-8") as file:
-        results.write_ktap(groups, everything, file)
-    results.write_ktap(groups, everything, sys.stdout)
-    write_junit(output / "results.xml", "rust_kvm_nvmx.vng", groups, everything)
     code = no_vmx.exit_code(everything, choice.accelerated)
     settings = {
         "accelerated": choice.accelerated,
@@ -123,9 +119,7 @@ def _report(
         "cpus": finished[0].boot.parts.emulator.cpus,
         "exit_code": code,
     }
-    suite.write_json(output / "results.json", settings, finished, everything)
-    if code == 1:
-        suite.show_tails(finished)
+    publish(output, "rust_kvm_nvmx.vng", settings, finished, groups, everything)
     left_out = [result for result in everything if result.left_out]
     if left_out:
         number = sum(len(result.left_out) for result in left_out)
