@@ -140,7 +140,12 @@ def run_fuzz(parts: Parts, order: Order) -> int:
         return _replay(fuzzer, order)
     first = int(time.time()) // 60 * _SEEDS_IN_MINUTE
     print(f"# seeds from {first} on", flush=True)
-    failure = fuzzer.search(order, first)
+    try:
+        failure = fuzzer.search(order, first)
+    except KeyboardInterrupt:
+        if fuzzer.runs:
+            print(f"no failure in {fuzzer.rate()}, up to the last boot that ended", flush=True)
+        raise
     if failure:
         print(f"# {fuzzer.rate()}")
         print("\n".join(_describe(fuzzer, failure)), flush=True)

@@ -194,8 +194,14 @@ def run_soak(parts: Parts, order: Order) -> int:
         if done and left < 60 * _LEAST_MINUTES:
             break
         part = part_of(order.seed + len(done))
+        try:
+            _run_part(parts, order, part, length_of(left, done))
+        except KeyboardInterrupt:
+            if done:
+                print("\n".join(report(done)))
+            print(f"# stopped: nothing is said of the boot of seed {part.seed}", flush=True)
+            raise
         done.append(part)
-        _run_part(parts, order, part, length_of(left, done[:-1]))
         _write(parts, order, done)
         if part.problems and (order.plant or order.edit or not part.numbers):
             break

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import soak
+from bochs import Emulator
+from boots import Parts
 from errors import MachineError
 from plan import guest_script
 from results import Result, Status
+from session import Limits
 from soak import (
     Order,
     Part,
@@ -224,6 +230,34 @@ class Memory(unittest.TestCase):
     def test_places_between_objects(self) -> None:
         looks = self._looks([4000 + 100 * i for i in range(8)])
         self.assertEqual(growths(looks, [{"filp": 4096}] * 8), [])
+
+
+class Stopped(unittest.TestCase):
+    """Ctrl-C."""
+
+    def _said(self, boots: int) -> str:
+        """What is said if it comes after that many."""
+        said = io.StringIO()
+        ends = [None] * boots + [KeyboardInterrupt]
+        with (
+            tempfile.TemporaryDirectory() as name,
+            mock.patch("soak._run_part", side_effect=ends),
+            contextlib.redirect_stdout(said),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            parts = Parts(Path(name), Path(name), Emulator(Path(name)), Path(name), Limits(), False)
+            soak.run_soak(parts, Order(1.0, 7))
+        return said.getvalue()
+
+    def test_after_two_boots(self) -> None:
+        said = self._said(2)
+        self.assertIn("2 boots: ", said)
+        self.assertIn("nothing is said of the boot of seed 9", said)
+
+    def test_in_the_first_boot(self) -> None:
+        said = self._said(0)
+        self.assertNotIn("boots: ", said)
+        self.assertIn("nothing is said of the boot of seed 7", said)
 
 
 if __name__ == "__main__":
