@@ -18,7 +18,7 @@ from boots import Boot, Finished, Parts, run_boots
 from errors import MachineError
 from fuzz_run import HANDS, PROGRAM, RUST, Runs, begun, first_failed, group, of_seeds, results_of
 from module_edits import build_edited
-from mutant_list import LIST, Mutant, read_mutants
+from mutant_list import Mutant, named, read_mutants
 from plan import Group, Plan
 from results import Result, describe
 
@@ -70,13 +70,9 @@ def find_faults(parts: Parts, names: tuple[str, ...]) -> int:
 
 
 def _choose(names: tuple[str, ...]) -> list[Mutant]:
-    known = {mutant.name: mutant for mutant in read_mutants()}
     if names == (ALL,):
-        return [mutant for mutant in known.values() if mutant.planted]
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise MachineError(f"no edit {', '.join(missing)} in {LIST}")
-    return [known[name] for name in names]
+        return [mutant for mutant in read_mutants() if mutant.planted]
+    return named(names)
 
 
 def _build(mutant: Mutant, parts: Parts) -> Path:

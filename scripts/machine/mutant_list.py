@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from errors import MachineError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 LIST = CHECKOUT / "selftests" / "mutants.toml"
@@ -36,3 +39,13 @@ def read_mutants(path: Path = LIST) -> list[Mutant]:
     """All of the list."""
     with open(path, "rb") as file:
         return [Mutant(**record) for record in tomllib.load(file)["mutant"]]
+
+
+def named(names: Iterable[str]) -> list[Mutant]:
+    """Those of NAMES, in this order."""
+    known = {mutant.name: mutant for mutant in read_mutants()}
+    names = list(names)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise MachineError(f"no edit {', '.join(missing)} in {LIST}")
+    return [known[name] for name in names]

@@ -17,7 +17,7 @@ from boots import Boot, Parts
 from errors import MachineError
 from injected import Run, run_in_boots
 from module_edits import build_edited, module_path
-from mutant_list import read_mutants
+from mutant_list import named
 from plan import STOCK, Group, Plan, Step
 from removal_list import CHECKOUT, Rule, choose, read_rules
 from removal_table import report
@@ -87,15 +87,10 @@ def _left_to_c(run: Run, rules: dict[str, Rule]) -> str:
 
 def _build_modules(runs: list[Run], rules: dict[str, Rule], parts: Parts) -> None:
     shutil.rmtree(parts.output / "mutants", ignore_errors=True)
-    known = {mutant.name: mutant for mutant in read_mutants()}
     wanted = {run.name: run for run in runs if run.side == "rust"}
 
     def build(run: Run) -> None:
-        names = _edits(run, rules)
-        for name in names:
-            if name not in known:
-                raise MachineError(f"{run.name}: no edit {name} in selftests/mutants.toml")
-        build_edited(run.name, [known[name] for name in names], parts)
+        build_edited(run.name, named(_edits(run, rules)), parts)
         print(f"built {run.name}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:

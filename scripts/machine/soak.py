@@ -18,7 +18,7 @@ from console import Tail
 from errors import MachineError
 from faults import find_fault
 from module_edits import build_edited
-from mutant_list import LIST, read_mutants
+from mutant_list import named
 from plan import MODULE, Group, Plan, Step
 from results import Result, Status, stale_text
 from session import KERNEL_LOG, TESTS_LOG
@@ -229,10 +229,7 @@ def _large(parts: Parts) -> Parts:
 def _with_edit(parts: Parts, order: Order) -> Parts:
     if not order.edit:
         return parts
-    edits = [mutant for mutant in read_mutants() if mutant.name == order.edit]
-    if not edits:
-        raise MachineError(f"no edit {order.edit} in {LIST}")
-    file = build_edited(order.edit, edits, parts)
+    file = build_edited(order.edit, named([order.edit]), parts)
     return replace(parts, module=None, extra_modules=(*parts.extra_modules, file))
 
 
