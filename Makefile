@@ -10,7 +10,7 @@ help:
 #: make demo            a nested guest, once with C's TLB flushes and once with Rust's
 #: make test            all tests, in the emulated machine
 #: make test T=NAME     one test, or several: T="NAME NAME"
-#: make test-full       the same, and those of KVM's own tests that take long
+#: make test-full       all tests, and those that take long: KVM's, and 10,000 VMs
 #: make vng             all tests in virtme-ng's guests; without VMX all skip
 #: make silicon         on a host with VMX: make vng, and what INVVPID and INVEPT cost there
 #: make top             on a host with the module: flushes by vCPU and cause, live
@@ -72,7 +72,8 @@ help:
 #:            HOURS=N            make soak: how long, 0.25 for example; SEED=N: the order again
 #:            PLANT=WHAT         make soak: do this wrong on purpose (docs/soak.md)
 #:            MINUTES=N          make fuzz, fuzz-parser: how long; make fuzz SEED=N: one seed
-#:            BYTES=HEX          make fuzz, fuzz-parser: this alone; WAY=rust, hands, check, c;
+#:            BYTES=HEX          make fuzz, fuzz-parser: this alone
+#:            WAY=NAME           make fuzz: rust, hands, check or c (docs/fuzzing.md);
 #:                               T=planted: are the faults found that are planted?
 #:            ALL=1              make bench: all workloads
 #:            OPTIONS=vpid_slots=8  make bench: parameters of the module, for Rust; T: a workload
@@ -80,7 +81,7 @@ help:
 #:            COSTS=FILE         make silicon: costs that the host's own kernel has shown
 #:            UPDATE=1           make in-tree: replace what the tree has of it
 #:            DEBIAN_MIRROR=URL  where Debian's packages come from
-#: The cache: $RUST_KVM_NVMX_CACHE, or ~/.cache/rust_kvm_nvmx
+#: The cache: $RUST_KVM_NVMX_CACHE, $XDG_CACHE_HOME/rust_kvm_nvmx, or ~/.cache/rust_kvm_nvmx
 
 demo test test-full shell trace bench linux-l1 kselftest kvm-unit-tests mutants removals history fuzz soak:
 	@$(setup)/run-machine.sh $@
@@ -106,7 +107,7 @@ tlbsan:
 hook-cost:
 	@$(setup)/hook-cost.sh
 
-module modules:
+module:
 	@dir=$$($(setup)/setup.sh module) && ls -l "$$dir/rust_kvm_nvmx.ko"
 
 rustdoc:
@@ -127,4 +128,4 @@ clean:
 distclean:
 	@$(setup)/clean.sh --cache
 
-.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz soak tlbsan hook-cost kselftest kvm-unit-tests deb deb-test in-tree kunit module modules rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean
+.PHONY: help demo test test-full vng silicon top matrix test-debug shell trace bench linux-l1 mutants removals history fuzz soak tlbsan hook-cost kselftest kvm-unit-tests deb deb-test in-tree kunit module rustdoc check check-policy check-policy-mutants check-properties coverage fuzz-parser nets model model-full clean distclean
