@@ -5,7 +5,8 @@
  * Without vpid12 and with one.
  *
  * Without, a switch also invalidates what L2 left under VPID 0, so L2 may change
- * its own page table before a switch and needs no INVLPG.
+ * its own page table before a switch and needs no INVLPG.  That is so even if the
+ * switch is to the EPT that L2 has.
  */
 #include "backing.h"
 #include "nested_ept.h"
@@ -39,9 +40,9 @@ static void l2_change_table(void)
 	back_page(context, 1, 0);
 	vmfunc(EPTP_SWITCHING, 0);
 	check_page(context, 1, 0);
-
 	back_page(context, 1, 1);
-	invlpg((u64)backing_gva(1));
+	vmfunc(EPTP_SWITCHING, 0);
+	check_page(context, 1, 1);
 }
 
 static void l2_code(void)
