@@ -93,6 +93,11 @@ off+=,MACRO_ARG_UNUSED,MULTISTATEMENT_MACRO_USE_DO_WHILE,TRAILING_SEMICOLON
 mapfile -t patches < <(files 'patches/*.patch' 'selftests/removals/*.patch' 'selftests/history/*.patch')
 check "checkpatch, patches" "${checkpatch[@]}" --codespell --ignore "$off" -- "${patches[@]}"
 
+# On top of the series.
+removals=selftests/removals/linux-$KERNEL_SERIES.patch
+[ ! -f "$removals" ] ||
+	check "patch, removals" patch --dry-run --quiet --force -p1 -F0 -d "$kernel" -i -- "$checkout/$removals"
+
 mapfile -t sources < <(files 'rust_kvm_nvmx/*.rs')
 check structure python3 -B scripts/machine/check_structure.py -- "${sources[@]}"
 
