@@ -44,11 +44,20 @@ void Oracle::forget_ept_tables(const Place &at, uint64_t guest)
 				cpu.invalidations, [](const Entry &) { return false; });
 }
 
-/* That of an L2 is L1's: an L1 that turns it on has other guest-physical mappings. */
+/*
+ * SDM 29.4.3.4: who turns the page on, or moves it, executes INVEPT.  An L1 with an EPT for
+ * its L2 does; without, the EPT is the hypervisor's.
+ */
 bool Oracle::turns_on_apic_page(const Place &at, const Entry &old, uint64_t host) const
 {
-	return levels.level(at.cpu) == Level::L1 && at.apic_page == host &&
-	       old.origin.apic_page != host;
+	if (at.apic_page != host || old.origin.apic_page == host)
+		return false;
+	if (levels.level(at.cpu) == Level::L1)
+		return true;
+
+	VirtualTag l2 = vcpus.context(at.cpu);
+
+	return l2.known && !l2.ep4ta;
 }
 
 void Oracle::ept_walked(const EptWalk &walk)

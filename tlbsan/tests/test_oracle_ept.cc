@@ -191,15 +191,33 @@ TEST(invvpid_does_not_do_for_an_apic_access_page_with_ept)
 	}
 }
 
-TEST(an_apic_access_page_of_an_l2_is_none_of_the_hypervisors)
+/* It is L1's, and so is the EPT. */
+TEST(an_apic_access_page_of_an_l2_with_ept_is_none_of_the_hypervisors)
 {
 	Machine m;
 
-	m.nest(7, 0);
+	m.nest(7, 0xb05e);
 	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
 	m.apic_page = host_a;
 	m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
 	CHECK_EQUAL(m.verdict(), "");
+}
+
+/* The page is L1's, and L1 has no EPT to invalidate. */
+TEST(invvpid_does_not_do_for_an_apic_access_page_of_an_l2_without_ept)
+{
+	for (bool invept : { false, true }) {
+		Machine m;
+
+		m.nest(7, 0);
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		m.invvpid(1, vpid02);
+		m.apic_page = host_a;
+		if (invept)
+			m.invept(1, root02);
+		m.oracle.ept_walked(ept_walk(m, guest_a, host_a));
+		CHECK_EQUAL(m.verdict(), invept ? "" : "stale apic_access");
+	}
 }
 
 TEST(an_ept_refusal_is_one_report_and_forgets_the_linear_address)
