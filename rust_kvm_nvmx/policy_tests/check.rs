@@ -106,6 +106,15 @@ mod tests {
         }
     }
 
+    /// Only an answer depends on what the guest may change.
+    #[test]
+    fn check_asks_again_for_an_answer_alone() {
+        let [none, other, ..] = all_effects();
+        let verdict = compare(&Expected::Effects(none, None), &other, || Expected::Unknown);
+
+        assert_eq!(verdict, Verdict::Different);
+    }
+
     #[test]
     fn check_counts_more_invalidations_than_it_keeps() {
         let many = |number| -> Invalidations { (0..number).filter_map(|_| single(1)).collect() };

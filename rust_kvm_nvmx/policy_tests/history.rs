@@ -296,22 +296,23 @@ mod tests {
 
     #[test]
     fn v9_both_words_of_an_l2_count() {
-        for (one, all) in [(0, 1), (1, 0)] {
+        for (one, all) in [(0, 1), (1, 0), (1, 1)] {
             let begin = Calls::of(one * Calls::BEGIN, all * Calls::BEGIN);
             assert!(begin.under_way);
-            assert_eq!(begin.count, 1);
+            assert_eq!(begin.count, one + all);
             let end = Calls::of(
                 one * (Calls::BEGIN - Calls::END),
                 all * (Calls::BEGIN - Calls::END),
             );
             assert!(!end.under_way);
-            assert_eq!(end.count, 1);
+            assert_eq!(end.count, one + all);
         }
     }
 
     #[test]
     fn v9_a_call_is_counted_for_each_l2_that_it_names() {
-        let banks = [1 << 5 | 1 << 63, 1];
+        // Two processors with one word.
+        let banks = [1 << 5 | 1 << 63, 1 << 5 | 1];
         let many = [u64::MAX, 0];
         for targets in [
             Targets::All,
@@ -358,6 +359,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Those that share one cost each other a flush, so few may.
+    #[test]
+    fn v9_vms_are_spread_over_the_words() {
+        let words = |word: &dyn Fn(u64) -> usize| {
+            let mut used = [false; WORDS];
+
+            for vm in 0..WORDS as u64 {
+                if let Some(used) = used.get_mut(word(vm)) {
+                    *used = true;
+                }
+            }
+            used.iter().filter(|&&used| used).count()
+        };
+
+        // The kernel has that many.
+        assert_eq!(WORDS, 80);
+        assert!(words(&|vm| word_of_one(vm, 0)) > 32);
+        assert!(words(&word_of_all) > 8);
     }
 
     #[test]

@@ -188,6 +188,8 @@ mod tests {
             }
         }
         assert_eq!(join(&mut [EVERYTHING]), [EVERYTHING]);
+        // Adjoining ones at the lowest addresses.
+        assert_eq!(join(&mut [0, 0x1005]), [0x0006]);
         assert_eq!(join(&mut []), [0; 0]);
     }
 
