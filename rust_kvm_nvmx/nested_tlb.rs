@@ -9,7 +9,7 @@
 //!   V16, X11),
 //! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),
 //! - [`instructions`]: L1's INVVPID and INVEPT (T6, T13, V5, V18),
-//! - [`apic`]: L1's APIC-access page (A1 to A4),
+//! - [`apic`]: the APIC-access pages of L1 and of L2s without EPT (A1 to A4, X12),
 //! - [`control_regs`]: changes of CR0 and CR4 (R1 to R6),
 //! - [`hv_send`]: a Hyper-V flush hypercall, from its input to the targets' queues (E5 to E9, E16,
 //!   E17, V9, V22, V24, X1, X2, X4, X5, X8, X9),

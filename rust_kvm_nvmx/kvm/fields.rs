@@ -109,6 +109,10 @@ fields! {
     Field PAIR_VP: nested_vpid.vp_id as u32;
     /// The flush calls for it when it last ran.
     Field PAIR_CALLS: nested_vpid.calls as u64;
+    /// The page frame number of L2's APIC-access page, since KVM mapped it for a VM entry.
+    Field L2_APIC_PFN: nested_vmx.apic_access_page_map.pfn as u64;
+    /// The APIC-access page of the L2 without EPT that ran last.
+    Field L2_APIC_PAGE: nested_vmx.l2_apic_page as u64;
     /// For [`super::check`].
     Field HOOKS_CHECK: nested_vmx.hooks_check as *mut kernel::ffi::c_void;
     /// KVM's copy of vmcs12.

@@ -282,7 +282,7 @@ TRACE_EVENT(nvmx_cr,
 				   { 2, "reset the MMU context" }, { 3, "unload the MMU" }))
 );
 
-/* L1's APIC-access page (A1 to A4). */
+/* L1's APIC-access page (A1 to A4), and that of an L2 without EPT in vmcs12 (X12). */
 TRACE_EVENT(nvmx_apic_page,
 	TP_PROTO(struct kvm_vcpu *vcpu, u8 outcome),
 	TP_ARGS(vcpu, outcome),
@@ -302,7 +302,8 @@ TRACE_EVENT(nvmx_apic_page,
 				   { 0, "moved: write its address (A1)" },
 				   { 1, "moved while it was looked up: look again (A2)" },
 				   { 2, "turned on: request a current flush (A4)" },
-				   { 3, "turned on while L2 runs: flush L1's context (A4)" }))
+				   { 3, "turned on while L2 runs: flush L1's context (A4)" },
+				   { 4, "L2's turned on or moved: request a current flush (X12)" }))
 );
 
 #endif /* RUST_KVM_NVMX_TRACE_H */

@@ -192,7 +192,7 @@ named_facts! {
         Unload = 3,
     }
 
-    /// L1's APIC-access page.
+    /// An APIC-access page: L1's, if it is not said.
     ApicOutcome {
         /// Its address is written.
         Written = 0,
@@ -202,6 +202,8 @@ named_facts! {
         Requested = 2,
         /// It was turned on: invalidations.
         Flushed = 3,
+        /// An L2 without EPT has another one, or one again: a request.
+        RequestedForL2 = 4,
     }
 }
 
@@ -313,6 +315,6 @@ tracepoints! {
     fn hv_complete(l2: bool, result: u64, exit_to_l1: bool);
     /// CR0 or CR4 was changed.
     fn cr(cr: u8, old: u64, new: u64, request: Option<Request>, context: Context);
-    /// L1's APIC-access page.
+    /// An APIC-access page.
     fn apic_page(outcome: ApicOutcome);
 }

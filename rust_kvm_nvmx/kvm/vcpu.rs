@@ -27,6 +27,7 @@ use super::{
     registration::Shared,
 };
 use crate::policy::{
+    apic_access::L2Page,
     eptp::RootPage,
     options::Options,
     types::{
@@ -258,6 +259,30 @@ impl<'h> Vcpu<'h> {
         self.set_hidden_owner(0);
     }
 
+    /// The APIC-access page of the active L2.
+    ///
+    /// KVM looks it up for VMLAUNCH and VMRESUME before it decides on the flush of the VM entry. It
+    /// does so later for RSM, and for nested state that is set. Both flush everything (T15, H9).
+    #[inline(always)]
+    pub(crate) fn l2_page(self, vmcs12: Vmcs12<'_>) -> L2Page {
+        let pfn = || self.get_vmx(fields::NESTED.then(fields::L2_APIC_PFN));
+
+        L2Page::new(vmcs12.has_apic_page().then(pfn))
+    }
+
+    /// The APIC-access page of the L2 without EPT in vmcs12 that ran last on this vCPU, as Rust has
+    /// recorded it.
+    #[inline(always)]
+    pub(crate) fn last_l2_page(self) -> L2Page {
+        L2Page::from_bits(self.get_vmx(fields::NESTED.then(fields::L2_APIC_PAGE)))
+    }
+
+    /// Records it.
+    #[inline(always)]
+    pub(crate) fn set_last_l2_page(self, page: L2Page) {
+        self.set_vmx(fields::NESTED.then(fields::L2_APIC_PAGE), page.bits());
+    }
+
     /// The vmcs12 of the L2 that is active; `None` while L1 runs.
     #[inline(always)]
     pub(crate) fn vmcs12(self) -> Option<Vmcs12<'h>> {
@@ -423,10 +448,23 @@ impl Vmcs12<'_> {
         self.has_secondary_control(bindings::NVMX_ENABLE_EPT)
     }
 
+    /// L1 gave L2 an APIC-access page, and no EPT.
+    #[inline(always)]
+    pub(crate) fn has_apic_page_without_ept(self) -> bool {
+        let both = bindings::NVMX_APIC_ACCESSES | bindings::NVMX_ENABLE_EPT;
+
+        self.has_secondary_controls()
+            && self.0.get(fields::SECONDARY_CONTROL) & both == bindings::NVMX_APIC_ACCESSES
+    }
+
+    #[inline(always)]
+    fn has_secondary_controls(self) -> bool {
+        self.0.get(fields::CPU_BASED_CONTROL) & bindings::NVMX_SECONDARY_CONTROLS != 0
+    }
+
     #[inline(always)]
     fn has_secondary_control(self, control: u32) -> bool {
-        self.0.get(fields::CPU_BASED_CONTROL) & bindings::NVMX_SECONDARY_CONTROLS != 0
-            && self.0.get(fields::SECONDARY_CONTROL) & control != 0
+        self.has_secondary_controls() && self.0.get(fields::SECONDARY_CONTROL) & control != 0
     }
 
     /// The VPID that L1 gave L2, if it gave one.
@@ -439,5 +477,11 @@ impl Vmcs12<'_> {
     #[inline]
     pub(crate) fn eptp12(self) -> Option<u64> {
         self.uses_ept().then(|| self.0.get(fields::EPTP12))
+    }
+
+    /// L1 gave L2 an APIC-access page.
+    #[inline(always)]
+    pub(crate) fn has_apic_page(self) -> bool {
+        self.has_secondary_control(bindings::NVMX_APIC_ACCESSES)
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! L1's APIC-access page (A1 to A4).
+//! L1's APIC-access page (A1 to A4), and that of an L2 without EPT in vmcs12 (X12).
 
 use crate::{
     flush,
@@ -12,6 +12,7 @@ use crate::{
         trace,
         vcpu::{
             Vcpu,
+            Vmcs12,
             WithSlots, //
         }, //
     },
@@ -105,5 +106,34 @@ fn set_page_in(vcpu: WithSlots<'_>, vmcs01: &Vmcs01<'_>) {
             vcpu.trace_apic_page(|| (trace::ApicOutcome::LookAgain,));
             vcpu.request_apic_page_reload();
         }
+    }
+}
+
+/// X12: whether [`request_for_l2`] may have something to do: L2 has an APIC-access page, and runs on
+/// KVM's own EPT.
+#[inline(always)]
+pub(super) fn concerns_l2(vmcs12: Vmcs12<'_>) -> bool {
+    vmcs12.has_apic_page_without_ept()
+}
+
+/// X12: L1 enters an L2 without EPT in vmcs12, which has an APIC-access page.
+#[inline(always)]
+pub(super) fn request_for_l2(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    let page = vcpu.l2_page(vmcs12);
+    let last = || vcpu.last_l2_page();
+
+    if apic_access::l2_page_requires_flush(vcpu.caps(), page, vcpu.options(), last) {
+        vcpu.trace_apic_page(|| (trace::ApicOutcome::RequestedForL2,));
+        vcpu.request_flush_current();
+    }
+}
+
+/// X12: records which APIC-access page an L2 without EPT in vmcs12 has run with.
+///
+/// If the VM entry has failed, L2 has not run, and the flush of the entry may not have come.
+#[inline(always)]
+pub(super) fn record_of_l2(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    if !vmcs12.uses_ept() && !vcpu.entry_has_failed() {
+        vcpu.set_last_l2_page(vcpu.l2_page(vmcs12));
     }
 }

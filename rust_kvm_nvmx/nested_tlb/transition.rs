@@ -33,13 +33,31 @@ use crate::{
     },
 };
 
-use super::history;
+use super::{
+    apic,
+    history, //
+};
 
 /// L1 enters L2. Returns the VPID to write to vmcs02.
 ///
 /// What takes long is in functions of its own, which end the hook: so it needs no stack frame.
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
+    if apic::concerns_l2(vmcs12) {
+        enter_with_apic_page(vcpu, vmcs12)
+    } else {
+        enter_without_apic_page(vcpu, vmcs12)
+    }
+}
+
+#[inline(never)]
+fn enter_with_apic_page(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
+    apic::request_for_l2(vcpu, vmcs12);
+    enter_without_apic_page(vcpu, vmcs12)
+}
+
+#[inline(always)]
+fn enter_without_apic_page(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     if vcpu.traces_transition() {
         trace_entry(vcpu, vmcs12)
     } else if vcpu.hyperv().is_some() {
@@ -154,7 +172,7 @@ fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> VpidToWrite {
     flush_on_entry(vcpu, vpid12).1
 }
 
-/// The same as [`enter`], step by step.
+/// The same as [`enter_without_apic_page`], step by step.
 #[cold]
 #[inline(never)]
 fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
@@ -181,6 +199,7 @@ fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
 /// L2 exits to L1.
 #[inline(always)]
 pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
+    apic::record_of_l2(vcpu, vmcs12);
     if vcpu.traces_transition() {
         trace_exit(vcpu, vmcs12);
     } else if vcpu.hyperv().is_some() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flushes around the APIC-access page (rules A2 to A4, X7).
+//! The flushes around the APIC-access page (rules A2 to A4, X7, X12).
 //!
 //! SDM volume 3C, "Virtualizing Memory-Mapped APIC Accesses": the translation that an access uses
 //! decides whether it is an access to the APIC-access page. The CPU may still use a translation
@@ -8,6 +8,7 @@
 
 use super::{
     flush,
+    options::Options,
     types::{
         Caps,
         Invalidation,
@@ -70,4 +71,58 @@ pub(crate) fn address(invalidated_meanwhile: bool) -> Address {
     } else {
         Address::Write
     }
+}
+
+/// The APIC-access page of an L2 without an EPT of its own, in a word.
+///
+/// Bit 63 says that there is one. The others are then its page frame number in the host: the CPU
+/// knows it by its address there, and the host may move it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct L2Page(u64);
+
+impl L2Page {
+    const EXISTS: u64 = 1 << 63;
+
+    /// The page with this number; `None` if L2 has none.
+    #[inline(always)]
+    pub(crate) fn new(pfn: Option<u64>) -> Self {
+        match pfn {
+            Some(pfn) => Self(pfn | Self::EXISTS),
+            None => Self(0),
+        }
+    }
+
+    /// The page from its word.
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The word.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    fn exists(self) -> bool {
+        self.0 & Self::EXISTS != 0
+    }
+}
+
+/// X12: whether the VM entry of an L2 without EPT in vmcs12 requires [`flush::current`].
+///
+/// L1 invalidates linear addresses when it turns L2's page on or moves it, and no more, as it uses
+/// no EPT. But KVM has an EPT for such L2s. What the CPU has cached by it was ordinary memory. C
+/// does not flush that.
+///
+/// `last` is the page that such an L2 ran with last on this vCPU. It is known with
+/// [`Options::KNOW_L2_PAGE`]. While a hook is C's, nobody records it.
+#[inline]
+pub(crate) fn l2_page_requires_flush(
+    caps: Caps,
+    page: L2Page,
+    options: Options,
+    last: impl FnOnce() -> L2Page,
+) -> bool {
+    caps.has(Caps::EPT) && page.exists() && !(options.has(Options::KNOW_L2_PAGE) && last() == page)
 }

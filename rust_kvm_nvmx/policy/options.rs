@@ -2,7 +2,8 @@
 
 //! Where the rules may flush less than KVM's C code does.
 //!
-//! Each option leaves out flushes that no guest is owed. Without it, the rules are C's.
+//! Each option leaves out flushes that no guest is owed. Without it, nothing is left out that C
+//! flushes.
 
 /// A set of options, in a word that can be read at once.
 ///
@@ -11,7 +12,7 @@
 pub(crate) struct Options(u32);
 
 impl Options {
-    /// The rules are C's.
+    /// Nothing is left out that C flushes.
     pub(crate) const STOCK: Self = Self(0);
     /// V18: KVM keeps its roots for L1's EPTs when L1 leaves a VMCS.
     pub(crate) const KEEP_ROOTS: Self = Self(1 << 8);
@@ -27,6 +28,9 @@ impl Options {
     pub(crate) const L1_FLUSH_ALONE: Self = Self(1 << 12);
     /// V24: ranges of addresses that overlap or adjoin are joined.
     pub(crate) const JOIN_RANGES: Self = Self(1 << 13);
+    /// X12: it is known which APIC-access page L2s without EPT in vmcs12 ran with last. This holds
+    /// if what came before a hook was Rust's is flushed.
+    pub(crate) const KNOW_L2_PAGE: Self = Self(1 << 14);
 
     /// All that leave out flushes that no guest is owed.
     pub(crate) const SKIP_NEEDLESS: Self = Self(
@@ -58,7 +62,9 @@ impl Options {
     /// V7, V18: what is left of the set if KVM flushes only the roots that vCPUs have loaded last.
     /// Nothing else may be kept then.
     pub(crate) const fn where_a_flush_misses_roots(self) -> Self {
-        Self(self.0 & !(Self::KEEP_ROOTS.0 | Self::COUNT_CALLS.0)).with_slots(1)
+        let kept = Self::KEEP_ROOTS.0 | Self::COUNT_CALLS.0 | Self::KNOW_L2_PAGE.0;
+
+        Self(self.0 & !kept).with_slots(1)
     }
 
     /// V14: what is left of the set while a hook is C's.

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A2 and A4.
+//! A2, A4 and X12.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_apic_access))]
 mod tests {
     use crate::{
         policy::{
-            apic_access::{address, turned_on, Address, Required, Running},
+            apic_access::{
+                address, l2_page_requires_flush, turned_on, Address, L2Page, Required, Running,
+            },
+            options::Options,
             types::{Caps, Invalidation, Vpid},
         },
         policy_tests::{all_caps, vpids},
@@ -53,6 +56,45 @@ mod tests {
                     check_eq!(done, Required::Now(expected), "{caps:?} {vpid01:?}");
                 }
             }
+        }
+    }
+
+    const PAGES: [Option<u64>; 4] = [None, Some(0), Some(1), Some(1 << 40)];
+
+    /// X12, without EPT in L0: all that L2 has cached are linear mappings, which L1 invalidates.
+    #[test]
+    fn x12_an_l2_page_requires_a_flush_unless_the_last_l2_had_it() {
+        for caps in all_caps() {
+            for page in PAGES {
+                for last in PAGES {
+                    let requires = |options| {
+                        let (page, last) = (L2Page::new(page), L2Page::new(last));
+
+                        l2_page_requires_flush(caps, page, options, || last)
+                    };
+                    let exists = caps.has(Caps::EPT) && page.is_some();
+
+                    check_eq!(
+                        requires(Options::STOCK),
+                        exists,
+                        "{caps:?} {page:?} {last:?}"
+                    );
+                    check_eq!(
+                        requires(Options::KNOW_L2_PAGE),
+                        exists && page != last,
+                        "{caps:?} {page:?} {last:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn x12_the_word_of_a_page_has_all_of_it() {
+        for page in PAGES {
+            let page = L2Page::new(page);
+
+            assert_eq!(L2Page::from_bits(page.bits()), page);
         }
     }
 

@@ -11,6 +11,17 @@ mod tests {
         Options::NO_EXIT_FLUSH,
         Options::SKIP_EMPTY_QUEUE,
     ];
+    const NEEDLESS: [Options; 4] = [
+        Options::NO_EXIT_FLUSH,
+        Options::SKIP_EMPTY_QUEUE,
+        Options::L1_FLUSH_ALONE,
+        Options::JOIN_RANGES,
+    ];
+    const OTHERS: [Options; 3] = [
+        Options::KEEP_ROOTS,
+        Options::COUNT_CALLS,
+        Options::KNOW_L2_PAGE,
+    ];
 
     /// All slots, and these.
     fn all_slots_and(options: &[Options]) -> Options {
@@ -28,13 +39,45 @@ mod tests {
     }
 
     #[test]
+    fn each_option_is_a_bit_of_its_own() {
+        let every = NEEDLESS.iter().chain(&OTHERS);
+        let all = every.clone().fold(0, |all, option| all | option.bits());
+
+        assert_eq!(all.count_ones() as usize, NEEDLESS.len() + OTHERS.len());
+        assert!(every.clone().all(|option| option.bits().is_power_of_two()));
+        assert_eq!(Options::from_bits(all).slots(), 0);
+    }
+
+    #[test]
+    fn skip_needless_is_all_that_leave_out_needless_flushes() {
+        assert!(NEEDLESS
+            .iter()
+            .all(|&option| Options::SKIP_NEEDLESS.has(option)));
+        assert!(OTHERS
+            .iter()
+            .all(|&option| !Options::SKIP_NEEDLESS.has(option)));
+    }
+
+    #[test]
+    fn an_option_that_is_on_stays_on() {
+        for option in ALL {
+            let once = Options::STOCK.with(option, true);
+
+            assert_eq!(once.with(option, true), once);
+            assert_eq!(once.with(option, false), once);
+        }
+    }
+
+    #[test]
     fn v14_only_the_count_of_calls_goes_on_while_a_hook_is_c_s() {
         let all = all_slots_and(&ALL);
         assert_eq!(all.while_a_hook_is_c_s(), Options::STOCK);
         let counting = all.with(Options::COUNT_CALLS, true);
-        let left = counting.while_a_hook_is_c_s();
-        assert!(left.has(Options::COUNT_CALLS));
-        assert!(!left.parks() && ALL.iter().all(|&option| !left.has(option)));
+        let left = counting
+            .with(Options::SKIP_NEEDLESS, true)
+            .with(Options::KNOW_L2_PAGE, true)
+            .while_a_hook_is_c_s();
+        assert_eq!(left, Options::STOCK.with(Options::COUNT_CALLS, true));
     }
 
     #[test]
@@ -42,6 +85,7 @@ mod tests {
         let all = all_slots_and(&[
             Options::COUNT_CALLS,
             Options::KEEP_ROOTS,
+            Options::KNOW_L2_PAGE,
             Options::SKIP_NEEDLESS,
         ]);
         let left = all.where_a_flush_misses_roots();
