@@ -6,6 +6,7 @@
  *
  *   turns    more EPT pointers than KVM keeps roots for, with and without vpid12
  *   changed  L1 backs the address by another page and executes INVEPT
+ *   kept     the same, while L2 has another EPT
  *   removed  L1 takes the page away: an EPT violation, which invalidates as well
  *   spared   INVEPT of one EPT is nothing to the others
  *   refused  a write that L1 does not allow: the violation invalidates, for reads as well
@@ -81,6 +82,21 @@ static void changed(struct nested_ept *ept, enum invept_type type)
 	for (round = 1; round <= ROUNDS + 1; round++) {
 		l1_back_ept(ept, round & 1);
 		invept(type, ept);
+		run(ept, round & 1);
+	}
+}
+
+/* @ept has a root, which is not in use. */
+static void kept(struct nested_ept *ept, struct nested_ept *other, enum invept_type type)
+{
+	int round;
+
+	for (round = 1; round <= ROUNDS + 1; round++) {
+		use(other, 0);
+		run(other, 0);
+		l1_back_ept(ept, round & 1);
+		invept(type, ept);
+		use(ept, 0);
 		run(ept, round & 1);
 	}
 }
@@ -190,6 +206,7 @@ static void l1_code(void)
 	}
 	for (type = INVEPT_SINGLE; type <= INVEPT_ALL; type++) {
 		changed(epts[0], type);
+		kept(epts[0], epts[1], type);
 		removed(epts[1], type);
 	}
 	spared();
