@@ -46,18 +46,19 @@ pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     if apic::concerns_l2(vmcs12) {
         enter_with_apic_page(vcpu, vmcs12)
     } else {
-        enter_without_apic_page(vcpu, vmcs12)
+        enter_any(vcpu, vmcs12)
     }
 }
 
 #[inline(never)]
 fn enter_with_apic_page(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     apic::request_for_l2(vcpu, vmcs12);
-    enter_without_apic_page(vcpu, vmcs12)
+    enter_any(vcpu, vmcs12)
 }
 
+/// What every L2 requires.
 #[inline(always)]
-fn enter_without_apic_page(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
+fn enter_any(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     if vcpu.traces_transition() {
         trace_entry(vcpu, vmcs12)
     } else if vcpu.hyperv().is_some() {
@@ -172,7 +173,7 @@ fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> VpidToWrite {
     flush_on_entry(vcpu, vpid12).1
 }
 
-/// The same as [`enter_without_apic_page`], step by step.
+/// The same as [`enter_any`], step by step.
 #[cold]
 #[inline(never)]
 fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {

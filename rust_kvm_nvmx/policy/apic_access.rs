@@ -111,12 +111,12 @@ impl L2Page {
 
 /// X12: whether the VM entry of an L2 without EPT in vmcs12 requires [`flush::current`].
 ///
-/// L1 invalidates linear addresses when it turns L2's page on or moves it, and no more, as it uses
-/// no EPT. But KVM has an EPT for such L2s. What the CPU has cached by it was ordinary memory. C
-/// does not flush that.
+/// When L1 turns L2's page on or moves it, it invalidates linear addresses. It has no EPT to
+/// invalidate. But KVM has one for such L2s, and the CPU may have cached by it that the page is
+/// ordinary memory. C does not flush that.
 ///
-/// `last` is the page that such an L2 ran with last on this vCPU. It is known with
-/// [`Options::KNOW_L2_PAGE`]. While a hook is C's, nobody records it.
+/// `last` is the page that such an L2 ran with last on this vCPU. It counts with
+/// [`Options::KNOW_L2_PAGE`] only.
 #[inline]
 pub(crate) fn l2_page_requires_flush(
     caps: Caps,

@@ -28,8 +28,8 @@ impl Options {
     pub(crate) const L1_FLUSH_ALONE: Self = Self(1 << 12);
     /// V24: ranges of addresses that overlap or adjoin are joined.
     pub(crate) const JOIN_RANGES: Self = Self(1 << 13);
-    /// X12: it is known which APIC-access page L2s without EPT in vmcs12 ran with last. This holds
-    /// if what came before a hook was Rust's is flushed.
+    /// X12: it is known which APIC-access page L2s without EPT in vmcs12 ran with last. What ran
+    /// before the hooks were Rust's does not matter: everything was flushed then.
     pub(crate) const KNOW_L2_PAGE: Self = Self(1 << 14);
 
     /// All that leave out flushes that no guest is owed.
