@@ -32,6 +32,8 @@ INTACT = "intact"
 # What a test takes is some seconds; one that a broken module has led astray must not hold up
 # the rest.
 _LIMIT = 12
+# Rules of what is left out, and tests that expect it to be.
+_NOT_STOCK = ("V", "X12")
 # One boot is for this many at most: a mutant may take the machine with it.
 _PER_BOOT = 10
 
@@ -144,7 +146,7 @@ def _boot(name: str, share: list[Trial], parts: Parts) -> Boot:
             groups.append(Group(C, mutant.rule, "absent", trial.steps))
             continue
         # The rules of C are broken where nothing is left out.
-        options = "" if mutant.rule.startswith("V") or mutant.name == INTACT else STOCK
+        options = "" if mutant.rule.startswith(_NOT_STOCK) or mutant.name == INTACT else STOCK
         groups.append(Group(mutant.name, mutant.rule, "loaded", trial.steps, mutant.name, options))
         groups.append(Group(f"after-{mutant.name}", "", "absent", ()))
     parameters = share[0].parameters
