@@ -109,13 +109,6 @@ fn set_page_in(vcpu: WithSlots<'_>, vmcs01: &Vmcs01<'_>) {
     }
 }
 
-/// X12: whether [`request_for_l2`] may have something to do: L2 has an APIC-access page, and runs
-/// on KVM's own EPT.
-#[inline(always)]
-pub(super) fn concerns_l2(vmcs12: Vmcs12<'_>) -> bool {
-    vmcs12.has_apic_page_without_ept()
-}
-
 /// X12: L1 enters an L2 without EPT in vmcs12, which has an APIC-access page.
 #[inline(always)]
 pub(super) fn request_for_l2(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {

@@ -43,7 +43,7 @@ use super::{
 /// What takes long is in functions of its own, which end the hook: so it needs no stack frame.
 #[inline(always)]
 pub(super) fn enter(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
-    if apic::concerns_l2(vmcs12) {
+    if vmcs12.has_apic_page_without_ept() {
         enter_with_apic_page(vcpu, vmcs12)
     } else {
         enter_any(vcpu, vmcs12)
