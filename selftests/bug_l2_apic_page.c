@@ -11,6 +11,7 @@
  */
 #include <sys/mman.h>
 
+#include "apic_access.h"
 #include "arguments.h"
 #include "backing.h"
 #include "invalidate.h"
@@ -30,27 +31,11 @@ static const char moved[] = "l2_apic_page.moved";
 static struct l2_context *context;
 static bool fails_first;
 
-/* movq (%rax), %rax: the CPU does not tell L1 how long it is. */
-#define READ_LENGTH	3
-
-/* If it exits, L1 preserves no register but RSP. */
-static noinline void read_page(int page)
-{
-	u64 address = (u64)backing_gva(page);
-
-	asm volatile("push %%rbp\n\t"
-		     "movq (%%rax), %%rax\n\t"
-		     "pop %%rbp"
-		     : "+a"(address)
-		     : : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-			 "r13", "r14", "r15", "memory");
-}
-
 static void l2_code(void)
 {
 	for (;;) {
-		read_page(0);
-		read_page(1);
+		l2_read_apic_page(backing_gva(0));
+		l2_read_apic_page(backing_gva(1));
 		vmcall();
 	}
 }
@@ -60,9 +45,9 @@ static void l2_code_moved(void)
 	for (;;) {
 		GUEST_SYNC(MOVE_PAGE);
 		/* It is ordinary memory as long as KVM does not look it up again. */
-		read_page(0);
+		l2_read_apic_page(backing_gva(0));
 		vmcall();
-		read_page(0);
+		l2_read_apic_page(backing_gva(0));
 	}
 }
 
@@ -85,7 +70,7 @@ static void apic_page(int page)
 static void skip_access(u64 exit)
 {
 	GUEST_ASSERT_EQ(exit, EXIT_REASON_APIC_ACCESS);
-	GUEST_ASSERT(!vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + READ_LENGTH));
+	l1_skip_apic_read();
 }
 
 /* L2 reads its pages: an access to the APIC-access page, if it has one, and then a VMCALL. */

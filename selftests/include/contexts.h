@@ -123,6 +123,9 @@ u64 l1_enter_in_vain(struct l2_context *context);
 /* L1: run L2 to its next VMCALL and step over it. */
 void l1_run_to_vmcall(struct l2_context *context);
 
+/* L1: L2 exited for @reason, which must be a VMCALL: step over it. */
+void l1_skip_vmcall(struct l2_context *context, u64 reason);
+
 /* L1 and L2: turn CR4's @bits on or off. */
 static inline void guest_cr4(u64 bits, bool on)
 {

@@ -22,8 +22,11 @@
 #define FUZZ_PAGES	4
 #define FUZZ_EPT_PAGE	FUZZ_PAGES
 
+/* Any of the others may be an L2's APIC-access page, if there are no enlightened VMCSs. */
+#define FUZZ_APIC_PAGES	(FUZZ_PAGES - FUZZ_CHANGED)
+
 enum fuzz_what {
-	FUZZ_READ,		/* @pages must hold @expected */
+	FUZZ_READ,		/* @pages must hold @expected, @accesses must exit to L1 */
 	FUZZ_BACK,		/* page @page of tables @tables by page @by */
 	FUZZ_BACK_EPT,		/* page of EPT @ept by page @by */
 	FUZZ_FLUSH,		/* of the level itself: enum fuzz_flush */
@@ -57,7 +60,8 @@ struct fuzz_order {
 	enum fuzz_what what;
 	u64 kind;		/* of a flush, a call, an INVVPID, a role */
 	u64 l2, tables, vpid, ept;	/* @ept: 0, or 1 + its number */
-	u64 page, by, pages;	/* @pages: a bit for each */
+	u64 apic;		/* 0, or which page of @tables is the APIC-access page */
+	u64 page, by, pages, accesses;	/* @pages, @accesses: a bit for each */
 	u64 expected[FUZZ_PAGES + 1];
 	u64 vm_id, vp_id, processors;
 	enum fuzz_failure failure;
@@ -76,6 +80,7 @@ struct fuzz {
 	struct hv_input inputs[FUZZ_VCPUS];
 	struct vmx_msr_entry *msr_list;
 	u64 msr_list_gpa;
+	u64 nr_accesses[FUZZ_VCPUS];	/* exits to L1 for the APIC-access page */
 	bool has_evmcs, has_invpcid;
 };
 

@@ -17,6 +17,15 @@
 /* Virtual VPIDs by number: an L2 without one; those of L1's choice; L1 itself. */
 enum { FUZZ_NO_VPID, FUZZ_L1_VPID = FUZZ_VPIDS + 1, NR_FUZZ_TAGS };
 
+/*
+ * What an L2 translates by: page tables, and one of their pages as APIC-access page, if
+ * @apic is not 0.
+ */
+static inline u64 fuzz_space(u64 tables, u64 apic)
+{
+	return tables + (FUZZ_TABLES + 1) * (apic ? apic - FUZZ_CHANGED + 1 : 0);
+}
+
 /* By what flush calls of L2s find an L2. */
 struct fuzz_identity {
 	u64 vm_id, vp_id;
@@ -30,8 +39,9 @@ void fuzz_debts_reset(void);
 void fuzz_page_changed(u64 tables, u64 page);
 void fuzz_ept_changed(u64 ept);
 
-/* @vcpu used @tables under @tag. */
-void fuzz_used(int vcpu, u64 tag, u64 tables, const struct fuzz_identity *identity);
+/* @vcpu used @space under @tag, or with @ept. */
+void fuzz_used(int vcpu, u64 tag, u64 space, const struct fuzz_identity *identity);
+void fuzz_ept_used(int vcpu, u64 ept, u64 space);
 
 /* Of @vcpu, everything under @tag was flushed, or these @pages alone. */
 void fuzz_flushed(int vcpu, u64 tag);
@@ -42,11 +52,13 @@ void fuzz_all_epts_flushed(int vcpu);
 /* Is @tag of @vcpu that of one L2, which the call of @vm_id to @processors names? */
 bool fuzz_is_called(int vcpu, u64 tag, u64 vm_id, u64 processors);
 
-/* Before @tables may be used under @tag, all of it must be flushed. */
-bool fuzz_owes_all(int vcpu, u64 tag, u64 tables);
+/* Before @space may be used under @tag, all of it must be flushed. */
+bool fuzz_owes_all(int vcpu, u64 tag, u64 space);
 
 /* The pages under @tag that must be flushed before they may be read. */
 u64 fuzz_owed_pages(int vcpu, u64 tag);
-bool fuzz_owes_ept(int vcpu, u64 ept);
+
+/* Before @space may be used with @ept, which may be 0, INVEPT must come. */
+bool fuzz_owes_ept(int vcpu, u64 ept, u64 space);
 
 #endif

@@ -20,7 +20,7 @@ struct fuzz_host {
 	/* Of each vCPU: the L2 that is active, if one is. */
 	struct fuzz_running {
 		bool active;
-		u64 l2, tables, tag;
+		u64 l2, tables, apic, tag;
 		struct fuzz_identity identity;
 	} running[FUZZ_VCPUS];
 
@@ -33,13 +33,17 @@ extern struct fuzz_host fuzz_host;
 /* Looks at what the CPU has. */
 void fuzz_host_init(void);
 
-/* A new VM, whose vCPUs have not run yet. */
-void fuzz_vm_create(void);
+/*
+ * A new VM, whose vCPUs have not run yet: with enlightened VMCSs if KVM has them and
+ * @evmcs.  Its L2s have no APIC-access pages then, since KVM allows none.
+ */
+void fuzz_vm_create(bool evmcs);
 
-/* The level, the tag and the tables that @vcpu runs with now. */
+/* The level, the tag, the tables and the space that @vcpu runs with now. */
 enum fuzz_stop fuzz_level(int vcpu);
 u64 fuzz_tag(int vcpu);
 u64 fuzz_tables(int vcpu);
+u64 fuzz_space_of(int vcpu);
 
 /* @vcpu does @what, and stops in @stop. */
 void fuzz_order(int vcpu, const struct fuzz_order *what, enum fuzz_stop stop);
@@ -54,8 +58,8 @@ void fuzz_order_leave(int vcpu);
 void fuzz_order_invvpid(int vcpu, enum invvpid_type type, u64 vpid, u64 page);
 void fuzz_order_invept(int vcpu, enum invept_type type, u64 ept);
 
-/* L1 pays what is owed for @tables under @tag, and for @ept: how, says @kind. */
-void fuzz_order_to_pay(int vcpu, u64 tag, u64 tables, u64 ept, u8 kind);
+/* L1 pays what is owed for @space under @tag, and for @ept: how, says @kind. */
+void fuzz_order_to_pay(int vcpu, u64 tag, u64 space, u64 ept, u8 kind);
 
 /* A VM entry or a VM exit of an L2 under @tag: without a VPID it flushes. */
 void fuzz_crossed(int vcpu, u64 tag);

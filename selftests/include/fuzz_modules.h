@@ -19,8 +19,9 @@ void fuzz_modules_of_others(void);
 /* A run begins: load the module, until the process ends. */
 void fuzz_modules_begin(void);
 
-/* Are all hooks Rust's? */
+/* Are all hooks Rust's?  Is this one? */
 bool fuzz_all_rust(void);
+bool fuzz_is_rust(const char *hook);
 
 /* How to switch a hook: one that @hook chooses, or one of those by which L1 flushes. */
 enum { FUZZ_TO_RUST = 1, FUZZ_OTHERS_TO_RUST = 2, FUZZ_OF_L1 = 4 };

@@ -7,7 +7,7 @@
 #include "fuzz_debts.h"
 
 struct tag {
-	u64 used;		/* sets of tables, since all of it was flushed */
+	u64 used;		/* spaces, since all of it was flushed */
 	u64 owed;		/* pages */
 	struct fuzz_identity identity;
 	bool shared;		/* by L2s that are named in other ways */
@@ -16,6 +16,7 @@ struct tag {
 static struct {
 	struct tag tags[NR_FUZZ_TAGS];
 	u64 epts;
+	u64 ept_used[FUZZ_EPTS + 1];	/* APIC-access pages, since it was flushed */
 } debts[FUZZ_VCPUS];
 
 void fuzz_debts_reset(void)
@@ -29,11 +30,15 @@ void fuzz_debts_reset(void)
 
 void fuzz_page_changed(u64 tables, u64 page)
 {
-	int vcpu, tag;
+	u64 spaces = BIT_ULL(tables);
+	int vcpu, tag, apic;
+
+	for (apic = FUZZ_CHANGED; apic < FUZZ_PAGES; apic++)
+		spaces |= BIT_ULL(fuzz_space(tables, apic));
 
 	for (vcpu = 0; vcpu < FUZZ_VCPUS; vcpu++)
 		for (tag = 0; tag < NR_FUZZ_TAGS; tag++)
-			if (debts[vcpu].tags[tag].used & BIT_ULL(tables))
+			if (debts[vcpu].tags[tag].used & spaces)
 				debts[vcpu].tags[tag].owed |= BIT_ULL(page);
 }
 
@@ -51,7 +56,7 @@ static bool same(const struct fuzz_identity *a, const struct fuzz_identity *b)
 	       a->named == b->named;
 }
 
-void fuzz_used(int vcpu, u64 tag, u64 tables, const struct fuzz_identity *identity)
+void fuzz_used(int vcpu, u64 tag, u64 space, const struct fuzz_identity *identity)
 {
 	struct tag *of = &debts[vcpu].tags[tag];
 
@@ -61,7 +66,18 @@ void fuzz_used(int vcpu, u64 tag, u64 tables, const struct fuzz_identity *identi
 	} else if (!same(&of->identity, identity)) {
 		of->shared = true;
 	}
-	of->used |= BIT_ULL(tables);
+	of->used |= BIT_ULL(space);
+}
+
+/* All page tables are the same to an EPT. */
+static u64 apic_page_of(u64 space)
+{
+	return space < fuzz_space(0, FUZZ_CHANGED) ? 0 : space;
+}
+
+void fuzz_ept_used(int vcpu, u64 ept, u64 space)
+{
+	debts[vcpu].ept_used[ept] |= BIT_ULL(apic_page_of(space));
 }
 
 void fuzz_flushed(int vcpu, u64 tag)
@@ -82,11 +98,13 @@ void fuzz_pages_flushed(int vcpu, u64 tag, u64 pages)
 void fuzz_ept_flushed(int vcpu, u64 ept)
 {
 	debts[vcpu].epts &= ~BIT_ULL(ept);
+	debts[vcpu].ept_used[ept] = 0;
 }
 
 void fuzz_all_epts_flushed(int vcpu)
 {
 	debts[vcpu].epts = 0;
+	memset(debts[vcpu].ept_used, 0, sizeof(debts[vcpu].ept_used));
 }
 
 bool fuzz_is_called(int vcpu, u64 tag, u64 vm_id, u64 processors)
@@ -97,9 +115,9 @@ bool fuzz_is_called(int vcpu, u64 tag, u64 vm_id, u64 processors)
 	       processors & BIT_ULL(of->identity.vp_id);
 }
 
-bool fuzz_owes_all(int vcpu, u64 tag, u64 tables)
+bool fuzz_owes_all(int vcpu, u64 tag, u64 space)
 {
-	return debts[vcpu].tags[tag].used & ~BIT_ULL(tables);
+	return debts[vcpu].tags[tag].used & ~BIT_ULL(space);
 }
 
 u64 fuzz_owed_pages(int vcpu, u64 tag)
@@ -107,7 +125,8 @@ u64 fuzz_owed_pages(int vcpu, u64 tag)
 	return debts[vcpu].tags[tag].owed;
 }
 
-bool fuzz_owes_ept(int vcpu, u64 ept)
+bool fuzz_owes_ept(int vcpu, u64 ept, u64 space)
 {
-	return ept && debts[vcpu].epts & BIT_ULL(ept);
+	return ept && (debts[vcpu].epts & BIT_ULL(ept) ||
+		       debts[vcpu].ept_used[ept] & ~BIT_ULL(apic_page_of(space)));
 }

@@ -3,6 +3,7 @@
  * The guests of nested_fuzz: they carry out one order after another.
  */
 #include "fuzz.h"
+#include "apic_access.h"
 #include "flush_call.h"
 #include "invalidate.h"
 #include "registers.h"
@@ -17,11 +18,22 @@ struct fuzz fuzz;
 static struct l2_context *last[FUZZ_VCPUS];
 static bool prepared[FUZZ_VCPUS][FUZZ_L2S];
 
-static void read_pages(const struct fuzz_order *order)
+static void access_page(int vcpu, u64 page)
+{
+	u64 before = READ_ONCE(fuzz.nr_accesses[vcpu]);
+
+	l2_read_apic_page(backing_gva(page));
+	__GUEST_ASSERT(READ_ONCE(fuzz.nr_accesses[vcpu]) == before + 1,
+		       "page %lu is the APIC-access page, and was read without a VM exit", page);
+}
+
+static void read_pages(int vcpu, const struct fuzz_order *order)
 {
 	u64 page, value;
 
 	for (page = 0; page <= FUZZ_PAGES; page++) {
+		if (order->accesses & BIT_ULL(page))
+			access_page(vcpu, page);
 		if (!(order->pages & BIT_ULL(page)))
 			continue;
 		value = READ_ONCE(*backing_gva(page));
@@ -130,7 +142,7 @@ static void carry_out(int vcpu, const struct fuzz_order *order)
 {
 	switch (order->what) {
 	case FUZZ_READ:
-		read_pages(order);
+		read_pages(vcpu, order);
 		break;
 	case FUZZ_BACK:
 		back_page(fuzz.tables[order->tables], order->page, order->by);
@@ -219,6 +231,19 @@ static void set_ept(u64 ept)
 	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
 }
 
+static void set_apic_page(u64 tables, u64 page)
+{
+	u64 controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
+
+	if (page) {
+		controls |= SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+		GUEST_ASSERT(!vmwrite(APIC_ACCESS_ADDR, fuzz.tables[tables]->page_gpa[page]));
+	} else {
+		controls &= ~(u64)SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	}
+	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
+}
+
 /* KVM must read all of it again. */
 static void make_dirty(const struct l2_context *l2)
 {
@@ -278,6 +303,17 @@ static void fail(struct l2_context *l2, enum fuzz_failure failure)
 	}
 }
 
+static void run_to_vmcall(int vcpu, struct l2_context *l2)
+{
+	u64 reason;
+
+	while ((reason = l1_enter(l2)) == EXIT_REASON_APIC_ACCESS) {
+		fuzz.nr_accesses[vcpu]++;
+		l1_skip_apic_read();
+	}
+	l1_skip_vmcall(l2, reason);
+}
+
 static void run(int vcpu, const struct fuzz_order *order)
 {
 	struct l2_context *l2 = fuzz.l2s[vcpu][order->l2];
@@ -286,13 +322,15 @@ static void run(int vcpu, const struct fuzz_order *order)
 	GUEST_ASSERT(!vmwrite(GUEST_CR3, fuzz.tables[order->tables]->cr3));
 	l1_set_vpid(l2, order->vpid);
 	set_ept(order->ept);
+	if (!fuzz.has_evmcs)
+		set_apic_page(order->tables, order->apic);
 	if (l2->hv)
 		l1_allow_direct_flush(l2, order->vm_id, order->vp_id);
 	fail(l2, order->failure);
 	if (order->fail_only)
 		return;
 	make_dirty(l2);
-	l1_run_to_vmcall(l2);
+	run_to_vmcall(vcpu, l2);
 }
 
 /* While enlightened VMCSs are in use, KVM takes each VMCLEAR for one of those. */

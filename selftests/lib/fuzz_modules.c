@@ -75,15 +75,6 @@ bool fuzz_all_rust(void)
 	return loaded && !in_c;
 }
 
-static void switch_hook(int hook, bool rust)
-{
-	hook_set_mode(hooks[hook]->d_name, rust ? HOOK_RUST : HOOK_C);
-	if (rust)
-		in_c &= ~(1u << hook);
-	else
-		in_c |= 1u << hook;
-}
-
 static int hook_by_name(const char *name)
 {
 	int i;
@@ -92,6 +83,20 @@ static int hook_by_name(const char *name)
 		if (!strcmp(hooks[i]->d_name, name))
 			return i;
 	TEST_FAIL("No hook %s", name);
+}
+
+bool fuzz_is_rust(const char *hook)
+{
+	return loaded && !(in_c && in_c & (1u << hook_by_name(hook)));
+}
+
+static void switch_hook(int hook, bool rust)
+{
+	hook_set_mode(hooks[hook]->d_name, rust ? HOOK_RUST : HOOK_C);
+	if (rust)
+		in_c &= ~(1u << hook);
+	else
+		in_c |= 1u << hook;
 }
 
 void fuzz_switch_hook(u8 number, u8 how)

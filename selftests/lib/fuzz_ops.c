@@ -24,22 +24,49 @@ static u64 choose_vpid(u64 l2, u8 by)
 	}
 }
 
+/*
+ * KVM's vCPUs share an EPT, and what a CPU caches by it.  Without APIC-access pages, they
+ * use the same tables.  With them, what is such a page to one of them must not be memory
+ * to the other (docs/rules.md, X12).
+ */
+static u64 choose_tables(int vcpu, u64 l2, u8 by)
+{
+	u64 tables = (by & 3) < FUZZ_TABLES ? l2 % FUZZ_TABLES : by / 4 % FUZZ_TABLES;
+
+	if (fuzz_host.guest->has_evmcs)
+		return tables;
+	return vcpu ? FUZZ_TABLES - 1 : tables % (FUZZ_TABLES - 1);
+}
+
+/* C's VM entries have a bug that is known: X12. */
+static u64 choose_apic_page(const struct fuzz_op *op)
+{
+	u64 chosen = (op->a ^ op->b ^ op->c) % 8;
+
+	if (fuzz_host.guest->has_evmcs || !fuzz_is_rust("enter_tlb_flush"))
+		return 0;
+	return chosen < FUZZ_APIC_PAGES ? FUZZ_CHANGED + chosen : 0;
+}
+
 /* a: vCPU, L2, whether it reads; b: vpid12; c: tables, EPT, how L1 pays. */
 static void op_run_or_fail(const struct fuzz_op *op, enum fuzz_failure failure)
 {
 	int vcpu = op->a & 1, nr = fuzz_host.guest->has_evmcs ? FUZZ_L2S : FUZZ_PLAIN;
 	struct fuzz_order what = { .what = FUZZ_RUN, .failure = failure };
 	struct fuzz_identity identity = {};
+	u64 space;
 
 	what.l2 = (op->a >> 1) % nr;
 	what.vpid = choose_vpid(what.l2, op->b);
-	what.tables = (op->c & 3) < FUZZ_TABLES ? what.l2 % FUZZ_TABLES : op->c / 4 % FUZZ_TABLES;
+	what.tables = choose_tables(vcpu, what.l2, op->c);
 	what.ept = fuzz_host.has_ept ? (op->c >> 2 & 3) % (FUZZ_EPTS + 1) : 0;
+	what.apic = choose_apic_page(op);
+	space = fuzz_space(what.tables, what.apic);
 	what.vm_id = 7 + (op->b == 255);
 	what.vp_id = vcpu * FUZZ_L2S + what.l2;
 	what.fail_only = failure != FUZZ_SUCCEED && op->a & 0x80;
 	fuzz_order_leave(vcpu);
-	fuzz_order_to_pay(vcpu, what.vpid, what.tables, what.ept, op->c >> 4);
+	fuzz_order_to_pay(vcpu, what.vpid, space, what.ept, op->c >> 4);
 	if (what.fail_only) {
 		fuzz_order(vcpu, &what, FUZZ_IN_L1);
 		return;
@@ -53,11 +80,12 @@ static void op_run_or_fail(const struct fuzz_op *op, enum fuzz_failure failure)
 		identity.vp_id = what.vp_id;
 	}
 	fuzz_host.running[vcpu] = (struct fuzz_running){
-		.active = true, .l2 = what.l2, .tables = what.tables, .tag = what.vpid,
-		.identity = identity
+		.active = true, .l2 = what.l2, .tables = what.tables, .apic = what.apic,
+		.tag = what.vpid, .identity = identity
 	};
 	fuzz_crossed(vcpu, what.vpid);
-	fuzz_used(vcpu, what.vpid, what.tables, &identity);
+	fuzz_used(vcpu, what.vpid, space, &identity);
+	fuzz_ept_used(vcpu, what.ept, space);
 	if (!(op->a & 0x40))
 		fuzz_order_read(vcpu);
 }
@@ -122,7 +150,7 @@ static void flushed(int vcpu, u64 of)
 
 	fuzz_flushed(vcpu, of);
 	if (running->active && running->tag == of)
-		fuzz_used(vcpu, of, running->tables, &running->identity);
+		fuzz_used(vcpu, of, fuzz_space_of(vcpu), &running->identity);
 }
 
 /* The level that runs flushes its own. */
@@ -279,13 +307,30 @@ static void op_save(const struct fuzz_op *op)
 	launch_again(vcpu);
 }
 
+/* KVM looks it up at the next VM entry: until then, it is memory to the L2 that is active. */
+static bool is_apic_page(u64 tables, u64 page)
+{
+	const struct fuzz_running *running;
+	int vcpu;
+
+	for (vcpu = 0; vcpu < FUZZ_VCPUS; vcpu++) {
+		running = &fuzz_host.running[vcpu];
+		if (running->active && running->tables == tables && running->apic == page)
+			return true;
+	}
+	return false;
+}
+
 /* Other memory with the same contents under a page that guests read. */
 static void op_replace(const struct fuzz_op *op)
 {
-	gva_t tables = (gva_t)fuzz_host.guest->tables[op->b % FUZZ_TABLES];
+	u64 number = op->b % FUZZ_TABLES, nr = op->c % FUZZ_PAGES;
+	gva_t tables = (gva_t)fuzz_host.guest->tables[number];
 	struct l2_context *of = addr_gva2hva(fuzz_host.vm, tables);
-	void *page = addr_gpa2hva(fuzz_host.vm, of->page_gpa[op->c % FUZZ_PAGES]), *other;
+	void *page = addr_gpa2hva(fuzz_host.vm, of->page_gpa[nr]), *other;
 
+	if (nr && is_apic_page(number, nr))
+		return;
 	other = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	TEST_ASSERT(other != MAP_FAILED, "mmap() failed");
 	memcpy(other, page, PAGE_SIZE);

@@ -31,17 +31,30 @@ u64 fuzz_tables(int vcpu)
 	return fuzz_host.running[vcpu].active ? fuzz_host.running[vcpu].tables : FUZZ_L1_TABLES;
 }
 
+u64 fuzz_space_of(int vcpu)
+{
+	const struct fuzz_running *running = &fuzz_host.running[vcpu];
+
+	return fuzz_space(fuzz_tables(vcpu), running->active ? running->apic : 0);
+}
+
 void fuzz_order_read(int vcpu)
 {
 	const struct fuzz_running *running = &fuzz_host.running[vcpu];
 	u64 page, ept = running->active ? running->identity.ept : 0;
+	u64 apic = running->active ? running->apic : 0;
 	struct fuzz_order what = { .what = FUZZ_READ };
-	u64 tables = fuzz_tables(vcpu);
+	u64 tables = fuzz_tables(vcpu), by;
 
 	what.pages = (BIT_ULL(FUZZ_PAGES) - 1) & ~fuzz_owed_pages(vcpu, fuzz_tag(vcpu));
-	for (page = 0; page < FUZZ_PAGES; page++)
-		what.expected[page] = l2_page_value(tables, fuzz_host.backed_by[tables][page]);
-	if (ept && !fuzz_owes_ept(vcpu, ept)) {
+	for (page = 0; page < FUZZ_PAGES; page++) {
+		by = fuzz_host.backed_by[tables][page];
+		what.expected[page] = l2_page_value(tables, by);
+		if (apic && by == apic)
+			what.accesses |= what.pages & BIT_ULL(page);
+	}
+	what.pages &= ~what.accesses;
+	if (ept && !fuzz_owes_ept(vcpu, ept, fuzz_space_of(vcpu))) {
 		what.pages |= BIT_ULL(FUZZ_EPT_PAGE);
 		what.expected[FUZZ_EPT_PAGE] =
 			l2_page_value(FUZZ_TABLES + ept, fuzz_host.ept_backed_by[ept - 1]);
@@ -97,14 +110,14 @@ void fuzz_order_invept(int vcpu, enum invept_type type, u64 ept)
 		fuzz_all_epts_flushed(vcpu);
 }
 
-void fuzz_order_to_pay(int vcpu, u64 tag, u64 tables, u64 ept, u8 kind)
+void fuzz_order_to_pay(int vcpu, u64 tag, u64 space, u64 ept, u8 kind)
 {
 	u64 owed = fuzz_owed_pages(vcpu, tag), page;
 	static const enum invvpid_type types[] = {
 		INVVPID_SINGLE, INVVPID_ALL, INVVPID_SINGLE_BUT_GLOBALS, INVVPID_SINGLE
 	};
 
-	if (tag != FUZZ_NO_VPID && fuzz_owes_all(vcpu, tag, tables)) {
+	if (tag != FUZZ_NO_VPID && fuzz_owes_all(vcpu, tag, space)) {
 		fuzz_order_invvpid(vcpu, types[kind & 3], tag, 0);
 	} else if (tag != FUZZ_NO_VPID && owed && kind & 4) {
 		for (page = 0; page < FUZZ_PAGES; page++)
@@ -113,6 +126,6 @@ void fuzz_order_to_pay(int vcpu, u64 tag, u64 tables, u64 ept, u8 kind)
 	} else if (tag != FUZZ_NO_VPID && owed) {
 		fuzz_order_invvpid(vcpu, types[kind & 3], tag, 0);
 	}
-	if (fuzz_owes_ept(vcpu, ept))
+	if (fuzz_owes_ept(vcpu, ept, space))
 		fuzz_order_invept(vcpu, kind & 8 ? INVEPT_ALL : INVEPT_SINGLE, ept);
 }

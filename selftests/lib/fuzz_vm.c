@@ -68,13 +68,13 @@ static void finish_tables(struct kvm_vm *vm)
 	}
 }
 
-void fuzz_vm_create(void)
+void fuzz_vm_create(bool evmcs)
 {
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
 	int i, j;
 
-	fuzz.has_evmcs = kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS) &&
+	fuzz.has_evmcs = evmcs && kvm_has_cap(KVM_CAP_HYPERV_ENLIGHTENED_VMCS) &&
 			 kvm_hv_cpu_has(HV_X64_NESTED_DIRECT_FLUSH);
 	fuzz.has_invpcid = kvm_cpu_has(X86_FEATURE_INVPCID);
 	vm = contexts_vm_create(FUZZ_VCPUS, FUZZ_VCPUS * FUZZ_L2S + FUZZ_TABLES + 1, FUZZ_PAGES);

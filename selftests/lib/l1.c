@@ -170,13 +170,16 @@ u64 l1_enter_in_vain(struct l2_context *context)
 	return vmreadz(VM_INSTRUCTION_ERROR);
 }
 
-void l1_run_to_vmcall(struct l2_context *context)
+void l1_skip_vmcall(struct l2_context *context, u64 reason)
 {
-	u64 reason = l1_enter(context);
-
 	__GUEST_ASSERT(reason == EXIT_REASON_VMCALL,
 		       "context %lu exited for %lx, qualification %lx, RIP %lx",
 		       context->number, reason, vmreadz(EXIT_QUALIFICATION),
 		       vmreadz(GUEST_RIP));
 	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + vmreadz(VM_EXIT_INSTRUCTION_LEN));
+}
+
+void l1_run_to_vmcall(struct l2_context *context)
+{
+	l1_skip_vmcall(context, l1_enter(context));
 }
