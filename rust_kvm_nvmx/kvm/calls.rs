@@ -207,14 +207,14 @@ impl Vcpu<'_> {
     /// it there first.
     #[inline]
     pub(super) fn load_vmcs01(self) {
-        // SAFETY: kvm_intel's function. Only `Vmcs01::with` calls this, and undoes it.
+        // SAFETY: kvm_intel's function. Only `update_apic_access_page` calls this, and undoes it.
         unsafe { call!(self.vmx_functions.vmx_load_vmcs01(self.as_ptr())) };
     }
 
     /// Undoes [`Vcpu::load_vmcs01`].
     #[inline]
     pub(super) fn put_vmcs01(self) {
-        // SAFETY: `Vmcs01::with` calls this, once for each `load_vmcs01`.
+        // SAFETY: `update_apic_access_page` calls this, once for each `load_vmcs01`.
         unsafe { call!(self.vmx_functions.vmx_put_vmcs01(self.as_ptr())) };
     }
 }

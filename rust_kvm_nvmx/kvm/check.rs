@@ -217,8 +217,8 @@ pub(super) unsafe extern "C" fn invalidates(
     let vmx = fields::VCPU.container(vcpu);
     let field = fields::NESTED.then(fields::HOOKS_CHECK);
 
-    // SAFETY: The vCPU is loaded on this CPU by this thread, so it is in a `vcpu_vmx`. The pointer
-    // is NULL as KVM allocates it, or what `watch_with` was last called with.
+    // SAFETY: C calls this for VMX vCPUs only, so it is in a `vcpu_vmx`. The pointer is NULL as KVM
+    // allocates it, or what `watch_with` was last called with.
     let watch = unsafe { field.of(vmx).read().cast::<Watch<'_>>() };
     if watch.is_null() {
         return;

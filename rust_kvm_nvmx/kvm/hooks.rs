@@ -22,10 +22,10 @@
 //! a hook runs. [`Scope`] stands for this: the views that a hook is given borrow from it and cannot
 //! outlive the call.
 //!
-//! No hook depends on what another one did, because both C and Rust keep all state in KVM's own
-//! fields. So any hook may be C's at any time. (Pairs are parked only while all hooks are Rust's:
-//! [`Registration`](super::registration::Registration) sees to that.) Some bugs of C's are fixed
-//! only if several hooks are Rust's: `docs/rules.md` lists them.
+//! Any hook may be C's at any time, because both C and Rust keep all state in KVM's own fields. A
+//! hook relies on accounts that others keep only while all hooks are Rust's:
+//! [`Registration`](super::registration::Registration) takes the client's options away meanwhile
+//! (V14). Some bugs of C's are fixed only if several hooks are Rust's: `docs/rules.md` lists them.
 
 use core::{
     marker::PhantomData,
@@ -106,13 +106,6 @@ impl Scope {
         // SAFETY: By the type invariant both are valid for as long as `self` is borrowed. While
         // hooks may run, nothing in `Shared` changes but the options, which are atomic.
         unsafe { Vcpu::new(self.shared.as_ref(), Own::from_raw(self.vmx)) }
-    }
-
-    /// The same as the hook is given it.
-    #[inline(always)]
-    fn hook_vcpu<'h, V: HookVcpu<'h>>(&'h self) -> V {
-        // SAFETY: `hooks!` asks for what its list says of the hook, which is what KVM holds then.
-        unsafe { V::in_hook(self.vcpu()) }
     }
 }
 
@@ -200,7 +193,8 @@ macro_rules! hooks {
 
                         count::$hook();
                         T::$hook(
-                            scope.hook_vcpu::<$vcpu<'_>>()
+                            // SAFETY: What the list says of the hook is what KVM holds at it.
+                            unsafe { <$vcpu<'_> as HookVcpu>::in_hook(scope.vcpu()) }
                             // SAFETY: It is an argument of the call that `scope` stands for.
                             $(, unsafe { <$t as Argument>::from_raw(&scope, $arg) })*
                         )
@@ -258,7 +252,8 @@ macro_rules! hooks {
                             let [<kept_ $arg>] = unsafe { <$t as Argument>::keep($arg) };
                         )*
                         let expected = || <T as NestedTlbChecks>::$hook(
-                            scope.hook_vcpu::<$vcpu<'_>>()
+                            // SAFETY: C's function may use no more, and KVM holds what it uses.
+                            unsafe { <$vcpu<'_> as HookVcpu>::in_hook(scope.vcpu()) }
                             // SAFETY: What was kept is as valid, and stays until the call ends.
                             $(, unsafe {
                                 let raw = <$t as Argument>::again(&[<kept_ $arg>]);

@@ -9,7 +9,7 @@ use super::{
     fields::{
         self,
         Field,
-        SharedField,
+        SharedNumber,
         Word, //
     },
     live::{
@@ -94,7 +94,7 @@ impl<'h> Hyperv<'h> {
 
     /// The value of a field that other threads read, and only this one writes.
     #[inline]
-    fn get_published<T: Word>(self, field: SharedField<bindings::kvm_vcpu_hv, T>) -> T {
+    fn get_published<T: Word>(self, field: SharedNumber<bindings::kvm_vcpu_hv, T>) -> T {
         self.hv.live().read(field)
     }
 

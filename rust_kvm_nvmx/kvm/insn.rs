@@ -47,8 +47,8 @@ pub(super) const fn invept_types(caps_low: u32) -> u32 {
     caps_low >> 24 & 0b110
 }
 
-/// What C's INVEPT (`ept`) or INVVPID invalidates; `None` if it is of a type that KVM does not use.
-/// `id` is the EPT pointer or the VPID.
+/// What C's INVEPT (`ept`) or INVVPID invalidates; `None` if it is of a type that KVM does not use,
+/// or of VPID 0. `id` is the EPT pointer or the VPID.
 pub(super) fn of_operands(ept: bool, kind: usize, id: u64, gva: u64) -> Option<Invalidation> {
     let vpid = Vpid::new(id as u16);
 

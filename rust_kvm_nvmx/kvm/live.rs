@@ -3,11 +3,6 @@
 //! C's structures, for as long as a hook may use them: all reads and writes of their fields.
 //!
 //! No reference is made to any of them, because C writes neighbouring fields at the same time.
-//!
-//! `set` and `write` take numbers only: what converts to a `u64`, and neither pointers nor
-//! structures. Memory of KVM's may depend on a number. So they are for VPIDs, vpid12s, ids and tags
-//! of L2s, sets of vCPUs and counts. (Of previous roots there is room for
-//! [`PREVIOUS`](super::mmu::PREVIOUS).)
 
 use core::{
     marker::PhantomData,
@@ -22,7 +17,9 @@ use kernel::sync::atomic::{
 
 use super::fields::{
     Field,
+    Number,
     SharedField,
+    SharedNumber,
     Word, //
 };
 
@@ -86,7 +83,7 @@ impl<'h, S> Live<'h, S> {
 
     /// The structure in one of its fields.
     #[inline(always)]
-    pub(super) fn part<T>(self, field: Field<S, T>) -> Live<'h, T> {
+    pub(super) fn part<T, A>(self, field: Field<S, T, A>) -> Live<'h, T> {
         // INVARIANT: By `Field`'s invariant the field is inside of the structure. A part lives as
         // long as the whole.
         Live {
@@ -97,7 +94,7 @@ impl<'h, S> Live<'h, S> {
 
     /// The value of a field at this moment.
     #[inline(always)]
-    pub(super) fn read<T: Word>(self, field: SharedField<S, T>) -> T {
+    pub(super) fn read<T: Word, A>(self, field: SharedField<S, T, A>) -> T {
         // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. What `Word`
         // promises is that one access reads all of it, and that any value is one.
         unsafe { field.of(self.as_ptr()).read_volatile() }
@@ -105,25 +102,22 @@ impl<'h, S> Live<'h, S> {
 
     /// A field, to read and write with an order.
     #[inline(always)]
-    fn atomic(self, field: SharedField<S, u64>) -> &'h Atomic<u64> {
+    fn atomic<A>(self, field: SharedField<S, u64, A>) -> &'h Atomic<u64> {
         // SAFETY: By `SharedField`'s invariant the field exists, and is aligned.
         unsafe { Atomic::from_ptr(field.of(self.as_ptr())) }
     }
 
     /// The value of a field. What its writer wrote before [`Own::release`] is seen afterwards.
     #[inline(always)]
-    pub(super) fn acquire(self, field: SharedField<S, u64>) -> u64 {
+    pub(super) fn acquire<A>(self, field: SharedField<S, u64, A>) -> u64 {
         self.atomic(field).load(Acquire)
     }
 
     /// Writes a number that other threads may read or write at the same time.
     #[inline(always)]
-    pub(super) fn write<T: Word>(self, field: SharedField<S, T>, number: T)
-    where
-        u64: From<T>,
-    {
+    pub(super) fn write<T: Word>(self, field: SharedNumber<S, T>, number: T) {
         // SAFETY: By `SharedField`'s invariant the field exists, and is aligned. One access writes
-        // all of a `Word`.
+        // all of a `Word`. What is settable may be any number.
         unsafe { field.of(self.as_ptr()).write_volatile(number) };
     }
 }
@@ -155,14 +149,14 @@ impl<'h, S> Own<'h, S> {
 
     /// The structure in one of its fields.
     #[inline(always)]
-    pub(super) fn part<T>(self, field: Field<S, T>) -> Own<'h, T> {
+    pub(super) fn part<T, A>(self, field: Field<S, T, A>) -> Own<'h, T> {
         // INVARIANT: What is true of all fields is true of those in one of them.
         Own(self.0.part(field))
     }
 
     /// The value of a field.
     #[inline(always)]
-    pub(super) fn get<T: Copy>(self, field: Field<S, T>) -> T {
+    pub(super) fn get<T: Copy, A>(self, field: Field<S, T, A>) -> T {
         // SAFETY: By `Field`'s invariant the field exists, and by the type's no other thread writes
         // it now. vmcs12 is packed.
         unsafe { field.of(self.as_ptr()).read_unaligned() }
@@ -170,18 +164,15 @@ impl<'h, S> Own<'h, S> {
 
     /// Sets a field to a number.
     #[inline(always)]
-    pub(super) fn set<T: Copy>(self, field: Field<S, T>, number: T)
-    where
-        u64: From<T>,
-    {
-        // SAFETY: By `Field`'s invariant the field exists. It is a number, so no other thread uses
-        // it during the hook.
+    pub(super) fn set<T: Copy>(self, field: Number<S, T>, number: T) {
+        // SAFETY: By `Field`'s invariant the field exists, and no other thread uses it during the
+        // hook, as it is settable. It may be any number.
         unsafe { field.of(self.as_ptr()).write_unaligned(number) };
     }
 
     /// Sets a field that other threads read with [`Live::acquire`].
     #[inline(always)]
-    pub(super) fn release(self, field: SharedField<S, u64>, number: u64) {
+    pub(super) fn release(self, field: SharedNumber<S, u64>, number: u64) {
         self.0.atomic(field).store(number, Release);
     }
 }

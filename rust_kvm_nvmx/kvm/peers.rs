@@ -15,7 +15,7 @@ use super::{
     calls::call,
     fields::{
         self,
-        Field, //
+        Number, //
     },
     hyperv::INVALID_GPA,
     live::{
@@ -187,7 +187,7 @@ impl<'h> VcpuSet<'h> {
 
     /// Where its words are.
     #[inline(always)]
-    fn words() -> impl Iterator<Item = Field<bindings::kvm_vcpu_hv, u64>> {
+    fn words() -> impl Iterator<Item = Number<bindings::kvm_vcpu_hv, u64>> {
         (0..SET_WORDS).filter_map(|number| fields::VCPU_MASK.at(number))
     }
 

@@ -12,7 +12,8 @@ use super::{
     fields::{
         self,
         Field,
-        SharedField, //
+        Number,
+        SharedNumber, //
     },
     insn,
     live::{
@@ -175,17 +176,14 @@ impl<'h> Vcpu<'h> {
 
     /// The value of a field of VMX's structure.
     #[inline(always)]
-    pub(super) fn get_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>) -> T {
+    pub(super) fn get_vmx<T: Copy, A>(self, field: Field<bindings::vcpu_vmx, T, A>) -> T {
         self.vmx.get(field)
     }
 
     /// Sets a number in VMX's structure.
     #[inline(always)]
-    pub(super) fn set_vmx<T: Copy>(self, field: Field<bindings::vcpu_vmx, T>, value: T)
-    where
-        u64: From<T>,
-    {
-        self.vmx.set(field, value);
+    pub(super) fn set_vmx<T: Copy>(self, field: Number<bindings::vcpu_vmx, T>, number: T) {
+        self.vmx.set(field, number);
     }
 
     /// The VM.
@@ -329,7 +327,8 @@ impl<'h> Vcpu<'h> {
             .then(fields::GUEST_MMU)
             .then(fields::NR_PREVIOUS);
 
-        self.set_vmx(number, PREVIOUS as u32);
+        // SAFETY: There is room for `PREVIOUS` roots, and no other thread uses the number.
+        unsafe { number.of(self.vmx.as_ptr()).write(PREVIOUS as u32) };
     }
 
     /// What the MMU knows of the page of `root`.
@@ -424,7 +423,7 @@ impl<'h> Vcpu<'h> {
 
     /// Adds to a statistic. User space reads them at any time, and only this thread writes them.
     #[inline]
-    pub(super) fn add(self, statistic: SharedField<bindings::kvm_vcpu, u64>, number: u64) {
+    pub(super) fn add(self, statistic: SharedNumber<bindings::kvm_vcpu, u64>, number: u64) {
         let vcpu = self.own().live();
 
         vcpu.write(statistic, vcpu.read(statistic).wrapping_add(number));

@@ -5,10 +5,6 @@
 use crate::{
     flush,
     kvm::{
-        apic_page::{
-            ApicPage,
-            Vmcs01, //
-        },
         trace,
         vcpu::{
             Vcpu,
@@ -85,24 +81,10 @@ pub(super) fn for_each_invalidation(
 
 /// A1 to A3: the host may have moved the page, so its address is looked up again. Sleeps.
 pub(super) fn set_page(vcpu: WithSlots<'_>) {
-    Vmcs01::with(*vcpu, |vmcs01| set_page_in(vcpu, vmcs01));
-}
-
-#[inline(always)]
-fn set_page_in(vcpu: WithSlots<'_>, vmcs01: &Vmcs01<'_>) {
-    if !vmcs01.virtualizes_apic_accesses() {
-        return;
-    }
-    let Some(page) = ApicPage::find(vcpu) else {
-        return;
-    };
-
-    match apic_access::address(page.invalidated_since()) {
-        Address::Write => {
-            vcpu.trace_apic_page(|| (trace::ApicOutcome::Written,));
-            vmcs01.set_apic_access_page(&page);
-        }
-        Address::LookAgain => {
+    match vcpu.update_apic_access_page(apic_access::address) {
+        None => (),
+        Some(Address::Write) => vcpu.trace_apic_page(|| (trace::ApicOutcome::Written,)),
+        Some(Address::LookAgain) => {
             vcpu.trace_apic_page(|| (trace::ApicOutcome::LookAgain,));
             vcpu.request_apic_page_reload();
         }

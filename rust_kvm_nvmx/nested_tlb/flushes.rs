@@ -39,13 +39,13 @@ pub(super) fn all(vcpu: Vcpu<'_>) {
 #[cold]
 #[inline(never)]
 fn trace_all(vcpu: Vcpu<'_>) {
-    let executed = match policy::flush::all(vcpu.caps()) {
-        All::Once(invalidation) => Some(invalidation),
-        All::Nothing => None,
-        All::Each => policy::flush::each(vcpu.vpid01()),
-    };
-
-    trace(vcpu, Cause::All, executed);
+    match policy::flush::all(vcpu.caps()) {
+        All::Once(invalidation) => trace(vcpu, Cause::All, Some(invalidation)),
+        All::Nothing => trace(vcpu, Cause::All, None),
+        All::Each => flush::required_for_each_vpid(vcpu)
+            .into_iter()
+            .for_each(|required| trace(vcpu, Cause::All, required)),
+    }
     flush::all(vcpu);
 }
 

@@ -2,8 +2,8 @@
 
 //! Where the rules may flush less than KVM's C code does.
 //!
-//! Each option leaves out flushes that no guest is owed. Without it, nothing is left out that C
-//! flushes.
+//! An option leaves out flushes that no guest is owed, or says that Rust keeps an account of which
+//! these are. Without any, nothing is left out that C flushes.
 
 /// A set of options, in a word that can be read at once.
 ///
@@ -32,7 +32,7 @@ impl Options {
     /// before the hooks were Rust's does not matter: everything was flushed then.
     pub(crate) const KNOW_L2_PAGE: Self = Self(1 << 14);
 
-    /// All that leave out flushes that no guest is owed.
+    /// What the module's parameter `skip_needless` stands for, besides [`Self::KNOW_L2_PAGE`].
     pub(crate) const SKIP_NEEDLESS: Self = Self(
         Self::NO_EXIT_FLUSH.0
             | Self::SKIP_EMPTY_QUEUE.0

@@ -20,13 +20,13 @@ use crate::kvm::vcpu::Vcpu;
 #[cfg(nvmx_gva_walk)]
 fields! {
     /// How the page tables of the running guest are walked.
-    Field GVA_WALK: kvm_vcpu.arch.gva_walk as bindings::kvm_pagewalk;
+    Field GVA_WALK: kvm_vcpu.arch.gva_walk is bindings::kvm_pagewalk;
 }
 
 #[cfg(not(nvmx_gva_walk))]
 fields! {
     /// The MMU context by which the page tables of the running guest are walked.
-    Field WALK_MMU: kvm_vcpu.arch.walk_mmu as *mut bindings::kvm_mmu;
+    Field WALK_MMU: kvm_vcpu.arch.walk_mmu is *mut bindings::kvm_mmu;
 }
 
 /// What is compared of this file's fields.

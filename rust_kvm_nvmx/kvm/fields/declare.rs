@@ -6,16 +6,25 @@ use core::marker::PhantomData;
 
 use crate::kvm::bindings::kvm_nvmx_layout;
 
+/// This module only reads the field.
+pub(in crate::kvm) struct ReadOnly;
+
+/// This module may set the field, to any number.
+///
+/// So what memory KVM uses must not depend on the number. These are VPIDs, vpid12s, ids and tags of
+/// L2s, page frames that are compared, sets of vCPUs, and counts.
+pub(in crate::kvm) struct Settable;
+
 /// A field of type `T` in a structure `S` of C's.
 ///
 /// # Invariants
 ///
 /// There is a `T` at `offset` in each `S`. While a hook runs for a vCPU, only the thread of that
-/// vCPU writes this field of the vCPU's structures. If it is a number that this module sets, no
-/// other thread reads it either.
-pub(in crate::kvm) struct Field<S, T> {
-    pub(super) offset: usize,
-    pub(super) _types: PhantomData<(*const S, *const T)>,
+/// vCPU writes this field of the vCPU's structures. If the field is [`Settable`], no other thread
+/// reads it either.
+pub(in crate::kvm) struct Field<S, T, A = ReadOnly> {
+    offset: usize,
+    _types: PhantomData<(*const S, *const T, A)>,
 }
 
 /// A field that any thread may write at any time.
@@ -23,10 +32,16 @@ pub(in crate::kvm) struct Field<S, T> {
 /// # Invariants
 ///
 /// There is an aligned `T` at `offset` in each `S`.
-pub(in crate::kvm) struct SharedField<S, T> {
-    pub(super) offset: usize,
-    pub(super) _types: PhantomData<(*const S, *const T)>,
+pub(in crate::kvm) struct SharedField<S, T, A = ReadOnly> {
+    offset: usize,
+    _types: PhantomData<(*const S, *const T, A)>,
 }
+
+/// A [`Field`] that this module sets.
+pub(in crate::kvm) type Number<S, T> = Field<S, T, Settable>;
+
+/// A [`SharedField`] that this module sets.
+pub(in crate::kvm) type SharedNumber<S, T> = SharedField<S, T, Settable>;
 
 /// What one access reads or writes.
 ///
@@ -46,23 +61,23 @@ unsafe impl Word for u64 {}
 // SAFETY: A pointer to a sized type is a word, and may have any address.
 unsafe impl<T> Word for *mut T {}
 
-impl<S, T> Clone for Field<S, T> {
+impl<S, T, A> Clone for Field<S, T, A> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S, T> Copy for Field<S, T> {}
+impl<S, T, A> Copy for Field<S, T, A> {}
 
-impl<S, T> Clone for SharedField<S, T> {
+impl<S, T, A> Clone for SharedField<S, T, A> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S, T> Copy for SharedField<S, T> {}
+impl<S, T, A> Copy for SharedField<S, T, A> {}
 
-impl<S, T> Field<S, T> {
+impl<S, T, A> Field<S, T, A> {
     /// For the declarations below, which make sure of the type's invariant.
     pub(super) const fn new(offset: usize) -> Self {
         Self {
@@ -85,7 +100,7 @@ impl<S, T> Field<S, T> {
 
     /// The field `inner` of this field.
     #[inline(always)]
-    pub(in crate::kvm) const fn then<U>(self, inner: Field<T, U>) -> Field<S, U> {
+    pub(in crate::kvm) const fn then<U, B>(self, inner: Field<T, U, B>) -> Field<S, U, B> {
         // INVARIANT: The outer field has a `T`, and that has a `U`.
         Field {
             offset: self.offset + inner.offset,
@@ -105,10 +120,10 @@ impl<S, T> Field<S, *mut T> {
     }
 }
 
-impl<S, T, const N: usize> Field<S, [T; N]> {
+impl<S, T, A, const N: usize> Field<S, [T; N], A> {
     /// Element `number` of the array; `None` if it has no such element.
     #[inline(always)]
-    pub(in crate::kvm) const fn at(self, number: usize) -> Option<Field<S, T>> {
+    pub(in crate::kvm) const fn at(self, number: usize) -> Option<Field<S, T, A>> {
         if number >= N {
             return None;
         }
@@ -120,10 +135,10 @@ impl<S, T, const N: usize> Field<S, [T; N]> {
     }
 }
 
-impl<S, T, const N: usize> SharedField<S, [T; N]> {
+impl<S, T, A, const N: usize> SharedField<S, [T; N], A> {
     /// Element `number` of the array; `None` if it has no such element.
     #[inline(always)]
-    pub(in crate::kvm) const fn at(self, number: usize) -> Option<SharedField<S, T>> {
+    pub(in crate::kvm) const fn at(self, number: usize) -> Option<SharedField<S, T, A>> {
         if number >= N {
             return None;
         }
@@ -135,7 +150,7 @@ impl<S, T, const N: usize> SharedField<S, [T; N]> {
     }
 }
 
-impl<S, T> SharedField<S, T> {
+impl<S, T, A> SharedField<S, T, A> {
     /// For the declarations below, which make sure that the field exists. Structures with such
     /// fields are aligned: C allocates all of them, and an enlightened VMCS starts a page.
     pub(super) const fn new(offset: usize) -> Self {
@@ -178,20 +193,33 @@ macro_rules! name {
 }
 
 /// Constants for fields that are not compared: parts of those that are.
+///
+/// `is` says that C's type is this one. `as` says that a value of C's type, e.g. an atomic counter,
+/// a union or an `unsigned long`, is one of this type, too.
 macro_rules! parts {
     ($(
         $(#[$doc:meta])*
-        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* as $t:ty;
+        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* $how:ident $t:ty;
     )*) => {
         $(
             $(#[$doc])*
-            // INVARIANT: `offset_of!` finds the field, the assertion compares its size, and
-            // `SharedField::new` checks its alignment.
+            // INVARIANT: `offset_of!` finds the field, `assert_type!` compares its type or at least
+            // its size, and `SharedField::new` checks its alignment.
             pub(super) const $constant: $kind<bindings::$s, $t> = {
-                assert!(size_of::<$t>() == size_in!($s . $first $(. $rest)*));
+                assert_type!($how $t, pointer_to!($s . $first $(. $rest)*));
                 $kind::new(offset_of!(bindings::$s, $first $(. $rest)*))
             };
         )*
+    };
+}
+
+/// Fails to compile if `$pointer` does not point to a `$t`.
+macro_rules! assert_type {
+    (is $t:ty, $pointer:expr) => {
+        let _: *const $t = $pointer;
+    };
+    (as $t:ty, $pointer:expr) => {
+        assert!(size_of::<$t>() == size_behind($pointer));
     };
 }
 
@@ -199,12 +227,12 @@ macro_rules! parts {
 macro_rules! fields {
     ($(
         $(#[$doc:meta])*
-        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* as $t:ty;
+        $kind:ident $constant:ident: $s:ident . $first:ident $(. $rest:ident)* $how:ident $t:ty;
     )*) => {
         parts! {
             $(
                 $(#[$doc])*
-                $kind $constant: $s . $first $(. $rest)* as $t;
+                $kind $constant: $s . $first $(. $rest)* $how $t;
             )*
         }
 
@@ -218,12 +246,12 @@ macro_rules! fields {
     };
 }
 
-/// The size of a field.
-macro_rules! size_in {
+/// A pointer to a field, for its type.
+macro_rules! pointer_to {
     ($s:ident . $first:ident $(. $rest:ident)*) => {{
         let value = core::mem::MaybeUninit::<bindings::$s>::uninit();
         // SAFETY: `value` is large enough for the field, of which only the address is taken.
-        size_behind(unsafe { &raw const (*value.as_ptr()).$first $(. $rest)* })
+        unsafe { &raw const (*value.as_ptr()).$first $(. $rest)* }
     }};
 }
 
@@ -233,7 +261,7 @@ macro_rules! used_by_helpers {
             line(
                 name!($s . $first $(. $rest)*),
                 offset_of!(bindings::$s, $first $(. $rest)*),
-                size_in!($s . $first $(. $rest)*),
+                size_behind(pointer_to!($s . $first $(. $rest)*)),
             ),
         )*];
     };

@@ -37,7 +37,8 @@ pub(crate) type Handled = c_int;
 ///
 /// # Safety
 ///
-/// `from_raw` must not claim more than its caller promises.
+/// `from_raw` must not claim more than its caller promises. `again` must return what its
+/// documentation says.
 pub(crate) unsafe trait Argument {
     /// What C passes.
     type Raw: Copy;
