@@ -7,8 +7,11 @@
  * Without, a switch also invalidates what L2 left under VPID 0, so L2 may change
  * its own page table before a switch and needs no INVLPG.  That is so even if the
  * switch is to the EPT that L2 has.
+ *
+ * L1 answers an EPT violation, runs L2 with another EPT, and L2 comes back itself.
  */
 #include "backing.h"
+#include "invalidate.h"
 #include "nested_ept.h"
 
 /* KVM keeps 3 roots besides the one in use, and for rust_kvm_nvmx 15. */
@@ -63,6 +66,35 @@ static void l2_code(void)
 	}
 }
 
+static void l2_write_in_vain(void)
+{
+	GUEST_ASSERT_EQ(READ_ONCE(*(u64 *)L2_DATA_GVA), l2_page_value(epts[0]->number, 0));
+	WRITE_ONCE(*(u64 *)L2_DATA_GVA, 0);
+	GUEST_FAIL("L2 has written what it may not");
+}
+
+static void l2_come_back(void)
+{
+	vmfunc(EPTP_SWITCHING, 0);
+	GUEST_ASSERT_EQ(READ_ONCE(*(u64 *)L2_DATA_GVA), l2_page_value(epts[0]->number, 1));
+	vmcall();
+}
+
+/* Without INVEPT: the violation has invalidated. */
+static void l1_answer_violation(void)
+{
+	l1_back_ept_read_only(epts[0], 0);
+	l1_invept(INVEPT_SINGLE, epts[0]->eptp);
+	GUEST_ASSERT(!vmwrite(EPT_POINTER, epts[0]->eptp));
+	GUEST_ASSERT(!vmwrite(GUEST_RIP, (u64)l2_write_in_vain));
+	GUEST_ASSERT_EQ(l1_enter(context), EXIT_REASON_EPT_VIOLATION);
+
+	l1_back_ept(epts[0], 1);
+	GUEST_ASSERT(!vmwrite(EPT_POINTER, epts[1]->eptp));
+	GUEST_ASSERT(!vmwrite(GUEST_RIP, (u64)l2_come_back));
+	l1_run_to_vmcall(context);
+}
+
 static void l1_run_with(u16 vpid)
 {
 	switch_flushes = !vpid;
@@ -91,6 +123,7 @@ static void l1_code(void)
 	l1_run_with(0);
 	if (has_vpid)
 		l1_run_with(VPID12);
+	l1_answer_violation();
 	GUEST_DONE();
 }
 

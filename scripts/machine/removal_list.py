@@ -26,7 +26,8 @@ class Rule:
     rust: str = ""
     # Other rules whose flush comes as well, so that only all of them removed are seen.
     masked: tuple[str, ...] = ()
-    # Why the oracle can't see it; a program must fail by what it reads itself.
+    # Why the oracle can't see it; a program must fail by what it reads itself. With `masked`, only
+    # without that as well.
     values: str = ""
     # Why nothing can see it.
     unseen: str = ""
@@ -48,8 +49,8 @@ def read_rules(path: Path = LIST) -> dict[str, Rule]:
             rule = Rule(name, **record)
         except TypeError as error:
             raise MachineError(f"{path}: {name}: {error}") from error
-        if sum(map(bool, (rule.masked, rule.values, rule.unseen))) > 1:
-            raise MachineError(f"{path}: {name} is more than one of masked, values, unseen")
+        if rule.unseen and (rule.masked or rule.values):
+            raise MachineError(f"{path}: {name} is unseen, and masked or values")
         rules[name] = replace(rule, boots=tuple(rule.boots), masked=tuple(rule.masked))
     for rule in rules.values():
         for other in rule.masked:

@@ -78,8 +78,8 @@ def _seen(rule: Rule, runs: list[Run]) -> tuple[str, str]:
         if alone:
             return _listed(alone) + note, "is reported, but listed as not visible"
         return f"not visible: {rule.unseen}{note}", ""
-    if rule.values:
-        failed = _failed(runs, rule.name)
+    if rule.values and not rule.masked:
+        failed = _failed(runs, (rule.name,))
         if alone:
             return _listed(alone) + note, "is reported, but listed as wrong data alone"
         if failed:
@@ -92,18 +92,31 @@ def _seen(rule: Rule, runs: list[Run]) -> tuple[str, str]:
     if alone:
         return _listed(alone) + note, "is reported alone, but listed as redundant"
     names = " and ".join(rule.masked)
+    if rule.values:
+        return _seen_in_values(rule, runs, names)
     shown = more(_counts(runs, rule.masked), _counts(runs, rule.names()))
     if shown:
         return f"redundant with {names}; without these as well: {shown}", ""
     return f"NOT SEEN, nor without {names}", f"without {names} as well there are no more reports"
 
 
-def _failed(runs: list[Run], name: str) -> list[str]:
-    """The programs that ended in failure with NAME alone disabled."""
+def _seen_in_values(rule: Rule, runs: list[Run], names: str) -> tuple[str, str]:
+    """The same of a rule that is redundant with NAMES, and that no report is of."""
+    if alone := _failed(runs, (rule.name,)):
+        return f"wrong data read by {', '.join(alone)}", "is seen alone, but listed as redundant"
+    without = set(_failed(runs, rule.masked))
+    if shown := [name for name in _failed(runs, rule.names()) if name not in without]:
+        text = f"redundant with {names}; without these as well: wrong data read by"
+        return f"{text} {', '.join(shown)}", ""
+    return f"NOT SEEN, nor without {names}", f"without {names} as well no more programs fail"
+
+
+def _failed(runs: list[Run], names: tuple[str, ...]) -> list[str]:
+    """The programs that ended in failure with just these disabled."""
     return [
         program
         for run in runs
-        if run.names == (name,)
+        if run.names == names
         for program, status in run.ended.items()
         if status not in (0, 4, None)
     ]

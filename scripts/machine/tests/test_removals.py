@@ -80,6 +80,21 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(_report([rule], [INTACT, _run(("T13",), 0)])[0], 1)
         self.assertEqual(_report([rule], [INTACT, _run(("T13",), 5, 254)])[0], 1)
 
+    def test_masked_values(self) -> None:
+        rule = Rule("T14", "x", masked=("X14",), values="why")
+
+        def said(alone: int, mask: int, both: int) -> int:
+            ended = ((("T14",), alone), (("X14",), mask), (("T14", "X14"), both))
+            return _report([rule], [INTACT, *(_run(names, 0, status) for names, status in ended)])[
+                0
+            ]
+
+        self.assertEqual(said(0, 0, 254), 0)
+        self.assertEqual(said(0, 0, 0), 1)
+        self.assertEqual(said(254, 0, 254), 1)
+        # What fails without the mask alone proves nothing.
+        self.assertEqual(said(0, 254, 254), 1)
+
     def test_unseen(self) -> None:
         rule = Rule("T10", "x", unseen="why")
         self.assertEqual(_report([rule], [INTACT, _run(("T10",), 0)])[0], 0)
@@ -158,6 +173,7 @@ class List(unittest.TestCase):
             "H1 = { removes = 'x', typo = 1 }",
             "H1 = { removes = 'x', masked = ['H9'] }",
             "H1 = { removes = 'x', values = 'a', unseen = 'b' }",
+            "H1 = { removes = 'x', masked = ['H1'], unseen = 'b' }",
             "H1 = ",
         ):
             with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
