@@ -19,7 +19,7 @@
 #define PLAIN_VALUE	0x5a5a5a5au
 #define OTHER_PAGES	64
 #define MIN_MOVES	40
-#define MAX_MOVES	20000
+#define MAX_MOVES	100000
 #define MIN_ROUNDS	100
 
 enum { DONE, MOVE_PAGE, KEEP_MOVING };

@@ -7,16 +7,18 @@
  *   retried  L2 runs again at once
  *   absent   L1 had taken the page away before
  *   left     L1 leaves the VMCS by VMPTRLD, and comes back
- *   other    an L2 with another EPT runs before L1 gives the page
- *   both     that one has a violation, too
- *   failed   a VM entry fails before L1 gives the page
+ *   other    L2 runs with another EPT before L1 gives the page
+ *   both     it has a violation there, too
+ *   failed   a VM entry fails before L1 gives the page, in KVM
+ *   refused  the same, in the CPU
  */
 #include "invalidate.h"
 #include "nested_ept.h"
 
 #define ROUNDS		3
 #define VPID12		5
-#define NR_L2S		2	/* each with an EPT */
+#define NR_L2S		2
+#define NR_EPTS		2
 
 /* Bits beyond what any CPU has. */
 #define ILLEGAL_CR3	BIT_ULL(62)
@@ -24,10 +26,11 @@
 enum { DONE };
 
 static struct l2_context *l2s[NR_L2S];
-static struct nested_ept *epts[NR_L2S];
+static struct l2_context *l2;	/* whose VMCS is current */
+static struct nested_ept *epts[NR_EPTS];
 static bool has_vpid;
-static u64 expected;	/* what L2 must read */
-static bool writes;	/* L2 writes first */
+static u64 expected;		/* what L2 must read */
+static bool writes;		/* L2 writes first */
 
 static void l2_code(void)
 {
@@ -39,27 +42,33 @@ static void l2_code(void)
 	}
 }
 
-/* L2 @number must read page @by of its EPT. */
-static void run(int number, int by)
+static void use(int number, int ept)
 {
-	l1_load(l2s[number], l2_code);
-	WRITE_ONCE(expected, l2_page_value(epts[number]->number, by));
-	l1_run_to_vmcall(l2s[number]);
+	l2 = l2s[number];
+	l1_load(l2, l2_code);
+	GUEST_ASSERT(!vmwrite(EPT_POINTER, epts[ept]->eptp));
 }
 
-static void show_read_only(int number)
+/* L2 must read page @by of @ept. */
+static void run(int ept, int by)
 {
-	l1_back_ept_read_only(epts[number], 0);
-	l1_invept(INVEPT_SINGLE, epts[number]->eptp);
-	run(number, 0);
+	WRITE_ONCE(expected, l2_page_value(epts[ept]->number, by));
+	l1_run_to_vmcall(l2);
 }
 
-static void write_in_vain(int number)
+static void show_read_only(int ept)
+{
+	l1_back_ept_read_only(epts[ept], 0);
+	l1_invept(INVEPT_SINGLE, epts[ept]->eptp);
+	run(ept, 0);
+}
+
+static void write_in_vain(void)
 {
 	u64 reason;
 
 	WRITE_ONCE(writes, true);
-	reason = l1_enter(l2s[number]);
+	reason = l1_enter(l2);
 	WRITE_ONCE(writes, false);
 	__GUEST_ASSERT(reason == EXIT_REASON_EPT_VIOLATION, "exit for %lx", reason);
 	GUEST_ASSERT_EQ(vmreadz(GUEST_PHYSICAL_ADDRESS), L2_DATA_GPA);
@@ -67,16 +76,16 @@ static void write_in_vain(int number)
 	GUEST_ASSERT(!vmwrite(GUEST_RIP, (u64)l2_code));
 }
 
-static void violate(int number)
+static void violate(int ept)
 {
-	show_read_only(number);
-	write_in_vain(number);
+	show_read_only(ept);
+	write_in_vain();
 }
 
-static void give_page_and_run(int number)
+static void give_page_and_run(int ept)
 {
-	l1_back_ept(epts[number], 1);
-	run(number, 1);
+	l1_back_ept(epts[ept], 1);
+	run(ept, 1);
 }
 
 static void retried(void)
@@ -89,56 +98,75 @@ static void absent(void)
 {
 	show_read_only(0);
 	l1_clear_ept(epts[0]);
-	write_in_vain(0);
+	write_in_vain();
 	give_page_and_run(0);
 }
 
 static void left(void)
 {
 	violate(0);
-	l1_load(l2s[1], l2_code);
+	use(1, 1);
+	use(0, 0);
 	give_page_and_run(0);
 }
 
 static void other(void)
 {
 	violate(0);
+	use(0, 1);
 	show_read_only(1);
+	use(0, 0);
 	give_page_and_run(0);
 }
 
 static void both(void)
 {
 	violate(0);
+	use(0, 1);
 	violate(1);
 	give_page_and_run(1);
+	use(0, 0);
+	give_page_and_run(0);
+}
+
+static void fail_with(u64 field, u64 value)
+{
+	u64 good = vmreadz(field);
+
+	violate(0);
+	GUEST_ASSERT(!vmwrite(field, value));
+	GUEST_ASSERT_EQ(l1_enter(l2), EXIT_REASON_FAILED_VMENTRY | EXIT_REASON_INVALID_STATE);
+	GUEST_ASSERT(!vmwrite(field, good));
 	give_page_and_run(0);
 }
 
 static void failed(void)
 {
-	violate(0);
-	GUEST_ASSERT(!vmwrite(GUEST_CR3, l2s[0]->cr3 | ILLEGAL_CR3));
-	GUEST_ASSERT_EQ(l1_enter(l2s[0]), EXIT_REASON_FAILED_VMENTRY | EXIT_REASON_INVALID_STATE);
-	GUEST_ASSERT(!vmwrite(GUEST_CR3, l2s[0]->cr3));
-	give_page_and_run(0);
+	fail_with(GUEST_CR3, l2->cr3 | ILLEGAL_CR3);
+}
+
+/* KVM leaves bit 1, which must be set, to the CPU. */
+static void refused(void)
+{
+	fail_with(GUEST_RFLAGS, 0);
 }
 
 static void l1_code(void)
 {
-	static void (*const parts[])(void) = { retried, absent, left, other, both, failed };
+	static void (*const parts[])(void) = {
+		retried, absent, left, other, both, failed, refused
+	};
 	int number, round, i;
 
 	l1_vmxon(l2s[0]);
 	for (number = 0; number < NR_L2S; number++) {
-		l1_load(l2s[number], l2_code);
-		GUEST_ASSERT(!vmwrite(EPT_POINTER, epts[number]->eptp));
+		use(number, number);
 		if (has_vpid)
-			l1_set_vpid(l2s[number], VPID12 + number);
-		WRITE_ONCE(expected, l2_page_value(epts[number]->number, 0));
-		l1_run_to_vmcall(l2s[number]);
+			l1_set_vpid(l2, VPID12 + number);
+		run(number, 0);
 	}
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		use(0, 0);
 		for (round = 0; round < ROUNDS; round++)
 			parts[i]();
 		GUEST_SYNC(1 + i);
@@ -149,7 +177,7 @@ static void l1_code(void)
 int main(int argc, char *argv[])
 {
 	static const char *const names[] = {
-		"retried", "absent", "left", "other", "both", "failed"
+		"retried", "absent", "left", "other", "both", "failed", "refused"
 	};
 	struct kvm_vcpu *vcpu;
 	struct kvm_vm *vm;
@@ -162,19 +190,20 @@ int main(int argc, char *argv[])
 	has_vpid = kvm_has_vpid();
 	pin_self_to_any_cpu();
 
-	vm = contexts_vm_create(1, 2 * NR_L2S, 1);
+	vm = contexts_vm_create(1, NR_L2S + NR_EPTS, 1);
 	vcpu = vm_vcpu_add(vm, 0, l1_code);
 	vm_enable_ept(vm);
-	for (i = 0; i < NR_L2S; i++) {
+	for (i = 0; i < NR_L2S; i++)
 		l2s[i] = context_for_guest(vm, i, 1, L2_EPT_SHARED, 0);
+	for (i = 0; i < NR_EPTS; i++) {
 		nested_ept_create(vm, NR_L2S + i, &gva);
 		epts[i] = (struct nested_ept *)gva;
 	}
 	contexts_finish(vm);
-	for (i = 0; i < NR_L2S; i++) {
+	for (i = 0; i < NR_L2S; i++)
 		context_use_l2_gpa(vm, addr_gva2hva(vm, (gva_t)l2s[i]));
+	for (i = 0; i < NR_EPTS; i++)
 		nested_ept_finish(vm, addr_gva2hva(vm, (gva_t)epts[i]));
-	}
 	sync_global_to_guest(vm, l2s);
 	sync_global_to_guest(vm, epts);
 	sync_global_to_guest(vm, has_vpid);

@@ -22,7 +22,8 @@
 #define ROUNDS		4
 #define RACES		500
 #define RACE_SPAN	12000	/* turns of a loop: longer than KVM takes to run on */
-#define PERIOD_NS	300000
+#define PERIOD_NS	300000	/* between two preemptions, at least */
+#define MAX_PERIOD_NS	20000000
 #define NOTES		16
 #define NOTES_NS	500
 #define NOTHING		((u64)-1)
@@ -143,6 +144,19 @@ static void sleep_ns(long ns)
 	nanosleep(&time, NULL);
 }
 
+/* Until the target has run.  On a kernel with checkers the switches alone take PERIOD_NS. */
+static void sleep_period(void)
+{
+	static long period = PERIOD_NS;
+	u64 before = READ_ONCE(*host.reads);
+
+	sleep_ns(period);
+	if (READ_ONCE(*host.reads) == before)
+		period = min(2 * period, (long)MAX_PERIOD_NS);
+	else
+		period = max(period - period / 8, (long)PERIOD_NS);
+}
+
 /* Asleep on the target's CPU; whenever it wakes up, it preempts the target. */
 static void preempt_target(void)
 {
@@ -165,7 +179,7 @@ static void *ask_and_preempt(void *unused)
 	for (round = 0; round < ROUNDS; round++) {
 		before = READ_ONCE(*host.reads);
 		do
-			sleep_ns(PERIOD_NS);
+			sleep_period();
 		while (READ_ONCE(*host.reads) - before < 3 ||
 		       READ_ONCE(host.steal_time->preempted) != KVM_VCPU_PREEMPTED);
 
@@ -174,7 +188,7 @@ static void *ask_and_preempt(void *unused)
 			sleep_ns(1 + i * NOTES_NS);
 		before = READ_ONCE(*host.reads);
 		while (READ_ONCE(*host.reads) - before < 3)
-			sleep_ns(PERIOD_NS);
+			sleep_period();
 	}
 	WRITE_ONCE(*host.stop, true);
 	return NULL;
@@ -184,7 +198,7 @@ static void *preempt_often(void *unused)
 {
 	preempt_target();
 	while (!READ_ONCE(*host.stop))
-		sleep_ns(PERIOD_NS);
+		sleep_period();
 	return NULL;
 }
 

@@ -28,6 +28,9 @@ APICV_MODEL = "corei7_skylake_x"
 # Emulated instructions per emulated second: close to what a host does in one
 # real second, so that the machine's clock is not far from the wall's.
 _INSTRUCTIONS_PER_SECOND = 50_000_000
+
+# What the oracle's default is (tlbsan/README.md).
+_PATIENCE = 200_000
 # The most instructions that a processor runs before it is the next one's turn:
 # Bochs's own figure and the highest it takes. It can do 1, in five times the time.
 _QUANTUM, _SHORTEST_QUANTUM, _LONGEST_QUANTUM = 16, 4, 32
@@ -75,6 +78,8 @@ class Emulator:
     leaves_out: bool = False
     # Sizes of a TLB that it simulates, in the words of TLBSAN_SIM; nothing: none.
     simulated_tlb: str = ""
+    # On a kernel that is so many times as slow, a flush may come so much later.
+    slower: int = 1
     seed: int = 0
     # Whether KVM is to have APIC virtualization, which Debian's build can't do.
     apicv: bool = False
@@ -137,12 +142,13 @@ class Process(ProcessGroup):
         command = ["setpriv", "--pdeathsig", "KILL", "--"]
         command += [str(emulator.binary), "-q", "-f", str(config)]
         environment = dict(os.environ)
-        for variable in ("TLBSAN_OUT", "TLBSAN_REPORTS", "TLBSAN_SIM"):
+        for variable in ("TLBSAN_OUT", "TLBSAN_REPORTS", "TLBSAN_SIM", "TLBSAN_PATIENCE"):
             environment.pop(variable, None)
         if emulator.has_witness:
             environment["TLBSAN_OUT"] = str(witness)
             environment["TLBSAN_REPORTS"] = str(witness.with_name("reports.jsonl"))
             environment["TLBSAN_SIM"] = emulator.simulated_tlb
+            environment["TLBSAN_PATIENCE"] = str(_PATIENCE * emulator.slower)
         if emulator.debian:
             # Its debugger waits for a command before the first instruction.
             commands = config.with_suffix(".rc")

@@ -60,7 +60,14 @@ _PATTERNS = [
 _COMPILED = [(kind, fatal, re.compile(pattern)) for kind, fatal, pattern in _PATTERNS]
 # Bits of /proc/sys/kernel/tainted that a kernel sets when something is wrong with it, and nobody
 # else: it does so whatever it prints.
-_TAINTS = {4: "machine check", 5: "bad page", 7: "oops", 9: "warning", 14: "soft lockup"}
+_WARNING_BIT = 9
+_TAINTS = {
+    4: "machine check",
+    5: "bad page",
+    7: "oops",
+    _WARNING_BIT: "warning",
+    14: "soft lockup",
+}
 
 
 def find_taints(before: int, now: int) -> list[Fault]:
@@ -70,6 +77,15 @@ def find_taints(before: int, now: int) -> list[Fault]:
         f"after a {name}, the kernel is tainted" for bit, name in _TAINTS.items() if new >> bit & 1
     ]
     return [Fault("taint", line, False) for line in what]
+
+
+def without_warning(found: list[Fault], function: str) -> list[Fault]:
+    """FOUND without the warning of Linux's own in FUNCTION, if there is no other one."""
+    warned = [fault for fault in found if fault.kind == "WARN" and "WARNING: " in fault.line]
+    if not function or not warned or any(f" at {function}+" not in each.line for each in warned):
+        return found
+    taint = {fault.line for fault in find_taints(0, 1 << _WARNING_BIT)}
+    return [fault for fault in found if fault.kind != "WARN" and fault.line not in taint]
 
 
 def find_fault(line: str) -> Fault | None:

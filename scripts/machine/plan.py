@@ -44,6 +44,8 @@ class Step:
     excuse: str = ""
     # The kind of fault that it provokes, which the kernel must report.
     provokes: str = ""
+    # A function of Linux's that may warn, because of faults that the step injects.
+    may_warn: str = ""
 
 
 # The module's tracepoints are on from then on.

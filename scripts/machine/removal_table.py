@@ -43,7 +43,7 @@ def entry(name: str, removes: str, seen: dict[str, str]) -> list[str]:
 
 def _last_line(rules: list[Rule], runs: Sequence[Run], wrong: list[str]) -> str:
     masked = sum(1 for rule in rules if rule.masked)
-    values = sum(1 for rule in rules if rule.values)
+    values = sum(1 for rule in rules if rule.values and not rule.masked)
     unseen = sum(1 for rule in rules if rule.unseen)
     alone = len(rules) - masked - values - unseen
     return (

@@ -21,6 +21,13 @@ from session import Limits
 from vng import Vng
 
 
+def _slower(options: argparse.Namespace) -> int:
+    slower: int = getattr(options, "slower", 1)
+    if slower < 1:
+        raise MachineError(f"--slower {slower}: give 1 or more")
+    return slower
+
+
 def _emulator(options: argparse.Namespace, command: Command) -> Emulator | Vng:
     cpus = options.cpus or command.cpus
     if command.is_vng:
@@ -33,6 +40,7 @@ def _emulator(options: argparse.Namespace, command: Command) -> Emulator | Vng:
         options.memory,
         options.debian_bochs,
         simulated_tlb=options.simulate,
+        slower=_slower(options),
         # What `fuzz` does is by its seed alone.
         seed=0 if options.command == "fuzz" else options.seed,
     )
@@ -45,9 +53,7 @@ def _parts(options: argparse.Namespace, command: Command) -> Parts:
             raise MachineError(f"{needed} does not exist")
     if command.needs_module and options.module is None:
         raise MachineError(f"{options.command} needs --module")
-    slower = getattr(options, "slower", 1)
-    if slower < 1:
-        raise MachineError(f"--slower {slower}: give 1 or more")
+    slower = _slower(options)
     return Parts(
         kernel=options.kernel,
         tools=options.tools,

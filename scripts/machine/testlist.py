@@ -12,8 +12,9 @@ handles the hooks and kvm_intel has this parameter. Kernels before RELEASE have 
 Our own runs, one a line:
   NAME | kvm_intel parameters | SECONDS | ARGUMENTS | mark
 where "-" is none, and MODULES/ in an argument the modules' directory in the machine.
-The mark is "long" if it runs in `make test-full`, or if the run itself is named; or "fails:C BUG"
-if it shows a bug of KVM. It must fail where C handles the hooks then, and one more field has the
+The mark is "long" if it runs in `make test-full`, or if the run itself is named; "may-warn
+FUNCTION" if the faults that it injects may make this function of Linux's warn; or "fails:C BUG" if
+it shows a bug of KVM. It must fail where C handles the hooks then, and one more field has the
 FAILURES, which expected.py names.
 SECONDS are the machine's own. A line that is neither is an error, never a test less.
 """
@@ -32,6 +33,7 @@ from plan import CHECKED, MODULE, TRACED, Step
 
 _FAILS = "fails:C"
 _LONG = "long"
+_MAY_WARN = "may-warn "
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ def read_own_plan(path: Path) -> TestList:
             # What loads the module itself runs both C and Rust.
             takeover=not needs_module,
             fails_in_c=_fails_in_c(mark, failures, where),
+            may_warn=mark[len(_MAY_WARN) :].strip() if mark.startswith(_MAY_WARN) else "",
         )
         groups = ("absent",) if needs_module else ("absent", "loaded")
         if not (needs_module or parameters or step.fails_in_c or long):
@@ -182,7 +185,7 @@ def _run_name(program: str, parameters: str, arguments: list[str]) -> str:
 
 def _fails_in_c(mark: str, failures: list[str], where: str) -> tuple[str, ...]:
     """What a run must fail with where C handles the hooks."""
-    if mark in ("-", _LONG) and not failures:
+    if (mark in ("-", _LONG) or mark.startswith(_MAY_WARN)) and not failures:
         return ()
     fails, *bugs = mark.split()
     if fails != _FAILS or not bugs or not failures:

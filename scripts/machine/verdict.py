@@ -9,6 +9,7 @@ import expected
 import ktap
 import reports
 from console import Console, StepRecord
+from faults import without_warning
 from plan import CHECKED, Group, Plan, Step
 from reports import Report, StepReports
 from results import Result, Status, describe
@@ -189,7 +190,8 @@ def _passes(result: Result) -> None:
 
 
 def _failures(group: Group, step: Step, record: StepRecord) -> list[str]:
-    reasons = [f"{fault.kind}: {fault.line}" for fault in record.faults]
+    faults = without_warning(record.faults, step.may_warn)
+    reasons = [f"{fault.kind}: {fault.line}" for fault in faults]
     if step.provokes:
         found = step.provokes in (fault.kind for fault in record.faults)
         reasons = [] if found else [f"no report of {step.provokes} was found", *reasons]

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+#include <cctype>
 #include <csignal>
 #include <cstdlib>
 
@@ -54,6 +55,24 @@ static void reported(const Report &report)
 	reports->write(report);
 }
 
+/* TLBSAN_PATIENCE: a number of instructions. */
+static Oracle::Limits oracle_limits()
+{
+	std::string text = setting("TLBSAN_PATIENCE");
+	Oracle::Limits limits;
+	char *end;
+
+	if (text.empty())
+		return limits;
+	limits.patience = strtoull(text.c_str(), &end, 10);
+	if (*end || !limits.patience || !isdigit(text[0])) {
+		fprintf(stderr, "tlbsan: TLBSAN_PATIENCE=%s is not a number above 0\n",
+			text.c_str());
+		exit(EXIT_FAILURE);
+	}
+	return limits;
+}
+
 static void initialize()
 {
 	counting = std::make_unique<Counting>(BX_SMP_PROCESSORS, open_output("TLBSAN_OUT"), executed);
@@ -64,7 +83,8 @@ static void initialize()
 	if (!file)
 		return;
 	reports = std::make_unique<ReportLog>(file);
-	oracle = std::make_unique<Oracle>(BX_SMP_PROCESSORS, counting->vmcs_levels(), reported);
+	oracle = std::make_unique<Oracle>(BX_SMP_PROCESSORS, counting->vmcs_levels(), reported,
+					  oracle_limits());
 	tlbsan_oracle_on = true;
 }
 

@@ -77,7 +77,7 @@ void Oracle::settle(Cpu &cpu, const VmEntry &entry)
 			return false;
 		if (cpu.invalidations.newest(suspect.name) > report.old.read)
 			return true;
-		if (entry.instructions - report.now.instructions < patience)
+		if (entry.instructions - report.now.instructions < limits.patience)
 			return false;
 		sink(report);
 		return true;

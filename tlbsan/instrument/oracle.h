@@ -44,6 +44,7 @@ namespace tlbsan {
 
 class Oracle {
 public:
+	/* Instructions in which a flush that follows must come, by default. */
 	static constexpr uint64_t patience = 200000;
 
 	using Sink = std::function<void(const Report &)>;
@@ -52,6 +53,7 @@ public:
 	struct Limits {
 		size_t names = 1 << 20;		/* with entries, of one CPU */
 		size_t addresses = 1 << 16;	/* invalidated one by one, of one CPU */
+		uint64_t patience = Oracle::patience;
 	};
 
 	Oracle(unsigned cpus, const VmcsLevels &levels, Sink sink, const Limits &limits);

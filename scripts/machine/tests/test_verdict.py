@@ -14,7 +14,7 @@ import hooks
 import verdict
 import witness
 from console import Console, StepRecord
-from faults import Fault
+from faults import Fault, find_taints
 from call_sites import Hook
 from plan import Group, Plan, Probe, Step, guest_script
 from results import Result, Status, summary, write_ktap
@@ -118,6 +118,25 @@ class StepVerdicts(unittest.TestCase):
         plan, console = _run(BEGIN, "@machine end absent/a 4 1.0 2.0")
         console.steps["absent/a"].faults.append(Fault("WARN", "cut here", False))
         self.assertIs(self._only(plan, console).status, Status.FAILED)
+
+    def test_a_warning_that_an_injected_fault_may_cause(self) -> None:
+        listed = Fault("WARN", "WARNING: kernel/a.c:3 at define+0x1/0x2, CPU#1: a/131", False)
+        own = Fault("WARN", "WARNING: drivers/b.c:3 at defined+0x1/0x2, CPU#1: a/131", False)
+        cut = Fault("WARN", "------------[ cut here ]------------", False)
+        taints = find_taints(0, 1 << 9)
+        group = Group("absent", "title", "absent", (Step("a", ("/tests/a",), may_warn="define"),))
+
+        def judged(*found: Fault) -> Status:
+            console = _run(BEGIN, PASSED)[1]
+            console.steps["absent/a"].faults += found
+            return self._only(Plan((group,)), console).status
+
+        self.assertIs(judged(cut, listed, *taints), Status.PASSED)
+        self.assertIs(judged(cut, listed, cut, own, *taints), Status.FAILED)
+        self.assertIs(judged(cut, own, *taints), Status.FAILED)
+        self.assertIs(judged(cut, *taints), Status.FAILED)
+        self.assertIs(judged(*taints), Status.FAILED)
+        self.assertIs(judged(cut, listed, Fault("KASAN", "", False)), Status.FAILED)
 
     def test_witness(self) -> None:
         regions = {"absent/a": {"": Counter(), "r": Counter({"invvpid.single": 3})}}
