@@ -53,15 +53,7 @@ static void l2_code_moved(void)
 
 static void apic_page(int page)
 {
-	u64 controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
-
-	if (page < 0) {
-		controls &= ~(u64)SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	} else {
-		controls |= SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-		GUEST_ASSERT(!vmwrite(APIC_ACCESS_ADDR, context->page_gpa[page]));
-	}
-	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
+	l1_set_apic_page(page < 0 ? 0 : context->page_gpa[page]);
 	/* SDM, "Guidelines for Use of the INVVPID Instruction" */
 	if (context->vpid)
 		l1_invvpid(INVVPID_SINGLE, context->vpid, 0);

@@ -231,19 +231,6 @@ static void set_ept(u64 ept)
 	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
 }
 
-static void set_apic_page(u64 tables, u64 page)
-{
-	u64 controls = vmreadz(SECONDARY_VM_EXEC_CONTROL);
-
-	if (page) {
-		controls |= SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-		GUEST_ASSERT(!vmwrite(APIC_ACCESS_ADDR, fuzz.tables[tables]->page_gpa[page]));
-	} else {
-		controls &= ~(u64)SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
-	}
-	GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, controls));
-}
-
 /* KVM must read all of it again. */
 static void make_dirty(const struct l2_context *l2)
 {
@@ -316,14 +303,14 @@ static void run_to_vmcall(int vcpu, struct l2_context *l2)
 
 static void run(int vcpu, const struct fuzz_order *order)
 {
-	struct l2_context *l2 = fuzz.l2s[vcpu][order->l2];
+	struct l2_context *l2 = fuzz.l2s[vcpu][order->l2], *tables = fuzz.tables[order->tables];
 
 	load(vcpu, order->l2);
-	GUEST_ASSERT(!vmwrite(GUEST_CR3, fuzz.tables[order->tables]->cr3));
+	GUEST_ASSERT(!vmwrite(GUEST_CR3, tables->cr3));
 	l1_set_vpid(l2, order->vpid);
 	set_ept(order->ept);
 	if (!fuzz.has_evmcs)
-		set_apic_page(order->tables, order->apic);
+		l1_set_apic_page(order->apic ? tables->page_gpa[order->apic] : 0);
 	if (l2->hv)
 		l1_allow_direct_flush(l2, order->vm_id, order->vp_id);
 	fail(l2, order->failure);
