@@ -4,7 +4,8 @@
 //!
 //! Functions of more than a few lines are in files of their own:
 //!
-//! - [`flushes`]: the flushes that KVM asks for by name (H1 to H4, H15, V23, X3),
+//! - [`flush`]: the flushes that KVM asks for by name (H1 to H6, H15, V23, X3); how any flush is
+//!   executed,
 //! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V1, V3, V8, V9,
 //!   V16, X11),
 //! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),
@@ -45,7 +46,7 @@ use crate::{
 mod apic;
 mod check;
 mod control_regs;
-mod flushes;
+mod flush;
 mod history;
 mod hv_drain;
 mod hv_l2;
@@ -60,27 +61,27 @@ pub(crate) struct NestedTlb;
 impl NestedTlbHooks for NestedTlb {
     #[inline(always)]
     fn flush_tlb_all(vcpu: Vcpu<'_>) {
-        flushes::all(vcpu);
+        flush::all(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_current(vcpu: Vcpu<'_>) {
-        flushes::current(vcpu);
+        flush::current(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_gva(vcpu: Vcpu<'_>, gva: Gva, _full: Ignored<*mut bool>) {
-        flushes::address(vcpu, gva);
+        flush::address(vcpu, gva);
     }
 
     #[inline(always)]
     fn flush_tlb_guest(vcpu: Vcpu<'_>) {
-        flushes::guest(vcpu);
+        flush::guest(vcpu);
     }
 
     #[inline(always)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) {
-        flushes::reset(vcpu);
+        flush::reset(vcpu);
     }
 
     #[inline(always)]
@@ -170,6 +171,6 @@ impl NestedTlbHooks for NestedTlb {
 
     #[inline(always)]
     fn steal_time_tlb_flush(vcpu: WithSlots<'_>) {
-        flushes::steal_time(vcpu);
+        flush::steal_time(vcpu);
     }
 }

@@ -8,7 +8,7 @@
 //! 1. KVM calls a hook, through the table of `patches/` ([`kvm::hooks`]).
 //! 2. The hook reads what is true now ([`nested_tlb`], through the views in [`kvm`]).
 //! 3. It asks which flush that requires ([`policy`]).
-//! 4. It executes the flush ([`flush`]), or makes a request to KVM.
+//! 4. It executes the flush, or makes a request to KVM (the same views).
 
 #![crate_name = "rust_kvm_nvmx"]
 #![deny(unsafe_code)]
@@ -18,7 +18,6 @@ use core::borrow::Borrow;
 use kernel::prelude::*;
 
 mod debugfs;
-mod flush;
 mod kvm;
 mod nested_tlb;
 mod policy;

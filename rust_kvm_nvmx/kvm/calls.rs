@@ -289,7 +289,7 @@ impl WithSlots<'_> {
         }
     }
 
-    /// Rebuilds the MMU context.
+    /// Drops all roots, and rebuilds the MMU context.
     #[inline]
     pub(crate) fn reset_mmu(self) {
         // SAFETY: kvm's function, which drops the context's roots. The vCPU is outside of its

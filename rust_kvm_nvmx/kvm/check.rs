@@ -83,9 +83,8 @@ pub(super) fn watch<R: Copy>(
     act: impl FnOnce() -> R,
     as_number: fn(R) -> u64,
 ) -> R {
-    let mut watch = Watch::new(vcpu, expected());
+    let mut watch = Watch::begin(vcpu, expected());
 
-    watch.begin();
     // SAFETY: `watch` stays where it is, unused, until the second call puts back what was there.
     let answer = unsafe {
         let outer = vcpu.watch_with((&raw mut watch).cast());
@@ -109,22 +108,16 @@ struct Watch<'h> {
 }
 
 impl<'h> Watch<'h> {
-    /// Before the call, which is `expected` to do this.
+    /// C is about to act, and is `expected` to do this.
     #[inline(never)]
-    fn new(vcpu: Vcpu<'h>, expected: Expected) -> Self {
+    fn begin(vcpu: Vcpu<'h>, expected: Expected) -> Self {
         Self {
             vcpu,
-            expected,
             facts: Facts::of(vcpu),
             invalidations: Invalidations::default(),
-            before: 0,
+            before: vcpu.take_requests(watched(&expected)),
+            expected,
         }
-    }
-
-    /// C is about to act.
-    #[inline(never)]
-    fn begin(&mut self) {
-        self.before = self.vcpu.take_requests(watched(&self.expected));
     }
 
     /// C has acted as hook `number`, and returned `answer`. Compares; `again` says what is expected

@@ -61,27 +61,21 @@ impl<'h> Vcpu<'h> {
         Some(Hyperv { hv, vcpu: self })
     }
 
-    /// The enlightened VMCS that L2 runs on says that flush hypercalls go to L0; `None` without
-    /// one. It is read once.
+    /// L2 runs on an enlightened VMCS, which says that flush hypercalls go to L0. It is read once.
     #[inline]
-    pub(crate) fn evmcs_enables_direct_flush(self) -> Option<bool> {
-        let control = mapped_evmcs(self)?.read(fields::ENLIGHTENMENTS);
-
-        Some(control & NESTED_FLUSH_HYPERCALL != 0)
+    pub(crate) fn evmcs_enables_direct_flush(self) -> bool {
+        mapped_evmcs(self)
+            .is_some_and(|evmcs| evmcs.read(fields::ENLIGHTENMENTS) & NESTED_FLUSH_HYPERCALL != 0)
     }
 
     /// What other vCPUs' flush calls name the L2 by that this vCPU runs, or enters.
     #[inline]
     pub(crate) fn l2_name(self) -> Named {
-        if !self.has_evmcs() {
-            return Named::Nobody;
-        }
         match self.hyperv() {
-            Some(hv) if hv.partition_assist_page() != INVALID_GPA => Named::Ids {
-                vm: hv.vm_id(),
-                vp: hv.vp_id(),
-            },
-            _ => Named::Unknown,
+            Some(hv) => hv.l2_name(),
+            // User space may restore an enlightened VMCS into a vCPU without Hyper-V state.
+            None if self.has_evmcs() => Named::Unknown,
+            None => Named::Nobody,
         }
     }
 }
@@ -128,6 +122,21 @@ impl<'h> Hyperv<'h> {
     #[inline]
     pub(crate) fn vp_id(self) -> u32 {
         self.get_published(fields::VP_ID)
+    }
+
+    /// What other vCPUs' flush calls name the L2 by that this vCPU runs, or enters.
+    #[inline]
+    pub(crate) fn l2_name(self) -> Named {
+        if !self.vcpu.has_evmcs() {
+            Named::Nobody
+        } else if self.partition_assist_page() == INVALID_GPA {
+            Named::Unknown
+        } else {
+            Named::Ids {
+                vm: self.vm_id(),
+                vp: self.vp_id(),
+            }
+        }
     }
 
     /// X8: if KVM has mapped the enlightened VMCS without reading L2's ids from it, as after a

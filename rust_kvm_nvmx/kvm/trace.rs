@@ -18,6 +18,7 @@ use super::{
     vcpu::Vcpu, //
 };
 use crate::policy::{
+    roles::Context,
     transition::Reason,
     types::{
         Invalidation,
@@ -180,18 +181,6 @@ named_facts! {
         Discarded = 2,
     }
 
-    /// What became of the MMU context.
-    Context {
-        /// It stays.
-        Keep = 0,
-        /// Its role is read again.
-        Reread = 1,
-        /// It is reset.
-        Reset = 2,
-        /// All roots are dropped.
-        Unload = 3,
-    }
-
     /// An APIC-access page: L1's, if it is not said.
     ApicOutcome {
         /// Its address is written.
@@ -231,6 +220,19 @@ impl Fact for Reason {
             Reason::OtherVpid12 => 4,
             Reason::SharedVpid01 => 5,
             Reason::VmfuncNoVpid => 6,
+        }
+    }
+}
+
+impl Fact for Context {
+    type Raw = u8;
+
+    fn into_raw(self) -> u8 {
+        match self {
+            Context::Keep => 0,
+            Context::Reread => 1,
+            Context::Reset => 2,
+            Context::Unload => 3,
         }
     }
 }

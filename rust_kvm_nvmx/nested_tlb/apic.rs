@@ -3,7 +3,6 @@
 //! L1's APIC-access page (A1 to A4), and that of an L2 without EPT in vmcs12 (X12).
 
 use crate::{
-    flush,
     kvm::{
         trace,
         vcpu::{
@@ -23,6 +22,8 @@ use crate::{
         types::Invalidation,
     },
 };
+
+use super::flush;
 
 /// A4: the page was turned on. vmcs01 is the current VMCS, also while L2 is active.
 #[inline(always)]

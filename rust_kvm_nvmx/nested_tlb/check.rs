@@ -13,14 +13,13 @@ use kernel::ffi::c_ulong;
 
 use super::{
     apic,
-    flushes,
+    flush,
     hv_l2,
     hv_send,
     transition,
     NestedTlb, //
 };
 use crate::{
-    flush,
     kvm::{
         hooks::{
             Answer,
@@ -36,7 +35,6 @@ use crate::{
         },
     },
     policy::{
-        self,
         apic_access::Required,
         check::{
             Effects,
@@ -45,11 +43,9 @@ use crate::{
             Known,
             Requests, //
         },
-        flush::All,
         options::Options,
         roles,
         types::{
-            Caps,
             Gva,
             Invalidation,
             Level,
@@ -88,26 +84,24 @@ fn requests_hyperv(vcpu: Vcpu<'_>, level: Level) -> bool {
 impl NestedTlbChecks for NestedTlb {
     #[inline(never)]
     fn flush_tlb_all(vcpu: Vcpu<'_>) -> Expected {
-        let effects = match policy::flush::all(vcpu.caps()) {
-            All::Nothing => nothing(vcpu),
-            All::Once(invalidation) => executes(vcpu, [invalidation]),
-            All::Each => executes(
-                vcpu,
-                flush::required_for_each_vpid(vcpu).into_iter().flatten(),
-            ),
-        };
+        let mut effects = nothing(vcpu);
 
+        flush::for_each_of_all(vcpu, |required| {
+            required
+                .into_iter()
+                .for_each(|one| effects.invalidations.add(Some(one)))
+        });
         Expected::Effects(effects, None)
     }
 
     #[inline(never)]
     fn flush_tlb_current(vcpu: Vcpu<'_>) -> Expected {
-        Expected::Effects(executes(vcpu, flushes::required_for_current(vcpu)), None)
+        Expected::Effects(executes(vcpu, flush::required_for_current(vcpu)), None)
     }
 
     #[inline(never)]
     fn flush_tlb_gva(vcpu: Vcpu<'_>, gva: Gva, _full: Ignored<*mut bool>) -> Expected {
-        let required = flush::Addresses::of_running(vcpu).required(gva);
+        let required = flush::required_for_address(vcpu, gva);
 
         Expected::Effects(executes(vcpu, required), None)
     }
@@ -119,7 +113,7 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn flush_tlb_reset(vcpu: Vcpu<'_>) -> Expected {
-        Expected::Effects(executes(vcpu, flushes::required_by_reset(vcpu)), None)
+        Expected::Effects(executes(vcpu, flush::required_by_reset(vcpu)), None)
     }
 
     #[inline(never)]
@@ -145,8 +139,13 @@ impl NestedTlbChecks for NestedTlb {
     #[inline(never)]
     fn enter_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, dirty: bool) -> Expected {
         let mut owner = vcpu.last_vpid();
-        let own = |vpid12| owner = vpid12;
-        let (request, vpid) = transition::decide_entry(vcpu, vmcs12.vpid12(), own, |_| ());
+        let mut request = None;
+        let vpid = transition::decide_entry(
+            vcpu,
+            vmcs12.vpid12(),
+            |vpid12| owner = vpid12,
+            |required| request = required,
+        );
         let mut effects = requests(vcpu, request);
 
         effects.requests.hyperv = requests_hyperv(vcpu, Level::L2);
@@ -168,9 +167,9 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn vmfunc_tlb_flush(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Expected {
-        let required = policy::transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid());
+        let required = transition::required_on_vmfunc(vmcs12);
 
-        Expected::Effects(requests(vcpu, required.then_some(Request::Guest)), None)
+        Expected::Effects(requests(vcpu, required), None)
     }
 
     #[inline(never)]
@@ -199,24 +198,23 @@ impl NestedTlbChecks for NestedTlb {
 
     #[inline(never)]
     fn post_set_cr0(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) -> Expected {
-        let change = roles::cr0(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
-        let request = change.guest_flush.then_some(Request::Guest);
+        let request = roles::cr0_request(old as u64, new as u64);
 
         Expected::Effects(requests(*vcpu, request), None)
     }
 
     #[inline(never)]
     fn post_set_cr4(vcpu: WithSlots<'_>, old: c_ulong, new: c_ulong) -> Expected {
-        let change = roles::cr4(old as u64, new as u64, vcpu.caps().has(Caps::EPT));
+        let request = roles::cr4_request(old as u64, new as u64);
 
-        Expected::Effects(requests(*vcpu, change.request), None)
+        Expected::Effects(requests(*vcpu, request), None)
     }
 
     /// C's function leads to [`flush_tlb_guest`](NestedTlbChecks::flush_tlb_guest), which is
     /// compared by itself.
     #[inline(never)]
     fn steal_time_tlb_flush(vcpu: WithSlots<'_>) -> Expected {
-        let required = flushes::required_by_steal_time(*vcpu);
+        let required = flush::required_by_steal_time(*vcpu);
         let c = required.map(|_| (Known::X3, nothing(*vcpu)));
 
         Expected::Effects(executes(*vcpu, required), c)

@@ -4,11 +4,7 @@
 //! V10, V15, V19), and an L2 whose ids change (X6).
 
 use crate::{
-    flush,
-    kvm::{
-        hyperv::Hyperv,
-        vcpu::Vcpu, //
-    },
+    kvm::vcpu::Vcpu,
     policy::{
         self,
         history::{
@@ -27,17 +23,12 @@ use crate::{
     },
 };
 
+use super::flush;
+
 /// Whether pairs may be parked now: all hooks are Rust's (V14), and L2s have a VPID at all.
 #[inline(always)]
 pub(super) fn is_on(vcpu: Vcpu<'_>) -> bool {
     vcpu.options().parks() && vcpu.vpid02().is_some()
-}
-
-/// Whether exits are recorded. So they are while a hook is C's, because what an L2 leaves between
-/// the full flush and the moment at which pairs are used again stays (V14).
-#[inline(always)]
-pub(super) fn records_exits(vcpu: Vcpu<'_>) -> bool {
-    vcpu.options().has(Options::COUNT_CALLS) && vcpu.vpid02().is_some()
 }
 
 /// L1 enters an L2 with another vpid12 than the last one, or one that flush calls did not find for
@@ -105,9 +96,19 @@ fn choose(vcpu: Vcpu<'_>, slots: usize) -> Choice {
 
 /// V8, V9: the L2 that exits has its ids still in place. What comes from now on is in its queue if
 /// it finds the ids, and is counted if it does not.
-#[inline]
-pub(super) fn exit(vcpu: Vcpu<'_>, hv: Hyperv<'_>) {
-    let named = vcpu.l2_name();
+///
+/// An exit is recorded also while a hook is C's, because what an L2 leaves between the full flush
+/// and the moment at which pairs are used again stays (V14). The exit of a VM entry that has failed
+/// is none: the L2 has not run, and its flush may not have come.
+#[inline(always)]
+pub(super) fn exit(vcpu: Vcpu<'_>) {
+    let records = vcpu.options().has(Options::COUNT_CALLS)
+        && vcpu.vpid02().is_some()
+        && !vcpu.entry_has_failed();
+    let Some(hv) = vcpu.hyperv().filter(|_| records) else {
+        return;
+    };
+    let named = hv.l2_name();
     let rest = match named {
         // The queue is looked at after the counts are read.
         Named::Ids { vm, vp } => {
@@ -140,13 +141,13 @@ pub(super) fn ids_changed(vcpu: Vcpu<'_>) {
 #[inline]
 pub(super) fn invvpid_of_parked(vcpu: Vcpu<'_>, scope: VpidScope, here: bool) {
     for (number, owner) in vcpu.owners().enumerate() {
-        match (history::invvpid_of_parked(scope, owner, here), scope) {
-            (Parked::Nothing, _) => (),
-            (Parked::FlushAddress, VpidScope::Address(_, gva)) => flush::execute_rare(
+        match history::invvpid_of_parked(scope, owner, here) {
+            Parked::Nothing => (),
+            Parked::FlushAddress(gva) => flush::execute_rare(
                 vcpu,
                 policy::flush::address(vcpu.caps(), vcpu.parked_vpid(number), gva),
             ),
-            (Parked::FlushAddress | Parked::Forget, _) => vcpu.forget_parked(number),
+            Parked::Forget => vcpu.forget_parked(number),
         }
     }
 }

@@ -6,7 +6,6 @@
 use kernel::prelude::*;
 
 use crate::{
-    flush,
     kvm::{
         hooks,
         hyperv::Hyperv,
@@ -28,6 +27,8 @@ use crate::{
         },
     },
 };
+
+use super::flush;
 
 /// E10. On an error, KVM flushes all of the running guest's own translations.
 #[inline(always)]
@@ -51,7 +52,7 @@ pub(super) fn flush_queued(vcpu: Vcpu<'_>) -> Result {
         Drain::Everything => {
             trace(vcpu, entries, Drained::GuestFlush);
             hooks::count::flush_tlb_guest();
-            flush::guest_rare(vcpu);
+            flush::execute_rare(vcpu, flush::required_for_guest(vcpu));
             vcpu.count_tlb_flushes(1);
         }
         Drain::Pages => flush_pages(vcpu, entries),
@@ -84,13 +85,13 @@ fn flush_pages(vcpu: Vcpu<'_>, entries: &[u64]) {
         return;
     }
     trace(vcpu, entries, Drained::Pages);
-    let addresses = flush::Addresses::of_running(vcpu);
+    let vpid = flush::current_vpid(vcpu);
 
     for &entry in entries {
         for gva in hv_ranges::pages(entry) {
             if vcpu.is_canonical(gva) {
                 hooks::count::flush_tlb_gva();
-                addresses.flush(gva);
+                flush::execute(vcpu, policy::flush::address(vcpu.caps(), vpid, gva));
             }
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn is_nested_flush(vcpu: Vcpu<'_>) -> bool {
 #[inline(always)]
 pub(super) fn would_handle_vmcall(vcpu: Vcpu<'_>) -> bool {
     vcpu.hyperv()
-        .is_some_and(|hv| l0_handles(vcpu, vmcall(vcpu, hv)))
+        .is_some_and(|hv| l0_handles(vcpu, &vmcall(vcpu, hv)))
 }
 
 #[inline(always)]
@@ -54,7 +54,7 @@ fn vmcall(vcpu: Vcpu<'_>, hv: Hyperv<'_>) -> Vmcall {
 }
 
 #[inline(always)]
-fn l0_handles(vcpu: Vcpu<'_>, call: Vmcall) -> bool {
+fn l0_handles(vcpu: Vcpu<'_>, call: &Vmcall) -> bool {
     hv_l2::l0_handles(call, || control(vcpu, vcpu.is_64_bit_hypercall()))
 }
 
@@ -70,10 +70,16 @@ fn trace_vmcall(vcpu: Vcpu<'_>) -> bool {
         return false;
     };
     let call = vmcall(vcpu, hv);
-    let evmcs = call.evmcs_enables == Some(true);
-    let l0 = l0_handles(vcpu, call);
+    let l0 = l0_handles(vcpu, &call);
 
-    vcpu.trace_vmcall(|| (call.offered, evmcs, call.assist_page_enables, l0));
+    vcpu.trace_vmcall(|| {
+        (
+            call.offered,
+            call.evmcs_enables,
+            call.assist_page_enables,
+            l0,
+        )
+    });
     l0
 }
 

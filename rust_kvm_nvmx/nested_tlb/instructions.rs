@@ -3,7 +3,6 @@
 //! L1's own INVVPID and INVEPT (T6, T13, V5), and what it keeps of its EPTs' roots (V18).
 
 use crate::{
-    flush,
     kvm::{
         calls::Asked,
         hooks::Handled,
@@ -32,7 +31,10 @@ use crate::{
     },
 };
 
-use super::history;
+use super::{
+    flush,
+    history, //
+};
 
 /// T6: L1 executes INVVPID.
 #[inline(always)]

@@ -4,12 +4,13 @@
 //!
 //! Nothing is flushed here: KVM handles the requests when the new context is complete.
 //!
-//! A tracepoint that is off costs one NOP and no registers: while it is on, a cold copy runs.
+//! The closure `decided` is told which request a transition requires, and records it if the
+//! tracepoint is on. A tracepoint that is off costs one NOP and no registers: another copy of the
+//! functions runs without it.
 
 use kernel::warn_on;
 
 use crate::{
-    flush,
     kvm::{
         hooks::VpidToWrite,
         trace::Step,
@@ -35,6 +36,7 @@ use crate::{
 
 use super::{
     apic,
+    flush,
     history, //
 };
 
@@ -61,29 +63,62 @@ fn enter_with_apic_page(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
 fn enter_any(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
     if vcpu.traces_transition() {
         trace_entry(vcpu, vmcs12)
-    } else if vcpu.hyperv().is_some() {
-        enter_with_hyperv(vcpu, vmcs12)
     } else {
-        enter_with_vpid12(vcpu, vmcs12)
+        flush_on_entry(vcpu, vmcs12, |_| ())
+    }
+}
+
+#[inline(always)]
+fn flush_on_entry(
+    vcpu: Vcpu<'_>,
+    vmcs12: Vmcs12<'_>,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
+    if vcpu.hyperv().is_some() {
+        enter_with_hyperv(vcpu, vmcs12, decided)
+    } else {
+        enter_vpid12(vcpu, vmcs12.vpid12(), decided)
     }
 }
 
 #[inline(never)]
-fn enter_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
+fn enter_with_hyperv(
+    vcpu: Vcpu<'_>,
+    vmcs12: Vmcs12<'_>,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
     check_hyperv_queue(vcpu, Level::L2);
-    enter_with_vpid12(vcpu, vmcs12)
+    enter_vpid12(vcpu, vmcs12.vpid12(), decided)
 }
 
 /// One path each for the compiler, since the rules for L2s with and without a VPID have nothing in
 /// common.
 #[inline(always)]
-fn enter_with_vpid12(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
-    match vmcs12.vpid12() {
-        vpid12 if transition::is_impossible(vpid12, vcpu.caps()) => enter_impossible(vcpu, vpid12),
-        Some(vpid12) if needs_other_pair(vcpu, vpid12) => enter_other_pair(vcpu, vpid12),
-        vpid12 @ Some(_) => flush_on_entry(vcpu, vpid12).1,
-        None => flush_on_entry(vcpu, None).1,
+fn enter_vpid12(
+    vcpu: Vcpu<'_>,
+    vpid12: Option<u16>,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
+    match vpid12 {
+        _ if transition::is_impossible(vpid12, vcpu.caps()) => {
+            enter_impossible(vcpu, vpid12, decided)
+        }
+        Some(vpid12) if needs_other_pair(vcpu, vpid12) => enter_other_pair(vcpu, vpid12, decided),
+        Some(_) => enter_pair_in_use(vcpu, vpid12, decided),
+        None => enter_pair_in_use(vcpu, None, decided),
     }
+}
+
+/// T3. A function of its own because the warning costs its function a stack frame.
+#[cold]
+#[inline(never)]
+fn enter_impossible(
+    vcpu: Vcpu<'_>,
+    vpid12: Option<u16>,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
+    warn_on!(true);
+    enter_pair_in_use(vcpu, vpid12, decided)
 }
 
 /// V1: the pair in use is another vpid12's, and there may be a parked one.
@@ -94,48 +129,62 @@ fn needs_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> bool {
 
 /// On an ordinary VMCS. Nothing is compared or counted then, which leaves a short path.
 #[inline(never)]
-fn enter_other_pair(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
+fn enter_other_pair(
+    vcpu: Vcpu<'_>,
+    vpid12: u16,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
     if vcpu.has_evmcs() {
-        enter_other_pair_by_name(vcpu, vpid12)
+        enter_other_pair_by_name(vcpu, vpid12, decided)
     } else {
-        flush_on_other_pair(vcpu, vpid12, Named::Nobody).1
+        enter_named(vcpu, vpid12, Named::Nobody, decided)
     }
 }
 
 /// On an enlightened VMCS.
 #[inline(never)]
-fn enter_other_pair_by_name(vcpu: Vcpu<'_>, vpid12: u16) -> VpidToWrite {
-    flush_on_other_pair(vcpu, vpid12, vcpu.l2_name()).1
+fn enter_other_pair_by_name(
+    vcpu: Vcpu<'_>,
+    vpid12: u16,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
+    enter_named(vcpu, vpid12, vcpu.l2_name(), decided)
 }
 
-/// Enters a vpid12 that does not own the pair in use: makes the request that this requires. Returns
-/// it, and the VPID to write.
+/// Enters a vpid12 that does not own the pair in use.
 #[inline(always)]
-fn flush_on_other_pair(
+fn enter_named(
     vcpu: Vcpu<'_>,
     vpid12: u16,
     named: Named,
-) -> (Option<Request>, VpidToWrite) {
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
     let required = history::enter(vcpu, vpid12, named);
 
     flush::request(vcpu, required);
+    decided(required);
     // V3: the pair may have changed.
-    (required, VpidToWrite::new(vcpu.vpid02()))
+    VpidToWrite::new(vcpu.vpid02())
 }
 
-/// Makes the request that the entry requires. Returns it, and the VPID to write.
+/// Enters without a look at parked pairs.
 #[inline(always)]
-fn flush_on_entry(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> (Option<Request>, VpidToWrite) {
+fn enter_pair_in_use(
+    vcpu: Vcpu<'_>,
+    vpid12: Option<u16>,
+    decided: impl FnOnce(Option<Request>),
+) -> VpidToWrite {
     let own = |vpid12| {
         vcpu.set_last_vpid(vpid12);
     };
 
     decide_entry(vcpu, vpid12, own, |required| {
         flush::request(vcpu, required);
+        decided(required);
     })
 }
 
-/// T2, T4, T5, T8: what an entry requires without a history of vpid12s, and the VPID to write.
+/// T2, T4, T5, T8: what an entry requires without a history of vpid12s. Returns the VPID to write.
 ///
 /// Calls `own` with the vpid12 that vpid02 stands for from now on, if that changes, and `request`
 /// before the VPID is chosen: in this order the compiler keeps least in registers.
@@ -145,7 +194,7 @@ pub(super) fn decide_entry(
     vpid12: Option<u16>,
     own: impl FnOnce(u16),
     request: impl FnOnce(Option<Request>),
-) -> (Option<Request>, VpidToWrite) {
+) -> VpidToWrite {
     let caps = vcpu.caps();
     let vpid01 = || vcpu.vpid01();
     let vpid02 = || vcpu.vpid02();
@@ -154,47 +203,31 @@ pub(super) fn decide_entry(
     if let Some(vpid12) = new_owner {
         own(vpid12);
     }
-    let required = transition::required_on_entry(vpid12, new_owner, vpid02, caps);
-    request(required);
+    request(transition::required_on_entry(
+        vpid12, new_owner, vpid02, caps,
+    ));
 
-    let vpid = if transition::must_write_vpid(caps) {
+    if transition::must_write_vpid(caps) {
         VpidToWrite::new(current_vpid(Some(vpid12.is_some()), vpid01, vpid02))
     } else {
         VpidToWrite::NONE
-    };
-    (required, vpid)
+    }
 }
 
-/// T3. A function of its own because the warning costs its function a stack frame.
-#[cold]
-#[inline(never)]
-fn enter_impossible(vcpu: Vcpu<'_>, vpid12: Option<u16>) -> VpidToWrite {
-    warn_on!(true);
-    flush_on_entry(vcpu, vpid12).1
-}
-
-/// The same as [`enter_any`], step by step.
 #[cold]
 #[inline(never)]
 fn trace_entry(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> VpidToWrite {
-    let vpid12 = vmcs12.vpid12();
     let last_vpid = vcpu.last_vpid();
 
-    check_hyperv_queue(vcpu, Level::L2);
-    warn_on!(transition::is_impossible(vpid12, vcpu.caps()));
-    let (required, vpid) = match vpid12 {
-        Some(vpid12) if needs_other_pair(vcpu, vpid12) => {
-            flush_on_other_pair(vcpu, vpid12, vcpu.l2_name())
-        }
-        _ => flush_on_entry(vcpu, vpid12),
-    };
-    let why = match transition::reason(vpid12.is_some(), required) {
-        Reason::OwnTag if vpid12 != Some(last_vpid) => Reason::ParkedVpid,
-        why => why,
-    };
+    flush_on_entry(vcpu, vmcs12, |required| {
+        let vpid12 = vmcs12.vpid12();
+        let why = match transition::reason(vpid12.is_some(), required) {
+            Reason::OwnTag if vpid12 != Some(last_vpid) => Reason::ParkedVpid,
+            why => why,
+        };
 
-    trace(vcpu, Step::Enter, vmcs12, last_vpid, required, why);
-    vpid
+        trace(vcpu, Step::Enter, vmcs12, last_vpid, required, why);
+    })
 }
 
 /// L2 exits to L1.
@@ -203,46 +236,45 @@ pub(super) fn exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     apic::record_of_l2(vcpu, vmcs12);
     if vcpu.traces_transition() {
         trace_exit(vcpu, vmcs12);
-    } else if vcpu.hyperv().is_some() {
-        exit_with_hyperv(vcpu, vmcs12);
-    } else if vmcs12.uses_vpid() {
-        flush_on_exit(vcpu, true);
     } else {
-        exit_without_vpid12(vcpu);
+        flush_on_exit(vcpu, vmcs12, |_| ());
+    }
+}
+
+#[inline(always)]
+fn flush_on_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, decided: impl FnOnce(Option<Request>)) {
+    if vcpu.hyperv().is_some() {
+        exit_with_hyperv(vcpu, vmcs12, decided);
+    } else if vmcs12.uses_vpid() {
+        exit_vpid12(vcpu, true, decided);
+    } else {
+        exit_without_vpid12(vcpu, decided);
     }
 }
 
 /// A function of its own, because V16 looks at more than the other path needs.
 #[inline(never)]
-fn exit_without_vpid12(vcpu: Vcpu<'_>) {
-    flush_on_exit(vcpu, false);
+fn exit_without_vpid12(vcpu: Vcpu<'_>, decided: impl FnOnce(Option<Request>)) {
+    exit_vpid12(vcpu, false, decided);
 }
 
 #[inline(never)]
-fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    leave_hyperv_queue(vcpu, vmcs12);
-    flush_on_exit(vcpu, vmcs12.uses_vpid());
-}
-
-/// T1, V8, V9.
-#[inline(always)]
-fn leave_hyperv_queue(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    let Some(hv) = vcpu.hyperv() else {
-        return;
-    };
-
+fn exit_with_hyperv(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>, decided: impl FnOnce(Option<Request>)) {
     check_hyperv_queue(vcpu, Level::L1);
-    if history::records_exits(vcpu) && vmcs12.uses_vpid() && !vcpu.entry_has_failed() {
-        history::exit(vcpu, hv);
+    if vmcs12.uses_vpid() {
+        history::exit(vcpu);
+        exit_vpid12(vcpu, true, decided);
+    } else {
+        exit_without_vpid12(vcpu, decided);
     }
 }
 
 #[inline(always)]
-fn flush_on_exit(vcpu: Vcpu<'_>, uses_vpid: bool) -> Option<Request> {
+fn exit_vpid12(vcpu: Vcpu<'_>, uses_vpid: bool, decided: impl FnOnce(Option<Request>)) {
     let required = decide_exit(vcpu, uses_vpid, || vcpu.options());
 
     flush::request(vcpu, required);
-    required
+    decided(required);
 }
 
 /// T2, T5, V16: what an exit requires.
@@ -264,12 +296,11 @@ pub(super) fn decide_exit(
 #[cold]
 #[inline(never)]
 fn trace_exit(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    leave_hyperv_queue(vcpu, vmcs12);
-    let uses_vpid = vmcs12.uses_vpid();
-    let required = flush_on_exit(vcpu, uses_vpid);
-    let why = transition::reason(uses_vpid, required);
+    flush_on_exit(vcpu, vmcs12, |required| {
+        let why = transition::reason(vmcs12.uses_vpid(), required);
 
-    trace(vcpu, Step::Exit, vmcs12, vcpu.last_vpid(), required, why);
+        trace(vcpu, Step::Exit, vmcs12, vcpu.last_vpid(), required, why);
+    });
 }
 
 /// T1. `level` is the one that becomes active.
@@ -299,28 +330,28 @@ pub(super) fn vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
     if vcpu.traces_transition() {
         trace_vmfunc(vcpu, vmcs12);
     } else {
-        flush_on_vmfunc(vcpu, vmcs12);
+        flush::request(vcpu, required_on_vmfunc(vmcs12));
     }
-}
-
-#[inline(always)]
-fn flush_on_vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) -> Option<Request> {
-    let required =
-        transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid()).then_some(Request::Guest);
-
-    flush::request(vcpu, required);
-    required
 }
 
 #[cold]
 #[inline(never)]
 fn trace_vmfunc(vcpu: Vcpu<'_>, vmcs12: Vmcs12<'_>) {
-    let required = flush_on_vmfunc(vcpu, vmcs12);
+    let required = required_on_vmfunc(vmcs12);
     let why = required.map_or(Reason::OwnTag, |_| Reason::VmfuncNoVpid);
 
+    flush::request(vcpu, required);
     trace(vcpu, Step::Vmfunc, vmcs12, vcpu.last_vpid(), required, why);
 }
 
+/// T11: the decision alone.
+#[inline(always)]
+pub(super) fn required_on_vmfunc(vmcs12: Vmcs12<'_>) -> Option<Request> {
+    transition::vmfunc_requires_guest_flush(vmcs12.uses_vpid()).then_some(Request::Guest)
+}
+
+#[cold]
+#[inline(never)]
 fn trace(
     vcpu: Vcpu<'_>,
     step: Step,

@@ -31,7 +31,10 @@ use super::{
         Targets, //
     },
     invalidate::VpidScope,
-    types::Caps, //
+    types::{
+        Caps,
+        Gva, //
+    },
 };
 
 /// The L2 that a pair's translations are of, as other vCPUs name it in flush calls (V10).
@@ -306,8 +309,8 @@ pub(crate) enum Parked {
     Nothing,
     /// The pair loses its owner. Its next use flushes it, on the CPU that then matters.
     Forget,
-    /// One address is invalidated at once. The pair keeps its owner.
-    FlushAddress,
+    /// This address is invalidated at once. The pair keeps its owner.
+    FlushAddress(Gva),
 }
 
 /// V5: what L1's INVVPID does to a parked pair that `owner` owns.
@@ -316,12 +319,10 @@ pub(crate) enum Parked {
 /// the vCPU could use later: a vCPU that comes back to a CPU flushes everything there (H9).
 #[inline]
 pub(crate) fn invvpid_of_parked(scope: VpidScope, owner: u16, here: bool) -> Parked {
-    if owner == NOBODY || !scope.names(owner) {
-        Parked::Nothing
-    } else if here && matches!(scope, VpidScope::Address(..)) {
-        Parked::FlushAddress
-    } else {
-        Parked::Forget
+    match scope {
+        _ if owner == NOBODY || !scope.names(owner) => Parked::Nothing,
+        VpidScope::Address(_, gva) if here => Parked::FlushAddress(gva),
+        _ => Parked::Forget,
     }
 }
 

@@ -15,16 +15,16 @@ use super::hv_call::{
 pub(crate) struct Vmcall {
     /// L1's CPUID offers direct flushes.
     pub(crate) offered: bool,
-    /// The enlightened VMCS that L2 runs on says that its flush calls go to L0; `None` without one.
-    pub(crate) evmcs_enables: Option<bool>,
+    /// L2 runs on an enlightened VMCS, which says that its flush calls go to L0.
+    pub(crate) evmcs_enables: bool,
     /// The VP assist page, as of the last VM entry, says so for the virtual processor.
     pub(crate) assist_page_enables: bool,
 }
 
 /// E1, E2: L0 handles the call, if it is a flush of L2's own. Otherwise L1 gets the exit.
 #[inline]
-pub(crate) fn l0_handles(call: Vmcall, control: impl FnOnce() -> Control) -> bool {
-    let enabled = call.offered && call.evmcs_enables == Some(true) && call.assist_page_enables;
+pub(crate) fn l0_handles(call: &Vmcall, control: impl FnOnce() -> Control) -> bool {
+    let enabled = call.offered && call.evmcs_enables && call.assist_page_enables;
 
     enabled && {
         let control = control();

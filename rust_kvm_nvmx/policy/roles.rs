@@ -31,74 +31,71 @@ pub(crate) enum Context {
     Keep,
     /// KVM must read the guest's tables in another way, but all roots stay valid.
     Reread,
-    /// It is rebuilt for the new role.
+    /// All roots are freed.
+    Unload,
+    /// All roots are freed, and the context is rebuilt for the new role.
     Reset,
 }
 
-/// What a move to CR0 requires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cr0Change {
-    /// R5.
-    pub(crate) context: Context,
-    /// R1: a flush of the guest's own translations.
-    pub(crate) guest_flush: bool,
-    /// R6: tell the guest of pages that have become ready; only for asynchronous page faults.
-    pub(crate) look_for_pages: bool,
+/// R1: the flush that a move to CR0 requires.
+#[inline(always)]
+pub(crate) fn cr0_request(old: u64, new: u64) -> Option<Request> {
+    (old & !new & CR0_PG != 0).then_some(Request::Guest)
 }
 
-/// R1, R5, R6: what a move to CR0 requires.
+/// R5: what a move to CR0 does to the MMU context.
 #[inline(always)]
-pub(crate) fn cr0(old: u64, new: u64, ept: bool) -> Cr0Change {
+pub(crate) fn cr0_context(old: u64, new: u64, ept: bool) -> Context {
     let changed = old ^ new;
 
-    Cr0Change {
-        // With paging off, WP changes no rights. With EPT, KVM's own entries do not depend on WP.
-        // KVM needs it only to walk the guest's tables itself.
-        context: if changed == CR0_WP && new & CR0_PG == 0 {
-            Context::Keep
-        } else if changed == CR0_WP && ept {
-            Context::Reread
-        } else if changed & CR0_ROLE != 0 {
-            Context::Reset
-        } else {
-            Context::Keep
-        },
-        guest_flush: changed & CR0_PG != 0 && new & CR0_PG == 0,
-        look_for_pages: changed & CR0_PG != 0 && new & CR0_PG != 0,
+    // With paging off, WP changes no rights. With EPT, KVM's own entries do not depend on WP. KVM
+    // needs it only to walk the guest's tables itself.
+    if changed == CR0_WP && new & CR0_PG == 0 {
+        Context::Keep
+    } else if changed == CR0_WP && ept {
+        Context::Reread
+    } else if changed & CR0_ROLE != 0 {
+        Context::Reset
+    } else {
+        Context::Keep
     }
 }
 
-/// What a move to CR4 requires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cr4Change {
-    /// R5.
-    pub(crate) reset: bool,
-    /// R4: roots kept for later must go.
-    pub(crate) unload: bool,
-    /// R2, R3.
-    pub(crate) request: Option<Request>,
+/// R6: with asynchronous page faults, the guest must be told of pages that have become ready.
+#[inline(always)]
+pub(crate) fn cr0_looks_for_pages(old: u64, new: u64) -> bool {
+    new & !old & CR0_PG != 0
 }
 
-/// R2 to R5: what a move to CR4 requires.
+/// R2, R3: the flush that a move to CR4 requires.
 #[inline(always)]
-pub(crate) fn cr4(old: u64, new: u64, ept: bool) -> Cr4Change {
+pub(crate) fn cr4_request(old: u64, new: u64) -> Option<Request> {
     let changed = old ^ new;
     let set = changed & new;
     let cleared = changed & old;
 
-    Cr4Change {
-        reset: changed & CR4_ROLE != 0,
-        // R4. The SDM requires nothing. But a later move to CR3 that keeps its PCID's translations
-        // could reuse a shadow root that was not kept up to date while PCIDs were off.
-        unload: !ept && set & CR4_PCIDE != 0,
-        request: if changed & CR4_PGE != 0 || cleared & CR4_PCIDE != 0 {
-            // R2: all PCIDs, and global translations.
-            Some(Request::Guest)
-        } else if changed & CR4_PAE != 0 || set & CR4_SMEP != 0 {
-            // R3: the current PCID.
-            Some(Request::Current)
-        } else {
-            None
-        },
+    if changed & CR4_PGE != 0 || cleared & CR4_PCIDE != 0 {
+        // R2: all PCIDs, and global translations.
+        Some(Request::Guest)
+    } else if changed & CR4_PAE != 0 || set & CR4_SMEP != 0 {
+        // R3: the current PCID.
+        Some(Request::Current)
+    } else {
+        None
+    }
+}
+
+/// R4, R5: what a move to CR4 does to the MMU context.
+///
+/// The SDM requires nothing when PCIDE is set. But a later move to CR3 that keeps its PCID's
+/// translations could reuse a shadow root that was not kept up to date while PCIDs were off.
+#[inline(always)]
+pub(crate) fn cr4_context(old: u64, new: u64, ept: bool) -> Context {
+    if (old ^ new) & CR4_ROLE != 0 {
+        Context::Reset
+    } else if new & !old & CR4_PCIDE != 0 && !ept {
+        Context::Unload
+    } else {
+        Context::Keep
     }
 }

@@ -57,9 +57,8 @@ impl Caps {
     pub(crate) const NONE: Self = Self(0);
     /// KVM runs guests with EPT.
     pub(crate) const EPT: Self = Self(1 << 0);
-    /// KVM sets the accessed and dirty flags of EPT entries. (It is the bit of an EPT pointer that
-    /// says so: it need not be shifted there.)
-    pub(crate) const EPT_AD: Self = Self(1 << 6);
+    /// INVVPID has the all-contexts type.
+    pub(crate) const INVVPID_ALL: Self = Self(1 << 1);
     /// KVM runs guests with VPIDs.
     pub(crate) const VPID: Self = Self(1 << 2);
     /// INVEPT has the single-context type.
@@ -68,8 +67,9 @@ impl Caps {
     pub(crate) const INVVPID_ADDRESS: Self = Self(1 << 4);
     /// INVVPID has the single-context type.
     pub(crate) const INVVPID_SINGLE: Self = Self(1 << 5);
-    /// INVVPID has the all-contexts type.
-    pub(crate) const INVVPID_ALL: Self = Self(1 << 1);
+    /// KVM sets the accessed and dirty flags of EPT entries. (It is the bit of an EPT pointer that
+    /// says so: it need not be shifted there.)
+    pub(crate) const EPT_AD: Self = Self(1 << 6);
 
     /// The set with `cap` added if `on`.
     pub(crate) const fn with(self, cap: Self, on: bool) -> Self {

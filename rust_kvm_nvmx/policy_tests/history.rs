@@ -219,7 +219,7 @@ mod tests {
                     for here in [false, true] {
                         let expected = match scope {
                             _ if !concerned => Parked::Nothing,
-                            VpidScope::Address(..) if here => Parked::FlushAddress,
+                            VpidScope::Address(_, gva) if here => Parked::FlushAddress(gva),
                             _ => Parked::Forget,
                         };
                         check_eq!(invvpid_of_parked(scope, owner, here), expected, "{scope:?}");

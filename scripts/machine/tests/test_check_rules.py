@@ -57,8 +57,8 @@ class Rules(unittest.TestCase):
         self.assertIn("T6: there is no policy::invalidate::where_vpid02_is in rust_kvm_nvmx", found)
 
     def test_a_function_that_is_gone(self) -> None:
-        found = self.changed("rust_kvm_nvmx/policy/roles.rs", "fn cr0(", "fn cr_0(")
-        self.assertIn("R1: there is no policy::roles::cr0 in rust_kvm_nvmx", found)
+        found = self.changed("rust_kvm_nvmx/policy/roles.rs", "fn cr0_request(", "fn cr0_(")
+        self.assertIn("R1: there is no policy::roles::cr0_request in rust_kvm_nvmx", found)
 
     def test_a_machine_test_that_is_gone(self) -> None:
         found = self.changed("selftests/plan.txt", "tlb_vmfunc ", "tlb_vmfunk ")

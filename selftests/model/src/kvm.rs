@@ -168,7 +168,7 @@ impl Thread<'_> {
 
     // vcpu_enter_guest.
 
-    /// KVM_REQ_TLB_FLUSH (`kvm_vcpu_flush_tlb_all`, `nested_tlb::flushes::all`).
+    /// KVM_REQ_TLB_FLUSH (`kvm_vcpu_flush_tlb_all`, `nested_tlb::flush::all`).
     fn all(&mut self) -> At {
         if self.vcpu.requests.all {
             self.vcpu.requests.all = false;
@@ -203,7 +203,7 @@ impl Thread<'_> {
         At::LocalGuest(then)
     }
 
-    /// H2 (`nested_tlb::flushes::current`).
+    /// H2 (`nested_tlb::flush::current`).
     fn flush_current(&mut self) {
         let root = self.vcpu.root(self.config());
         let root = if !self.config().ept {
@@ -227,7 +227,7 @@ impl Thread<'_> {
         }
     }
 
-    /// H4 (`kvm_vcpu_flush_tlb_guest`, `nested_tlb::flushes::guest`), and whether to purge
+    /// H4 (`kvm_vcpu_flush_tlb_guest`, `nested_tlb::flush::guest`), and whether to purge
     /// (`nested_tlb::hv_drain::purge`).
     fn flush_guest(&mut self, then: Then) -> At {
         self.execute(self.machine.rules.guest(self.current_vpid()));
@@ -321,7 +321,7 @@ impl Thread<'_> {
         }
     }
 
-    /// KVM_REQ_STEAL_UPDATE (`record_steal_time`, `nested_tlb::flushes::steal_time`).
+    /// KVM_REQ_STEAL_UPDATE (`record_steal_time`, `nested_tlb::flush::steal_time`).
     fn steal(&mut self) -> At {
         if !std::mem::take(&mut self.vcpu.requests.steal) {
             return At::LoadRoot;

@@ -334,13 +334,18 @@ proptest! {
         let cr4 = roles::CR4_ROLE | 1 << 7 | 1 << 17;
         let mix = |value: u64, noise: u64, named: u64| value & named | noise & !named;
 
-        prop_assert_eq!(
-            roles::cr4(old, new, ept),
-            roles::cr4(mix(old, noise.0, cr4), mix(new, noise.1, cr4), ept)
-        );
+        let (one, two) = (mix(old, noise.0, cr4), mix(new, noise.1, cr4));
+        prop_assert_eq!(roles::cr4_request(old, new), roles::cr4_request(one, two));
+        prop_assert_eq!(roles::cr4_context(old, new, ept), roles::cr4_context(one, two, ept));
+
+        let (one, two) = (mix(old, noise.0, cr0), mix(new, noise.1, cr0));
+        prop_assert_eq!(roles::cr0_request(old, new), roles::cr0_request(one, two));
+        let looks = roles::cr0_looks_for_pages(old, new);
+        prop_assert_eq!(looks, roles::cr0_looks_for_pages(one, two));
         // CR0.WP alone is told from WP and more. So the others must not differ.
         let (one, two) = (mix(old, noise.0, cr0), mix(new, noise.0, cr0));
-        prop_assert_eq!(roles::cr0(old & cr0, new & cr0, ept), roles::cr0(one, two, ept));
+        let context = roles::cr0_context(old & cr0, new & cr0, ept);
+        prop_assert_eq!(context, roles::cr0_context(one, two, ept));
     }
 
     /// A4: any VPID.

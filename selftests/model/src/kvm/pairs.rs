@@ -145,13 +145,13 @@ impl Thread<'_> {
             let Some(pair) = self.vcpu.parked.get_mut(number) else {
                 continue;
             };
-            match (rules.invvpid_of_parked(scope, pair.1, here), scope) {
-                (Parked::Nothing, _) => (),
-                (Parked::FlushAddress, VpidScope::Address(..)) => {
+            match rules.invvpid_of_parked(scope, pair.1, here) {
+                Parked::Nothing => (),
+                Parked::FlushAddress(_) => {
                     let vpid = Vpid::new(pair.0.into());
                     self.execute(rules.address(vpid));
                 }
-                (Parked::FlushAddress | Parked::Forget, _) => pair.1 = 0,
+                Parked::Forget => pair.1 = 0,
             }
         }
     }

@@ -204,8 +204,7 @@ impl Thread<'_> {
         At::Host
     }
 
-    /// `nested_tlb::history::records_exits` is true while the options are off, unless the hook is
-    /// C's.
+    /// `nested_tlb::history::exit` records while the options are off, unless the hook is C's.
     fn records_without_pairs(&self) -> bool {
         self.config().slots > 1 && !self.in_c && !self.out(Rule::V14Exits)
     }
