@@ -37,10 +37,21 @@ static void in_l2(void)
 	vmx.vcpu.arch.mmu = &vmx.vcpu.arch.guest_mmu;
 }
 
-static void in_other_l2(void)
+static void in_new_l2(void)
 {
 	in_l2();
 	vpid12(VPID12 + 1);
+}
+
+/* It has run before, and the client has kept its VPID. */
+static void in_other_l2(void)
+{
+	in_new_l2();
+	vmx.nested.nr_parked_vpids = 1;
+	vmx.nested.parked_vpids[0] = (struct nested_vpid) {
+		.vpid = VPID02 + 1,
+		.vpid12 = VPID12 + 1,
+	};
 }
 
 static void in_l2_without_vpid(void)
@@ -179,6 +190,7 @@ ROW(enter_tlb_flush, "other vpid12", in_other_l2, VCPU, VMCS12, false)
 ROW(enter_tlb_flush, "other vpid12, dirty", in_other_l2, VCPU, VMCS12, true)
 ROW(enter_tlb_flush, "other vpid12, Hyper-V", in_other_l2_with_hyperv, VCPU, VMCS12, false)
 ROW(enter_tlb_flush, "other vpid12, Hyper-V, dirty", in_other_l2_with_hyperv, VCPU, VMCS12, true)
+ROW(enter_tlb_flush, "new vpid12, dirty", in_new_l2, VCPU, VMCS12, true)
 ROW(enter_tlb_flush, "no VPID", in_l2_without_vpid, VCPU, VMCS12, false)
 ROW(enter_tlb_flush, "no VPID, dirty", in_l2_without_vpid, VCPU, VMCS12, true)
 ROW(enter_tlb_flush, "no VPID, Hyper-V", in_l2_without_vpid_with_hyperv, VCPU, VMCS12, false)

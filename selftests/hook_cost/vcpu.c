@@ -170,13 +170,22 @@ static void set_ops(void)
 #include <asm/kvm-x86-nested-ops.h>
 }
 
-static void init_root(struct kvm_mmu *mmu, int root)
+/* The kernel's own, which is not loaded here.  Rust sets the module's options by it. */
+void rust_helper_atomic_set_release(atomic_t *v, int i);
+
+void __used rust_helper_atomic_set_release(atomic_t *v, int i)
+{
+	atomic_set_release(v, i);
+}
+
+static void init_root(struct kvm_mmu *mmu, int root, unsigned int nr_previous)
 {
 	int i;
 
 	pages[root].private = (unsigned long)&roots[root];
 	roots[root].role.level = 4;
 	mmu->root.hpa = (FIRST_PFN + root) << PAGE_SHIFT;
+	mmu->nr_prev_roots = nr_previous;
 	for (i = 0; i < KVM_MMU_NUM_PREV_ROOTS; i++)
 		mmu->prev_roots[i].hpa = INVALID_PAGE;
 }
@@ -187,8 +196,8 @@ static void init_vcpu(struct kvm_vcpu *vcpu)
 	atomic_set(&vm.kvm.online_vcpus, 1);
 	vcpu->cpu = 0;
 	vcpu->arch.mmu = &vcpu->arch.root_mmu;
-	init_root(&vcpu->arch.root_mmu, ROOT_OF_L1);
-	init_root(&vcpu->arch.guest_mmu, ROOT_OF_L2);
+	init_root(&vcpu->arch.root_mmu, ROOT_OF_L1, KVM_MMU_NUM_USED_PREV_ROOTS);
+	init_root(&vcpu->arch.guest_mmu, ROOT_OF_L2, KVM_MMU_NUM_PREV_ROOTS);
 	bitmap_fill(vcpu->arch.regs_avail, NR_VCPU_TOTAL_REGS);
 	vcpu->arch.efer = EFER_LME | EFER_LMA;
 	vcpu->arch.cr0 = X86_CR0_PE | X86_CR0_PG;
