@@ -4,8 +4,8 @@
 //!
 //! Functions of more than a few lines are in files of their own:
 //!
-//! - [`flush`]: the flushes that KVM asks for by name (H1 to H6, H15, V23, X3); how any flush is
-//!   executed,
+//! - [`flush`]: the flushes that KVM asks for by name (H1 to H6, H15, V23, V25, X3); how any flush
+//!   is executed,
 //! - [`transition`]: nested VM entries, VM exits and VMFUNC (T1 to T5, T8, T11, V1, V3, V8, V9,
 //!   V16, X11),
 //! - [`history`]: the VPIDs of several vpid12s (V1, V4, V5, V8 to V10, V15, V19, X6),

@@ -11,6 +11,7 @@
 #include "arguments.h"
 #include "backing.h"
 #include "hyperv_flush.h"
+#include "options.h"
 #include "witness.h"
 
 #define NR_PAGES	2
@@ -101,7 +102,8 @@ int main(int argc, char *argv[])
 
 	if (comes) {
 		witness_expect(first_region, "vmentry.L1", ">=", 1);
-		witness_expect(first_region, kvm_has_ept() ? "invept.all" : "invvpid.single.vpid01",
+		witness_expect(first_region,
+			       kvm_has_ept() ? flush_all_counter() : "invvpid.single.vpid01",
 			       ">=", 1);
 		return 0;
 	}

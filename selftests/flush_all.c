@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A flush of everything: INVEPT global when EPT is on, with VPID or without;
- * INVVPID all-contexts when only VPID is on; nothing when neither is.  Required of
+ * A flush of everything: INVEPT global when EPT is on, with VPID or without, or
+ * INVEPT of each root that the vCPU has; INVVPID all-contexts when only VPID is on;
+ * nothing when neither is.  Required of
  * each vCPU once when host pages are taken away (MMU notifier, deletion of a
  * memslot), and once when it has changed the CPU, whether L1 or L2 runs: nothing is
  * left for the VMCS that follows.
@@ -10,6 +11,7 @@
 #include <sys/sysinfo.h>
 
 #include "contexts.h"
+#include "options.h"
 #include "witness.h"
 
 #define SLOT		5
@@ -89,11 +91,17 @@ static void judge(const char *region, const char *seen, bool new_root)
 {
 	struct flushes want = {};
 
-	want.invept_all = kvm_has_ept();
 	want.all_contexts = !kvm_has_ept() && kvm_has_vpid();
 	if (new_root) {
 		want.invept_single = kvm_has_ept();
 		want.single01 = want.all_contexts;
+	}
+	/* L1 and L2 have a root each, but none is left if it must be a new one. */
+	if (!nvmx_flushes_own_roots()) {
+		want.invept_all = kvm_has_ept();
+	} else if (!new_root) {
+		want.invept_single = 1;
+		want.invept_other = 1;
 	}
 	witness_flushes(region, seen, &want);
 }

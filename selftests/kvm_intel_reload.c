@@ -207,8 +207,9 @@ int main(int argc, char *argv[])
 	/* The last two settings are one region. */
 	for (i = 0; i < ARRAY_SIZE(settings) - 1; i++) {
 		witness_expect(settings[i].region, "vmentry.L2", ">=", ROUNDS * NR_CONTEXTS * 2);
-		witness_expect(settings[i].region, "invept.all",
-			       settings[i].ept ? ">=" : "==", settings[i].ept);
+		/* With EPT, a flush of everything may be one of each root. */
+		if (!settings[i].ept)
+			witness_expect(settings[i].region, "invept.all", "==", 0);
 		witness_expect(settings[i].region, "invept.single",
 			       settings[i].ept ? ">=" : "==", settings[i].ept);
 		witness_expect(settings[i].region, "invvpid.single",

@@ -16,6 +16,7 @@
 
 #include "contexts.h"
 #include "hyperv_flush.h"
+#include "options.h"
 #include "witness.h"
 
 #define MAX_CONTEXTS	16
@@ -140,7 +141,7 @@ static void provoke_flushes(struct kvm_vm *vm, struct kvm_vcpu *vcpu,
 		return;
 	/* No guest may have used the page; the change of CPU flushes all in any case. */
 	if (moves)
-		witness_expect(name, kvm_has_ept() ? "invept.all" : "invvpid.all", ">=", 1);
+		witness_expect(name, flush_all_counter(), ">=", 1);
 	witness_expect(name, kvm_has_ept() ? "invept.single" : "invvpid.single", ">=", 1);
 	if (kvm_has_vpid())
 		witness_expect(name, "invvpid.single.vpid01", ">=", 1);

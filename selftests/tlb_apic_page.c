@@ -14,6 +14,7 @@
 #include "apic.h"
 #include "apic_page.h"
 #include "backing.h"
+#include "options.h"
 #include "witness.h"
 
 #define PLAIN_VALUE	0x5a5a5a5au
@@ -186,7 +187,9 @@ int main(int argc, char *argv[])
 		try_apic_page(L2_EPT_SHARED);
 
 	/* One in each VM. */
-	if (kvm_has_ept())
+	if (nvmx_flushes_own_roots())
+		want.invept_single = 1 + kvm_cpu_has_ept();
+	else if (kvm_has_ept())
 		want.invept_all = 1 + kvm_cpu_has_ept();
 	else
 		want.all_contexts = kvm_has_vpid();

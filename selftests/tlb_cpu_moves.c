@@ -8,11 +8,11 @@
  *
  * The guest asks for the moves, so nothing here depends on timing.
  */
-#include <sys/mman.h>
 #include <sys/sysinfo.h>
 
 #include "backing.h"
 #include "invalidate.h"
+#include "memory.h"
 
 #define NR_PAGES	2
 #define NR_CONTEXTS	3
@@ -132,14 +132,9 @@ static void l1_code(void)
 static void replace_shared(struct kvm_vm *vm)
 {
 	void *hva = addr_gva2hva(vm, (gva_t)shared_page);
-	void *other = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			   0);
 
-	TEST_ASSERT(other != MAP_FAILED, "mmap() failed");
-	/* Written first: the old page is still in use, so this is another. */
-	*(u64 *)other = ++shared_value;
-	TEST_ASSERT(mremap(other, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, hva) == hva,
-		    "mremap() failed");
+	memory_move_page(hva);
+	*(u64 *)hva = ++shared_value;
 	sync_global_to_guest(vm, shared_value);
 }
 

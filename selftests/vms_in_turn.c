@@ -13,9 +13,9 @@
  *   NAME.end	they are destroyed
  */
 #include <getopt.h>
-#include <sys/mman.h>
 
 #include "kvm_util.h"
+#include "memory.h"
 #include "processor.h"
 #include "ucall_common.h"
 #include "witness.h"
@@ -89,20 +89,6 @@ static void take_turn(struct turn_vm *vm)
 	vm->value++;
 }
 
-/*
- * The same bytes at the same address, on another page of the host's.  The old one is not free
- * before the new one is in its place, so it cannot be the same.
- */
-static void move_page(struct turn_vm *vm, u64 number)
-{
-	void *page = page_of(vm, number), *other;
-
-	other = kvm_mmap(PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	memcpy(other, page, PAGE_SIZE);
-	TEST_ASSERT(mremap(other, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
-			   page) == page, "mremap() failed");
-}
-
 static void rounds(u64 nr, bool move)
 {
 	u64 round, i;
@@ -110,7 +96,7 @@ static void rounds(u64 nr, bool move)
 	for (round = 0; round < nr; round++) {
 		for (i = 0; i < options.vms; i++) {
 			if (move)
-				move_page(&vms[i], round % options.pages);
+				memory_move_page(page_of(&vms[i], round % options.pages));
 			take_turn(&vms[i]);
 		}
 	}

@@ -86,10 +86,8 @@ impl NestedTlbChecks for NestedTlb {
     fn flush_tlb_all(vcpu: Vcpu<'_>) -> Expected {
         let mut effects = nothing(vcpu);
 
-        flush::for_each_of_all(vcpu, |required| {
-            required
-                .into_iter()
-                .for_each(|one| effects.invalidations.add(Some(one)))
+        flush::for_each_of_all(vcpu, Options::STOCK, |required| {
+            effects.invalidations.add(Some(required));
         });
         Expected::Effects(effects, None)
     }

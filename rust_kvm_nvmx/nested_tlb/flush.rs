@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The flushes that KVM asks for by name: everything, the current context, an address, a guest's
-//! own translations (H1 to H6, H15, V23, X3). And how any flush is executed or requested, for the
-//! vCPU of a hook.
+//! own translations (H1 to H6, H15, V23, V25, X3). And how any flush is executed or requested, for
+//! the vCPU of a hook.
 //!
 //! A tracepoint that is off costs one NOP and no registers: while it is on, a cold copy of the hook
 //! runs. What [`super::check`] asks, too, is a function of its own.
@@ -28,8 +28,10 @@ use crate::{
         eptp,
         flush::{
             self,
-            All, //
+            All,
+            OwnRoots, //
         },
+        options::Options,
         types::{
             Caps,
             Gva,
@@ -92,40 +94,56 @@ fn trace_and_execute(
 }
 
 /// H1: any translation of the vCPU may be stale.
-///
-/// The usual answers are executed here, and need no stack frame. [`for_each_of_all`] has them all.
 #[inline(always)]
 pub(super) fn all(vcpu: Vcpu<'_>) {
     if vcpu.traces_flush() {
-        return trace_all(vcpu);
-    }
-    match flush::all(vcpu.caps()) {
-        All::Nothing => (),
-        All::Once(invalidation) => vcpu.invalidate(invalidation),
-        All::Each => for_each_of_all(vcpu, move |required| execute(vcpu, required)),
+        trace_all(vcpu);
+    } else {
+        for_each_of_all(vcpu, vcpu.options(), move |required| {
+            vcpu.invalidate(required);
+        });
     }
 }
 
 #[cold]
 #[inline(never)]
 fn trace_all(vcpu: Vcpu<'_>) {
-    for_each_of_all(vcpu, move |required| {
-        trace_and_execute(vcpu, Cause::All, || required);
+    let mut nothing = true;
+
+    for_each_of_all(vcpu, vcpu.options(), |required| {
+        nothing = false;
+        trace_and_execute(vcpu, Cause::All, || Some(required));
     });
+    if nothing {
+        trace_and_execute(vcpu, Cause::All, || None);
+    }
 }
 
-/// H1: calls `act` for each VPID or once for all, with the invalidation that is required, if any.
-#[cold]
-#[inline(never)]
-pub(super) fn for_each_of_all(vcpu: Vcpu<'_>, mut act: impl FnMut(Option<Invalidation>)) {
-    match flush::all(vcpu.caps()) {
-        All::Nothing => act(None),
-        All::Once(invalidation) => act(Some(invalidation)),
+/// H1: calls `act` with each invalidation that is required.
+#[inline(always)]
+pub(super) fn for_each_of_all(vcpu: Vcpu<'_>, options: Options, mut act: impl FnMut(Invalidation)) {
+    match flush::all(vcpu.caps(), options) {
+        All::Nothing => (),
+        All::Once(invalidation) => act(invalidation),
         All::Each => [vcpu.vpid01(), vcpu.vpid02()]
-            .map(flush::each)
             .into_iter()
+            .filter_map(flush::each)
             .for_each(act),
+        All::OwnRoots => own_roots(vcpu).for_each_required(act),
     }
+}
+
+/// V25: all roots that the vCPU may run on without loading them.
+#[inline(never)]
+fn own_roots(vcpu: Vcpu<'_>) -> OwnRoots {
+    let mut own = OwnRoots::default();
+    let mut add = |cached: CachedRoot<'_>| own.add(root(vcpu, cached));
+
+    for mmu in [vcpu.root_mmu(), vcpu.guest_mmu()] {
+        add(mmu.current());
+        mmu.previous().for_each(&mut add);
+    }
+    own
 }
 
 /// H2: the page tables of the current context have changed.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What to invalidate on this CPU for each kind of flush that KVM asks for (rules H1 to H5, H15,
-//! V23, X3).
+//! V23, V25, X3).
 //!
 //! Two facts from the SDM ("Operations that Invalidate Cached Mappings") decide nearly all of it:
 //!
@@ -18,6 +18,7 @@ use super::{
     options::Options,
     types::{
         Caps,
+        Eptp,
         Gva,
         Invalidation,
         Root,
@@ -29,9 +30,13 @@ use super::{
 ///
 /// Without INVVPID's all-contexts type, each VPID of the vCPU takes one INVVPID ([`All::Each`]).
 #[inline(always)]
-pub(crate) fn all(caps: Caps) -> All {
+pub(crate) fn all(caps: Caps, options: Options) -> All {
     if caps.has(Caps::EPT) {
-        All::Once(Invalidation::InveptAll)
+        if options.has(Options::OWN_ROOTS) && caps.has(Caps::INVEPT_SINGLE) {
+            All::OwnRoots
+        } else {
+            All::Once(Invalidation::InveptAll)
+        }
     } else if !caps.has(Caps::VPID) {
         All::Nothing
     } else if caps.has(Caps::INVVPID_ALL) {
@@ -50,6 +55,51 @@ pub(crate) enum All {
     Once(Invalidation),
     /// One invalidation for [`each`] VPID of the vCPU.
     Each,
+    /// V25: what [`OwnRoots`] says of the roots that the vCPU has.
+    OwnRoots,
+}
+
+/// V25: the roots that a vCPU has, as far as they are flushed one by one.
+///
+/// With EPT, each translation belongs to a root. Those of a root that the vCPU does not have are
+/// not used before the root is loaded, and then it is flushed (H10).
+#[derive(Default)]
+pub(crate) struct OwnRoots {
+    first: [Option<Eptp>; Self::MAX],
+    number: u8,
+    /// One has no EPT pointer, or there are more.
+    others: bool,
+}
+
+impl OwnRoots {
+    /// The most that are flushed one by one.
+    pub(crate) const MAX: usize = 3;
+
+    /// One more.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, root: Root) {
+        match (root, self.first.get_mut(usize::from(self.number))) {
+            (Root::Invalid, _) => (),
+            (Root::Ept(eptp), Some(place)) => {
+                *place = Some(eptp);
+                self.number = self.number.saturating_add(1);
+            }
+            _ => self.others = true,
+        }
+    }
+
+    /// V25: calls `act` with what to invalidate when every translation of the vCPU may be stale.
+    ///
+    /// One INVEPT for the roots of all VMs takes the place of many.
+    #[inline(always)]
+    pub(crate) fn for_each_required(&self, mut act: impl FnMut(Invalidation)) {
+        if self.others {
+            return act(Invalidation::InveptAll);
+        }
+        for &eptp in self.first.iter().flatten() {
+            act(Invalidation::InveptSingle(eptp));
+        }
+    }
 }
 
 /// H1: one of the invalidations for [`All::Each`]. A VPID that was not allocated has no mappings.

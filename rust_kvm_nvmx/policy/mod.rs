@@ -8,7 +8,7 @@
 //!
 //! - [`types`]: VPIDs, EPT pointers and addresses, each with a type of its own,
 //! - [`flush`]: what to invalidate when KVM asks for everything, the current context, one address,
-//!   or the guest's own translations (rules H1 to H5, H15, V23, X3),
+//!   or the guest's own translations (rules H1 to H5, H15, V23, V25, X3),
 //! - [`eptp`]: which EPT pointer names a root (H6),
 //! - [`transition`]: what a nested VM entry, VM exit or VMFUNC requires, and L2's VPID (T1 to T5,
 //!   T8, T11, V16),
@@ -17,8 +17,8 @@
 //! - [`invalidate`]: L1's own INVVPID and INVEPT (T6, T13),
 //! - [`apic_access`]: the APIC-access page (A2 to A4, X7, X12),
 //! - [`roles`]: changes of CR0 and CR4 (R1 to R6),
-//! - [`options`]: where the rules may flush less than C (T1, V1, V7, V9, V14, V16, V18, V23, V24,
-//!   X12),
+//! - [`options`]: where the rules may flush less than C (T1, V1, V7, V9, V14, V16, V18, V23 to
+//!   V25, X12),
 //! - [`hv_call`]: what a Hyper-V flush hypercall asks for (E2, E5 to E7, E9, E17, X2, X5),
 //! - [`tags`]: which vCPUs a sender must look at (V22),
 //! - [`hv_ranges`]: what a call queues, and how a queue is handled (E7, E10, V24, X1, X4, X6,

@@ -31,13 +31,16 @@ impl Options {
     /// X12: it is known which APIC-access page L2s without EPT in vmcs12 ran with last. What ran
     /// before the hooks were Rust's does not matter: everything was flushed then.
     pub(crate) const KNOW_L2_PAGE: Self = Self(1 << 14);
+    /// V25: a flush of everything names the vCPU's own roots, and leaves those of other VMs alone.
+    pub(crate) const OWN_ROOTS: Self = Self(1 << 15);
 
     /// What the module's parameter `skip_needless` stands for, besides [`Self::KNOW_L2_PAGE`].
     pub(crate) const SKIP_NEEDLESS: Self = Self(
         Self::NO_EXIT_FLUSH.0
             | Self::SKIP_EMPTY_QUEUE.0
             | Self::L1_FLUSH_ALONE.0
-            | Self::JOIN_RANGES.0,
+            | Self::JOIN_RANGES.0
+            | Self::OWN_ROOTS.0,
     );
 
     const SLOTS: u32 = 0xff;

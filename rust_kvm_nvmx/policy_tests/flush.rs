@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! H1 to H5, H15, V23 and X3.
+//! H1 to H5, H15, V23, V25 and X3.
 
 #[cfg_attr(CONFIG_KUNIT, kernel::prelude::kunit_tests(nvmx_flush))]
 mod tests {
@@ -8,7 +8,7 @@ mod tests {
         policy::{
             flush::{
                 address, all, context, current, current_vpid, each,
-                l1_flush_concerns_running_guest, l1_flush_while_in_l2, All,
+                l1_flush_concerns_running_guest, l1_flush_while_in_l2, All, OwnRoots,
             },
             options::Options,
             types::{Caps, Eptp, Gva, Invalidation, Root, Vpid},
@@ -34,16 +34,17 @@ mod tests {
         }
     }
 
-    /// What is executed for H1 on a vCPU with these VPIDs.
+    /// What C executes for H1 on a vCPU with these VPIDs.
     fn executed(
         caps: Caps,
         vpid01: Option<Vpid>,
         vpid02: Option<Vpid>,
     ) -> [Option<Invalidation>; 2] {
-        match all(caps) {
+        match all(caps, Options::STOCK) {
             All::Nothing => [None, None],
             All::Once(invalidation) => [Some(invalidation), None],
             All::Each => [each(vpid01), each(vpid02)],
+            All::OwnRoots => unreachable!(),
         }
     }
 
@@ -88,6 +89,64 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn v25_own_roots_take_the_place_of_all_only_with_ept_and_single_invept() {
+        for caps in all_caps() {
+            let own = all(caps, Options::OWN_ROOTS);
+            let can = caps.has(Caps::EPT) && caps.has(Caps::INVEPT_SINGLE);
+
+            check_eq!(own == All::OwnRoots, can, "{caps:?}");
+            check!(can || own == all(caps, Options::STOCK), "{caps:?}");
+        }
+    }
+
+    /// What is executed for a vCPU with these roots: the pointers, and whether for all roots.
+    fn of_own(roots: impl Iterator<Item = Root>) -> ([Option<Eptp>; 4], bool) {
+        let mut own = OwnRoots::default();
+        let mut single = [None; 4];
+        let mut places = single.iter_mut();
+        let mut all = false;
+
+        roots.for_each(|root| own.add(root));
+        own.for_each_required(|required| match required {
+            Invalidation::InveptSingle(eptp) => *places.next().unwrap() = Some(eptp),
+            Invalidation::InveptAll => all = true,
+            other => panic!("{other:?}"),
+        });
+        (single, all)
+    }
+
+    /// All lists of six roots, of which each is of one of four kinds.
+    #[test]
+    fn v25_each_own_root_is_reached_with_no_more_than_it_must() {
+        const LEN: u32 = 6;
+
+        for list in 0..4u32.pow(LEN) {
+            let root = |place: u32| match list >> (2 * place) & 3 {
+                0 => Root::Invalid,
+                1 => Root::EptUnknown,
+                _ => Root::Ept(Eptp(u64::from(place) << 12 | 0x1e)),
+            };
+            let eptp = |place| match root(place) {
+                Root::Ept(eptp) => Some(eptp),
+                _ => None,
+            };
+            let number = (0..LEN).filter_map(eptp).count();
+            let unknown = (0..LEN).any(|place| root(place) == Root::EptUnknown);
+
+            let (single, all) = of_own((0..LEN).map(root));
+            check_eq!(all, unknown || number > OwnRoots::MAX, "{list:#x}");
+            if all {
+                check_eq!(single, [None; 4], "{list:#x}");
+            } else {
+                let mut own = (0..LEN).filter_map(eptp);
+                check_eq!(single, [(); 4].map(|()| own.next()), "{list:#x}");
+            }
+        }
+        // A root that is not of EPT: more, never less.
+        assert!(of_own([Root::Shadow].into_iter()).1);
     }
 
     #[test]

@@ -11,11 +11,12 @@ mod tests {
         Options::NO_EXIT_FLUSH,
         Options::SKIP_EMPTY_QUEUE,
     ];
-    const NEEDLESS: [Options; 4] = [
+    const NEEDLESS: [Options; 5] = [
         Options::NO_EXIT_FLUSH,
         Options::SKIP_EMPTY_QUEUE,
         Options::L1_FLUSH_ALONE,
         Options::JOIN_RANGES,
+        Options::OWN_ROOTS,
     ];
     const OTHERS: [Options; 3] = [
         Options::KEEP_ROOTS,

@@ -29,7 +29,7 @@ RULES = [
     f"{letter}{number}"
     for letter, last in (("H", 17), ("T", 15), ("E", 17), ("A", 5), ("R", 7), ("X", 14))
     for number in range(1, last + 1)
-] + [f"V{number}" for number in (*range(1, 17), *range(18, 21), *range(22, 25))]
+] + [f"V{number}" for number in (*range(1, 17), *range(18, 21), *range(22, 26))]
 # Not a decision; the section says why.
 _NO_MUTANT = {"H7"}
 _FIELDS = ("Source", "C", "Rust", "Machine test", "Host test")

@@ -42,6 +42,12 @@ void *memory_alloc(bool huge, u64 value);
 void memory_free(void *memory);
 void memory_fill(void *memory, u64 value);
 
+/*
+ * Host: the same bytes at the same address, on another page of the host's.  The old one is
+ * not free before the new one is in its place, so it cannot be the same.
+ */
+void memory_move_page(void *page);
+
 /* Host: make @slot show @hva at @gpa; @hva NULL deletes it. */
 void memory_set_slot(struct kvm_vm *vm, u32 slot, u64 gpa, void *hva, u32 flags);
 

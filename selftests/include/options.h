@@ -17,4 +17,10 @@ bool nvmx_keeps_roots(void);
 /* Are flushes left out that nothing can need? */
 bool nvmx_skips_needless(void);
 
+/* Does a flush of everything name the vCPU's own roots, one by one? */
+bool nvmx_flushes_own_roots(void);
+
+/* The counter of what such a flush executes with EPT or VPIDs. */
+const char *flush_all_counter(void);
+
 #endif

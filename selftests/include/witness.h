@@ -52,6 +52,7 @@ struct flushes {
 	u64 single_other;	/* ... on a VPID that is no VMCS's now: new, or parked */
 	u64 all_contexts;	/* INVVPID all-contexts */
 	u64 invept_single;	/* INVEPT single-context, of the current VMCS's root */
+	u64 invept_other;	/* ... of another root that the vCPU has */
 	u64 invept_all;
 };
 

@@ -2,11 +2,10 @@
 /*
  * nested_fuzz: its operations, of the guests and of the host, and how often each comes.
  */
-#include <sys/mman.h>
-
 #include "fuzz_host.h"
 #include "fuzz_modules.h"
 #include "fuzz_ops.h"
+#include "memory.h"
 
 static u64 choose_vpid(u64 l2, u8 by)
 {
@@ -327,15 +326,9 @@ static void op_replace(const struct fuzz_op *op)
 	u64 number = op->b % FUZZ_TABLES, nr = op->c % FUZZ_PAGES;
 	gva_t tables = (gva_t)fuzz_host.guest->tables[number];
 	struct l2_context *of = addr_gva2hva(fuzz_host.vm, tables);
-	void *page = addr_gpa2hva(fuzz_host.vm, of->page_gpa[nr]), *other;
 
-	if (nr && is_apic_page(number, nr))
-		return;
-	other = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	TEST_ASSERT(other != MAP_FAILED, "mmap() failed");
-	memcpy(other, page, PAGE_SIZE);
-	TEST_ASSERT(mremap(other, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, page) ==
-		    page, "mremap() failed");
+	if (!nr || !is_apic_page(number, nr))
+		memory_move_page(addr_gpa2hva(fuzz_host.vm, of->page_gpa[nr]));
 }
 
 static void op_hook(const struct fuzz_op *op)

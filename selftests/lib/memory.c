@@ -43,6 +43,15 @@ void memory_free(void *memory)
 	kvm_munmap(memory, MEMORY_SIZE);
 }
 
+void memory_move_page(void *page)
+{
+	void *other = kvm_mmap(PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	memcpy(other, page, PAGE_SIZE);
+	TEST_ASSERT(mremap(other, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   page) == page, "mremap() failed");
+}
+
 void memory_set_slot(struct kvm_vm *vm, u32 slot, u64 gpa, void *hva, u32 flags)
 {
 	struct kvm_userspace_memory_region region = {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "contexts.h"
 #include "options.h"
 #include "test_util.h"
 
@@ -43,4 +44,16 @@ bool nvmx_keeps_roots(void)
 bool nvmx_skips_needless(void)
 {
 	return option("skip_needless", 0);
+}
+
+bool nvmx_flushes_own_roots(void)
+{
+	return kvm_has_ept() && nvmx_skips_needless();
+}
+
+const char *flush_all_counter(void)
+{
+	if (nvmx_flushes_own_roots())
+		return "invept.single";
+	return kvm_has_ept() ? "invept.all" : "invvpid.all";
 }

@@ -9,7 +9,10 @@ use crate::{
         Machine, //
     },
     policy::{
-        flush::All,
+        flush::{
+            current,
+            All, //
+        },
         types::{
             Level,
             Vpid, //
@@ -26,7 +29,8 @@ use crate::{
     },
     tlb::{
         Mapping,
-        Page, //
+        Page,
+        ROOT_OTHER, //
     },
     vcpu::{
         At,
@@ -342,10 +346,11 @@ impl Machine {
         let vpid = Vpid::new(u16::from(s.other.vpid));
 
         if s.other.cpu != Some(cpu) {
-            let required = match self.rules.all() {
+            let required = match self.rules.all(self.options(s.options)) {
                 All::Nothing => None,
                 All::Once(invalidation) => Some(invalidation),
                 All::Each => self.rules.each(vpid),
+                All::OwnRoots => current(self.rules.caps, Thread::of_ept(ROOT_OTHER), || None),
             };
             if let Some(invalidation) = required {
                 s.tlb.execute(cpu, invalidation);

@@ -69,12 +69,13 @@ pub struct Config {
     pub vpids: u8,
     /// The module's options: VPIDs of a vCPU for its L2s, and whether it leaves out what no guest
     /// is owed: freeing roots at VMPTRLD and VMCLEAR, T2's flush at VM exits, T1's request for an
-    /// empty queue, X3's flush of an L2.
+    /// empty queue, X3's flush of an L2, H1's flush of other roots.
     pub slots: u8,
     pub keep_roots: bool,
     pub no_exit_flush: bool,
     pub skip_empty_queue: bool,
     pub l1_flush_alone: bool,
+    pub own_roots: bool,
     /// The module is loaded and unloaded, or some of its hooks are C's for a time.
     pub hooks_change: bool,
     /// The vCPUs have Hyper-V state.
@@ -135,6 +136,7 @@ impl Config {
         no_exit_flush: false,
         skip_empty_queue: false,
         l1_flush_alone: false,
+        own_roots: false,
         hooks_change: false,
         hyperv: false,
         restored: false,

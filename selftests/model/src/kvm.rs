@@ -30,8 +30,11 @@ use crate::{
         State, //
     },
     tlb::{
+        self,
         Tlb,
-        ROOT_EPT12, //
+        ROOT_EPT12,
+        ROOT_L1,
+        ROOT_L2, //
     },
     vcpu::{
         At,
@@ -70,7 +73,8 @@ impl Machine {
                 .with(Options::KEEP_ROOTS, config.keep_roots)
                 .with(Options::NO_EXIT_FLUSH, config.no_exit_flush)
                 .with(Options::SKIP_EMPTY_QUEUE, config.skip_empty_queue)
-                .with(Options::L1_FLUSH_ALONE, config.l1_flush_alone),
+                .with(Options::L1_FLUSH_ALONE, config.l1_flush_alone)
+                .with(Options::OWN_ROOTS, config.own_roots),
         )
     }
 
@@ -173,16 +177,44 @@ impl Thread<'_> {
         if self.vcpu.requests.all {
             self.vcpu.requests.all = false;
             self.vcpu.requests.current = false;
-            match self.machine.rules.all() {
+            match self.machine.rules.all(self.options) {
                 All::Nothing => (),
                 All::Once(invalidation) => self.execute(Some(invalidation)),
                 All::Each => {
                     self.execute(self.machine.rules.each(self.vcpu.vpid01()));
                     self.execute(self.machine.rules.each(self.vcpu.vpid02()));
                 }
+                All::OwnRoots => {
+                    let roots = self.own_roots().map(Self::of_ept);
+                    let own = self.machine.rules.own_roots(roots);
+
+                    own.for_each_required(|required| self.execute(Some(required)));
+                }
             }
         }
         At::LocalCurrent(Then::Hyperv)
+    }
+
+    /// V25 (`nested_tlb::flush::own_roots`). The direct roots are always there.
+    fn own_roots(&self) -> impl Iterator<Item = tlb::Root> + use<'_> {
+        let running = self.vcpu.root(self.config());
+        let kept = (0..2).filter(|bit| self.vcpu.roots & 1 << bit != 0);
+        let forget_kept = self.out(Rule::V25Kept);
+        let forget_other = self.out(Rule::V25Other);
+
+        [ROOT_L1, ROOT_L2]
+            .into_iter()
+            .chain(kept.map(|bit| ROOT_EPT12 + bit))
+            .filter(move |&root| {
+                let is_other = (root >= ROOT_EPT12) != (running >= ROOT_EPT12);
+                let forgotten = if is_other { forget_other } else { forget_kept };
+
+                root == running || !forgotten
+            })
+    }
+
+    pub(crate) fn of_ept(root: tlb::Root) -> Root {
+        Root::Ept(Eptp(u64::from(root) << 12))
     }
 
     /// KVM_REQ_TLB_FLUSH_CURRENT (`kvm_service_local_tlb_flush_requests`).
@@ -209,7 +241,7 @@ impl Thread<'_> {
         let root = if !self.config().ept {
             Root::Shadow
         } else if self.has_root() {
-            Root::Ept(Eptp(u64::from(root) << 12))
+            Self::of_ept(root)
         } else {
             Root::Invalid
         };

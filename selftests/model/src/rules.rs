@@ -7,7 +7,8 @@ use crate::listed::listed;
 use crate::policy::{
     flush::{
         self,
-        All, //
+        All,
+        OwnRoots, //
     },
     history::{
         self,
@@ -97,6 +98,8 @@ listed! {
     V18 "INVEPT of L1 frees only the root in use"
     V19 "after a time without pairs: a vpid12 may own two"
     V23 "L1's PV flush while L2 runs: never the running guest"
+    V25Kept "flush of everything: the roots that are kept for later are left alone"
+    V25Other "flush of everything: the roots of the level that does not run are left alone"
     X9 "without EPT: the other level is not flushed"
     X11 "VPID of vmcs02: written only if vmcs12 is dirty"
 }
@@ -137,14 +140,21 @@ impl Rules {
 
     // Flushes that KVM asks for.
 
-    pub(crate) fn all(&self) -> All {
+    pub(crate) fn all(&self, options: Options) -> All {
         if self.is_out(Rule::H1) {
             return All::Nothing;
         }
         if self.is_out(Rule::V6) {
             return All::Each;
         }
-        flush::all(self.caps)
+        flush::all(self.caps, options)
+    }
+
+    pub(crate) fn own_roots(&self, roots: impl Iterator<Item = Root>) -> OwnRoots {
+        let mut own = OwnRoots::default();
+
+        roots.for_each(|root| own.add(root));
+        own
     }
 
     pub(crate) fn each(&self, vpid: Option<Vpid>) -> Option<Invalidation> {

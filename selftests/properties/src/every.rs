@@ -241,9 +241,11 @@ fn options_are_what_their_word_says() {
         Options::COUNT_CALLS,
         Options::L1_FLUSH_ALONE,
         Options::JOIN_RANGES,
+        Options::KNOW_L2_PAGE,
+        Options::OWN_ROOTS,
     ];
 
-    for word in 0..1 << 14 {
+    for word in 0..1 << 16 {
         let options = Options::from_bits(word);
         assert_eq!(options.slots() as u32, word & 0xff);
         assert_eq!(options.parks(), word & 0xff > 1);
@@ -254,7 +256,7 @@ fn options_are_what_their_word_says() {
         }
         assert!(!left.parks());
     }
-    tried("options", 1 << 14);
+    tried("options", 1 << 16);
 }
 
 /// E9: every count of ranges.
