@@ -9,7 +9,8 @@
  *
  *   NAME.begin	the VMs are created and run for the first rounds
  *   NAME	they take turns, and nothing else changes
- *   NAME.moves	in each round, each VM gets another page in the place of one that it uses
+ *   NAME.moves	in each round, each VM, or --movers of them, gets another page in the place
+ *		of one that it uses
  *   NAME.end	they are destroyed
  */
 #include <getopt.h>
@@ -25,8 +26,8 @@
 #define WARM_UP		3
 
 static struct {
-	u64 vms, pages, rounds, moves;
-} options = { .vms = 4, .pages = 64, .rounds = 100, .moves = 10 };
+	u64 vms, pages, rounds, moves, movers;
+} options = { .vms = 4, .pages = 64, .rounds = 100, .moves = 10, .movers = MAX_VMS };
 
 static char region[64] = "vms_in_turn";
 
@@ -95,7 +96,7 @@ static void rounds(u64 nr, bool move)
 
 	for (round = 0; round < nr; round++) {
 		for (i = 0; i < options.vms; i++) {
-			if (move)
+			if (move && i < options.movers)
 				memory_move_page(page_of(&vms[i], round % options.pages));
 			take_turn(&vms[i]);
 		}
@@ -114,8 +115,9 @@ static void check_pages(void)
 
 static void usage(const char *program)
 {
-	printf("Usage: %s [--vms N] [--pages N] [--rounds N] [--moves N] [--region NAME]\n"
-	       "moves: of the rounds in which pages move\n", program);
+	printf("Usage: %s [--vms N] [--pages N] [--rounds N] [--moves N] [--movers N]\n"
+	       "          [--region NAME]\n"
+	       "moves: of the rounds in which pages move, movers: VMs whose pages do\n", program);
 	exit(2);
 }
 
@@ -126,6 +128,7 @@ static void parse(int argc, char *argv[])
 		{ "pages", required_argument, NULL, 'p' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "moves", required_argument, NULL, 'm' },
+		{ "movers", required_argument, NULL, 'o' },
 		{ "region", required_argument, NULL, 'n' },
 		{}
 	};
@@ -144,6 +147,9 @@ static void parse(int argc, char *argv[])
 			break;
 		case 'm':
 			options.moves = atoi_positive("moves", optarg);
+			break;
+		case 'o':
+			options.movers = atoi_positive("movers", optarg);
 			break;
 		case 'n':
 			snprintf(region, sizeof(region), "%s", optarg);
