@@ -93,7 +93,8 @@ fn options() -> Result<Options> {
         .with(Options::COUNT_CALLS, slots > 1)
         .with(Options::KEEP_ROOTS, keep)
         .with(Options::SKIP_NEEDLESS, skip)
-        .with(Options::KNOW_L2_PAGE, skip);
+        .with(Options::KNOW_L2_PAGE, skip)
+        .with(Options::OWN_ROOTS, skip);
 
     Ok(if host::remote_flush_misses_roots() {
         pr_info!("KVM flushes by Hyper-V's hypercall: as with vpid_slots=1 keep_roots=0\n");

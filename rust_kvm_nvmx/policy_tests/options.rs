@@ -11,17 +11,17 @@ mod tests {
         Options::NO_EXIT_FLUSH,
         Options::SKIP_EMPTY_QUEUE,
     ];
-    const NEEDLESS: [Options; 5] = [
+    const NEEDLESS: [Options; 4] = [
         Options::NO_EXIT_FLUSH,
         Options::SKIP_EMPTY_QUEUE,
         Options::L1_FLUSH_ALONE,
         Options::JOIN_RANGES,
-        Options::OWN_ROOTS,
     ];
-    const OTHERS: [Options; 3] = [
+    const OTHERS: [Options; 4] = [
         Options::KEEP_ROOTS,
         Options::COUNT_CALLS,
         Options::KNOW_L2_PAGE,
+        Options::OWN_ROOTS,
     ];
 
     /// All slots, and these.
@@ -87,6 +87,7 @@ mod tests {
             Options::COUNT_CALLS,
             Options::KEEP_ROOTS,
             Options::KNOW_L2_PAGE,
+            Options::OWN_ROOTS,
             Options::SKIP_NEEDLESS,
         ]);
         let left = all.where_a_flush_misses_roots();

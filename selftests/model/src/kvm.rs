@@ -8,6 +8,8 @@ mod instructions;
 mod pairs;
 mod transition;
 
+use std::iter;
+
 use crate::{
     config::Config,
     machine::Machine,
@@ -195,15 +197,17 @@ impl Thread<'_> {
         At::LocalCurrent(Then::Hyperv)
     }
 
-    /// V25 (`nested_tlb::flush::own_roots`). The direct roots are always there.
+    /// V25 (`nested_tlb::flush::own_roots`). The direct roots are always there, if they are used.
     fn own_roots(&self) -> impl Iterator<Item = tlb::Root> + use<'_> {
         let running = self.vcpu.root(self.config());
         let kept = (0..2).filter(|bit| self.vcpu.roots & 1 << bit != 0);
         let forget_kept = self.out(Rule::V25Kept);
         let forget_other = self.out(Rule::V25Other);
 
-        [ROOT_L1, ROOT_L2]
-            .into_iter()
+        let direct_l2 = self.config().contexts.iter().any(|ctx| ctx.eptp12 == 0);
+
+        iter::once(ROOT_L1)
+            .chain(direct_l2.then_some(ROOT_L2))
             .chain(kept.map(|bit| ROOT_EPT12 + bit))
             .filter(move |&root| {
                 let is_other = (root >= ROOT_EPT12) != (running >= ROOT_EPT12);

@@ -121,7 +121,7 @@ pub const REMOVALS: &[Removal] = &[
     seen(Rule::V18, "ept-pairs", 10),
     seen(Rule::V19, "hooks-pairs", 28),
     seen(Rule::V23, "exits", 6),
-    seen(Rule::V25Kept, "own-roots", 9),
+    seen(Rule::V25Kept, "own-roots", 15),
     seen(Rule::V25Other, "own-roots", 9),
     seen(Rule::V8, "rest", 49),
     seen(Rule::V9, "rest", 46),
