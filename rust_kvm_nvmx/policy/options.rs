@@ -29,8 +29,8 @@ impl Options {
     /// V24: ranges of addresses that overlap or adjoin are joined.
     pub(crate) const JOIN_RANGES: Self = Self(1 << 13);
     /// X12: it is known which APIC-access page L2s without EPT in vmcs12 ran with last. What ran
-    /// before the hooks were Rust's does not matter: the change of hands has flushed it, or the root is
-    /// flushed when it is loaded (V25).
+    /// before the hooks were Rust's does not matter: the change of hands has flushed it, or the
+    /// root is flushed when it is loaded (V25).
     pub(crate) const KNOW_L2_PAGE: Self = Self(1 << 14);
     /// V25: a flush of everything names the vCPU's own roots, and leaves those of other VMs alone.
     pub(crate) const OWN_ROOTS: Self = Self(1 << 15);
@@ -63,8 +63,8 @@ impl Options {
         Self(self.0 & !Self::SLOTS | slots as u32)
     }
 
-    /// V7, V18, V25: what is left of the set if KVM flushes only the roots that vCPUs have loaded last.
-    /// Nothing else may be kept then.
+    /// V7, V18, V25: what is left of the set if KVM flushes only the roots that vCPUs have loaded
+    /// last. Nothing else may be kept then.
     pub(crate) const fn where_a_flush_misses_roots(self) -> Self {
         let kept =
             Self::KEEP_ROOTS.0 | Self::COUNT_CALLS.0 | Self::KNOW_L2_PAGE.0 | Self::OWN_ROOTS.0;
