@@ -236,7 +236,7 @@ pub(crate) fn find(vpid12: u16, mut owners: impl Iterator<Item = u16>) -> Option
 /// V19: the parked pair that the owner of the pair in use owns, too. It loses its owner.
 ///
 /// No entry makes one. But without pairs, any vpid12 may come to own the pair in use (V14). Then
-/// the twin is empty, since everything was flushed meanwhile (V14). It must not be found later: an L2's
+/// the twin is empty, since everything was flushed meanwhile. It must not be found later: an L2's
 /// own INVLPG and MOV to CR3 reach the pair that it runs on, and no other.
 #[inline(always)]
 pub(crate) fn twin(in_use: u16, owners: impl Iterator<Item = u16>) -> Option<usize> {
